@@ -1,0 +1,58 @@
+/* embed.h - forward over a release: blocks of rows through both encoders into volumes. Driver of the `embed` stage. */
+#ifndef EMBED_EMBED_H
+#define EMBED_EMBED_H
+
+#include "data/catalog.h"
+#include "data/survey.h"
+#include "embed/embeddings.h"
+#include "model/model.h"
+
+typedef enum { EMBED_ALIGNED = 1, EMBED_SINGLE = 2 } EmbedSets;
+
+typedef struct {
+    const char *weights;  /* a checkpoint of ours, or "deterministic" (spec.md 8) */
+    int64_t weights_seed; /* of deterministic weights */
+    int precision;        /* index of precisions: f32 */
+    int64_t batch;        /* objects handed to an encoder at once: schedules, never changes a bit */
+    int64_t block_rows;   /* rows of a unit of work and of restart */
+    int64_t volume_rows;  /* rows of a file */
+    int64_t ranks_per_volume; /* 0 = all ranks write one volume at a time */
+    ConfigTexts sets;     /* aligned, single */
+} EmbedConfig;
+extern const ConfigSection embed_section; /* "embed" */
+
+/* All that a block needs, borrowed. */
+typedef struct {
+    const EmbedConfig *config;
+    const SpectraConfig *spectra;
+    const ImagesConfig *images;
+    const ReleaseConfig *release;
+    const Model *model;
+    Catalog *catalog;
+    ImageSource *image_source;
+    int64_t dim[N_SETS]; /* 0 = set not written */
+    bool want[N_MODALITIES]; /* release names a source of this modality */
+} Embedder;
+
+/* Results of rows [first, first + n); arrays of n rows from the caller's arena. */
+typedef struct {
+    int64_t first, n;
+    CatalogRow *row;
+    float *set[N_SETS]; /* (n, dim) NaN where not embedded; NULL = set not written */
+    int32_t *flag[N_MODALITIES];
+    float *spectrum_stats, *image_stats;
+} EmbedBlock;
+
+/* Local. Reads, prepares and encodes the rows; a bad row is flagged and NaN. */
+Status embed_block(EmbedBlock *out, Embedder *e, int64_t first, int64_t n, Arena *a);
+
+typedef struct {
+    int64_t rows, blocks, blocks_kept, volumes, volumes_kept; /* kept: finished by an earlier run */
+    int64_t count[N_MODALITIES][FLAG_BITS + 1];               /* rows by flag bit; [FLAG_BITS]: no bit */
+    int64_t embedded[N_MODALITIES];
+} EmbedLedger;
+
+/* Collective. Embeds the whole catalogue into FOLDER/embeddings.h5 and its volumes. Finished volumes and blocks of the same fingerprint are kept. */
+Status embed_release(EmbedLedger *ledger, Embedder *e, const char *folder, const Envelope *envelope, const Par *par, Arena *a);
+
+#endif

@@ -1,0 +1,41 @@
+/* volume.h - one file of many blocks, written by a group of ranks, independent blocks into contiguous datasets.
+
+   Created under its .part name with early allocation and no fill, metadata flushed once, so that a killed run leaves it readable. A finished block
+   is synced, then its checksum is recorded in `block_checksum`; a restart keeps the blocks whose checksum still holds. */
+#ifndef EMBED_VOLUME_H
+#define EMBED_VOLUME_H
+
+#include "embed/embed.h"
+
+typedef struct {
+    H5File file;
+    char part[H5_PATH];   /* the name it is written under   */
+    char final[H5_PATH];  /* the name it gets               */
+    int64_t first, rows;  /* catalogue rows [first, first + rows) */
+    int64_t n_blocks;
+    int64_t *block_start; /* (n_blocks + 1) relative to `first` */
+    uint64_t *checksum;   /* (n_blocks) 0 = not there; of blocks kept from an earlier run */
+    int64_t dim[N_SETS];
+    bool complete;        /* bears its final name already: nothing to do */
+} Volume;
+
+/* Collective. Block borders of the volume from the catalogue: at most block_rows rows, ending at a change of pixel where that leaves at least half
+   a block. Opens the finished file, resumes the .part of the same fingerprint, or creates it. */
+Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t number, const Envelope *envelope, const Par *par,
+                   Arena *a);
+
+/* Local. Writes block b, syncs, records its checksum. */
+Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Arena *scratch);
+
+/* Local. Reads the flags of a kept block, for the ledger. */
+Status volume_read_flags(int32_t *flag, Volume *v, Modality m, int64_t b);
+
+/* Collective. Closes, renames when all blocks are there. */
+Status volume_finish(Volume *v, const Par *par);
+void volume_close(Volume *v);
+
+/* Collective. embeddings.h5: the virtual dataset over volumes 0 .. n-1. */
+Status volume_join(const Embedder *e, const char *folder, int64_t n_volumes, const Envelope *envelope, const EmbedLedger *ledger,
+                   const Par *par, Arena *a);
+
+#endif

@@ -1,0 +1,41 @@
+/* model.h - AstroCLIP for inference: image encoder + head, spectrum encoder + head (spec.md 1-5), weights by official name.
+
+   Objects are encoded one at a time through the same shapes, so that an embedding depends on nothing but the object and the weights. Local. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "core/config.h"
+#include "nn/params.h"
+
+/* The table of encoders (encoders.c): plugin kinds for `model.image` and `model.spectrum`. */
+extern const ConfigPlugin *const image_encoders[];    /* "vit"        */
+extern const ConfigPlugin *const spectrum_encoders[]; /* "specformer" */
+
+typedef struct {
+    int64_t embed_dim;  /* E, 1024 as published */
+    int64_t head_heads; /* cross-attention heads, 4 */
+    ConfigKind image;   /* vit: image_size 144, patch 12, embed_dim 1024, depth 24, heads 16, block_chunks 4 */
+    ConfigKind spectrum; /* specformer: embed_dim 768, num_layers 6, num_heads 6, max_len 800, slice_section_length 20, slice_overlap 10 */
+} ModelConfig;
+extern const ConfigSection model_section; /* "model" */
+
+typedef struct Model Model;
+
+/* Builds the parameter table (official names, prefixes image_encoder. and spectrum_encoder.) and allocates zeroed weights in `a`. */
+Status model_build(Model **out, const ModelConfig *config, Arena *a);
+Params *model_params(Model *m);
+int64_t model_embed_dim(const Model *m);
+int64_t model_image_dim(const Model *m);    /* of the single-modal class token  */
+int64_t model_spectrum_dim(const Model *m); /* of the single-modal token mean   */
+int64_t model_image_size(const Model *m);   /* pixels after the centre crop, 144 */
+int64_t model_flops(const Model *m, bool image); /* multiply-adds x 2 per object, for plans */
+
+/* Precomputes what depends on weights alone (projected query). Call after the weights are set. */
+Status model_prepare(Model *m, Arena *a);
+
+/* One object. `aligned` (E) and/or `single` (D) may be NULL. pixels (3, n, n) nanomaggies g r z, n = 152: preparation of spec.md 1 included.
+   flux (n_pixels) on the DESI grid. Scratch is taken from `step` and given back. */
+Status model_image(real *aligned, real *single, const Model *m, const float *pixels, int64_t n, Arena *step);
+Status model_spectrum(real *aligned, real *single, const Model *m, const float *flux, int64_t n_pixels, Arena *step);
+
+#endif

@@ -1,0 +1,32 @@
+/* gemm.h - the matrix products of linear layers, the seam for every provider (reference loops, OpenBLAS, later oneDNN, own kernels, a device).
+
+   Row-major. y = x W^T + b with x (rows, n_in), W (n_out, n_in) as PyTorch stores it. Contract of every provider, tested for each: the bits of a row of
+   y (and of d_x) do not depend on the number of rows, on its offset, on its neighbours, or on threads. A provider that needs whole panels pads
+   inside. Local, serial. */
+#ifndef NN_GEMM_H
+#define NN_GEMM_H
+
+#include "core/fail.h"
+#include "nn/real.h"
+
+typedef struct {
+    const char *name; /* "ref", "openblas" */
+    bool (*available)(void);
+    const char *(*version)(void); /* "OpenBLAS 0.3.21 SkylakeX" */
+    /* y (rows, n_out) = x (rows, n_in) W^T + b; b may be NULL */
+    void (*forward)(real *y, const real *x, const real *w, const real *b, int64_t rows, int64_t n_out, int64_t n_in);
+    /* d_x (rows, n_in) += d_y (rows, n_out) W */
+    void (*backward_x)(real *d_x, const real *d_y, const real *w, int64_t rows, int64_t n_out, int64_t n_in);
+    /* d_w (n_out, n_in) += d_y^T x */
+    void (*backward_w)(real *d_w, const real *d_y, const real *x, int64_t rows, int64_t n_out, int64_t n_in);
+} GemmProvider;
+
+extern const GemmProvider gemm_ref, gemm_openblas;
+extern const GemmProvider *const gemm_providers[]; /* NULL-terminated, best first */
+
+/* Chooses by name ("auto" = the first available); E_CONFIG names those there are. One thread per rank unless `threads` says more. */
+Status gemm_choose(const char *name, int threads);
+const GemmProvider *gemm(void);           /* the chosen one; gemm_ref until chosen */
+const char *gemm_provider_text(void);     /* for envelopes: "openblas 0.3.21 SkylakeX, avx512f" */
+
+#endif

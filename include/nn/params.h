@@ -1,0 +1,37 @@
+/* params.h - parameters by name: {name, shape, offset} over one flat buffer. Names are those of the PyTorch twin. Local. */
+#ifndef NN_PARAMS_H
+#define NN_PARAMS_H
+
+#include <stddef.h>
+
+#include "core/arena.h"
+#include "nn/real.h"
+
+enum { PARAM_NAME = 128, PARAM_DIMS = 4 };
+
+typedef struct {
+    char name[PARAM_NAME]; /* "image_encoder.backbone.blocks.0.3.attn.qkv.weight" */
+    int n_dims;
+    int64_t dims[PARAM_DIMS];
+    int64_t n, offset; /* reals */
+} Param;
+
+typedef struct {
+    int64_t n_params, max_params;
+    Param *param;
+    int64_t n_reals;
+    real *value; /* (n_reals), after params_allocate */
+    Arena *arena; /* borrowed: where the table and the values live */
+} Params;
+
+Status params_init(Params *p, int64_t max_params, Arena *a);
+/* Declares prefix + name; *index is its handle. */
+Status params_declare(int64_t *index, Params *p, const char *prefix, const char *name, int n_dims, const int64_t *dims);
+Status params_allocate(Params *p); /* one 64-byte-aligned slab, zeroed */
+real *params_at(const Params *p, int64_t index);
+const Param *params_find(const Params *p, const char *name); /* NULL if absent */
+/* spec.md section 8: every value a function of (name, seed). */
+void params_deterministic(Params *p, uint64_t seed);
+double params_deterministic_value(const char *name, int n_dims, const int64_t *dims, int64_t i, uint64_t seed);
+
+#endif

@@ -1,0 +1,92 @@
+/* par.h - the ranks: start and end, agreement on failure, exact reductions, dynamic work, ordered sums, exchanges, sort.
+
+   The only layer that includes mpi.h; all MPI calls are on the main thread. Each function says Collective or Local. Floats that
+   reach an artefact are never summed by MPI: they go through TreeSum (core/treesum.h) and par_tree_finish. */
+#ifndef PAR_PAR_H
+#define PAR_PAR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/arena.h"
+#include "core/fail.h"
+#include "core/treesum.h"
+
+typedef struct {
+    int rank, n_ranks;
+    void *comm; /* MPI_Comm *, a duplicate with an error handler that aborts loudly; NULL without MPI */
+} Par;
+
+/* Collective. MPI_Init (MPI_THREAD_FUNNELED), error handler, abort hook of MUST, log_init. Signals that kill print one line with the rank. */
+Status par_init(Par *par, int *argc, char ***argv);
+
+/* Local. One rank without MPI: for `list`, `check`, `inspect` and unit tests. Everything below works on it. */
+void par_serial(Par *par);
+
+/* Collective. The ranks of one colour as a Par of their own, in rank order (groups of ranks that write one volume). par_release frees it. */
+Status par_split(Par *out, const Par *par, int colour);
+void par_release(Par *split);
+
+/* Collective. Agrees on `st`, rank 0 prints the record, MPI is finalised; returns the exit code. */
+int par_finish(Par *par, Status st);
+
+/* Collective. All ranks get the status of the lowest failing rank and its record; OK only if all are OK. Ranks that meet here from
+   different lines say so (E_BUG) instead of hanging later. Call it before each other collective that follows local work. */
+#define par_agree(par, mine) par_agree_at((par), (mine), __FILE__, __LINE__)
+Status par_agree_at(const Par *par, Status mine, const char *file, int line);
+
+/* Local. For when the others cannot be reached: prints, flushes, MPI_Abort. */
+_Noreturn void par_abort(const Par *par, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Collective. Exact, so order-free. */
+void par_barrier(const Par *par);
+void par_bcast(const Par *par, void *data, int64_t bytes, int root);
+void par_sum_i64(const Par *par, int64_t *values, int64_t n); /* in place, all ranks */
+void par_max_i64(const Par *par, int64_t *values, int64_t n);
+void par_max_f64(const Par *par, double *values, int64_t n);
+
+/* Collective. sum of `mine` over lower ranks: where this rank's rows start. */
+int64_t par_offset_i64(const Par *par, int64_t mine);
+
+/* Collective. Rank 0 reads the file, everyone gets the bytes (NUL-terminated, in `a`) or the failure. */
+Status par_read_file(char **out, int64_t *bytes, const Par *par, const char *path, Arena *a);
+
+/* Collective. Concatenates every rank's records in rank order on all ranks (par_allgather) or on rank 0 (par_gather; others get n = 0). */
+Status par_allgather(void **out, int64_t *n_out, const Par *par, const void *mine, int64_t n, size_t record, Arena *a);
+Status par_gather(void **out, int64_t *n_out, const Par *par, const void *mine, int64_t n, size_t record, Arena *a);
+
+/* Collective. Record i goes to rank dest[i]; received records come ordered by source rank, then by their order there. Messages are chunked
+   below 2^31 bytes. */
+Status par_exchange(void **out, int64_t *n_out, const Par *par, const void *records, const int *dest, int64_t n,
+                    size_t record, Arena *a);
+
+/* Collective. Sorts the records of all ranks by `compare` (a total order for reproducible results) and leaves equal shares: rank r gets the
+   rows [r*N/P, (r+1)*N/P) of the sorted whole. Sample sort; no rank holds more than about 2 x N/P. */
+Status par_sort(void **out, int64_t *n_out, const Par *par, const void *records, int64_t n, size_t record,
+                int (*compare)(const void *, const void *), Arena *a);
+
+/* Collective. Joins the TreeSums of all ranks (contiguous ranges of leaves in rank order, some possibly empty) and gives the total to all
+   ranks: the same bits for any number of ranks. */
+Status par_tree_finish(double *out, TreeSum *mine, const Par *par, Arena *a);
+
+/* This rank's contiguous share [*first, *last) of n items. Local. */
+void par_share(int64_t *first, int64_t *last, const Par *par, int64_t n);
+
+/* Units 0 .. n_units-1 handed out dynamically, in order, each to exactly one rank. */
+typedef struct {
+    int64_t n_units;
+    void *window;  /* MPI one-sided counter; NULL when serial */
+    int64_t local; /* serial counter */
+} Work;
+Status par_work_open(Work *w, const Par *par, int64_t n_units); /* Collective */
+int64_t par_work_next(Work *w, const Par *par);                 /* Local: the next unit, or -1 */
+int64_t par_work_done(const Work *w, const Par *par);           /* Local: units handed out so far (for progress) */
+void par_work_close(Work *w, const Par *par);                   /* Collective */
+
+/* Collective. One table of clocks and memory peaks: min, mean, max over ranks and the slowest rank. */
+void par_print_clocks(const Par *par);
+
+/* Library and version, for logs and envelopes. Local; works without MPI_Init. */
+const char *par_version(void);
+
+#endif

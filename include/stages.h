@@ -1,0 +1,59 @@
+/* stages.h - a stage: one row of the table in stages/stages.c, one thin file. To add one: a file, a row, its config section, a test. */
+#ifndef STAGES_H
+#define STAGES_H
+
+#include "core/config.h"
+#include "io/artefact.h"
+#include "par/par.h"
+
+/* What a stage gets. */
+typedef struct {
+    Par par;
+    Arena *arena;          /* lives as long as the stage */
+    const Config *config;
+    const char *run_file;  /* path of the YAML file      */
+    bool dry_run;          /* say what would be done; write nothing */
+    bool force;            /* do it although the output is current */
+} Run;
+
+typedef struct {
+    const char *name;
+    const char *reads, *writes; /* for `list` and `about` */
+    const char *help;           /* one line               */
+    const char *purpose;        /* a paragraph for `about` */
+    int revision;               /* bump when results change for the same input */
+    const ConfigSection *const *sections; /* NULL-terminated: those it reads and fingerprints */
+    Status (*run)(Run *run);              /* Collective   */
+    /* Local. Cross-checks and the plan (rows, files, bytes, memory per rank) printed to `out`, for `check` and --dry-run; may be NULL. */
+    Status (*plan)(Run *run, FILE *out);
+} Stage;
+
+extern const Stage *const stage_table[];             /* NULL-terminated, in the order of a run */
+extern const ConfigSection *const config_sections[]; /* NULL-terminated: every section of a run file */
+const Stage *stage_find(const char *name);
+
+extern const Stage mock_stage, catalog_stage, embed_stage, probe_stage, tables_stage;
+
+/* Section "run". */
+typedef struct {
+    const char *output;    /* folder of all artefacts; relative to the working folder */
+    ConfigTexts stages;    /* what `astroclip run` does, in order */
+    int64_t seed;
+    const char *launcher;  /* "auto": srun inside an allocation, else mpirun */
+    int64_t threads;       /* per rank */
+    const char *gemm;      /* provider: auto, openblas, ref */
+    double max_rejected_fraction; /* a stage fails above it */
+    double memory_gb;      /* limit of each arena of a rank, 0 = half of the machine */
+} RunConfig;
+extern const ConfigSection run_section;
+
+/* Hash of stage name and revision and of its sections' RESULT fields; the caller adds its inputs' fingerprints and closes it. */
+HashState *stage_hash(const Run *run, const Stage *stage);
+
+/* OUTPUT/name in the arena. */
+Status stage_path(char **out, const Run *run, const char *name);
+
+/* Fills program-wide parts of an envelope: effective config, seed, SPECPROD, image release, provider, ranks, seconds so far. */
+Status stage_envelope(Envelope *e, const Run *run, const char *kind, int64_t version, const Stage *stage, Fingerprint fingerprint);
+
+#endif

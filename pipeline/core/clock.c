@@ -1,0 +1,60 @@
+/* clock.c - a small table of named wall clocks and the stack of those that run. */
+#include "core/clock.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "core/fail.h"
+
+static Clock table[CLOCK_MAX];
+static int n_clocks;
+static struct {
+    int clock;
+    double since;
+} stack[CLOCK_DEPTH];
+static int depth;
+
+double clock_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int find(const char *name)
+{
+    for (int i = 0; i < n_clocks; i++)
+        if (strncmp(table[i].name, name, CLOCK_NAME - 1) == 0) return i;
+    MUST(n_clocks < CLOCK_MAX);
+    strncpy(table[n_clocks].name, name, CLOCK_NAME - 1);
+    return n_clocks++;
+}
+
+void clock_begin(const char *name)
+{
+    MUST(depth < CLOCK_DEPTH);
+    stack[depth].clock = find(name);
+    stack[depth++].since = clock_now();
+}
+
+void clock_end(const char *name)
+{
+    MUST(depth > 0 && stack[depth - 1].clock == find(name));
+    Clock *c = &table[stack[--depth].clock];
+    c->seconds += clock_now() - stack[depth].since;
+    c->count++;
+}
+
+const Clock *clock_table(int *n)
+{
+    *n = n_clocks;
+    return table;
+}
+
+const char *clock_innermost(void) { return depth > 0 ? table[stack[depth - 1].clock].name : ""; }
+
+void clock_reset(void)
+{
+    memset(table, 0, sizeof table);
+    n_clocks = depth = 0;
+}

@@ -1,0 +1,99 @@
+/* fail.c - the one record of what went wrong in this process. */
+#include "core/fail.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static FailRecord record;
+static int my_rank;
+static void (*abort_all)(int code);
+
+const char *fail_kind(int status)
+{
+    switch (status) {
+    case OK: return "none";
+    case E_CONFIG: return "config";
+    case E_INPUT: return "input";
+    case E_OUTPUT: return "output";
+    case E_NUMERIC: return "numeric";
+    case E_MEMORY: return "memory";
+    default: return "bug";
+    }
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+Status fail_set(Status status, const char *file, int line, const char *format, ...)
+{
+    memset(&record, 0, sizeof record);
+    record.status = status;
+    record.rank = my_rank;
+    record.line = line;
+    snprintf(record.file, sizeof record.file, "%s", base_name(file));
+    va_list args;
+    va_start(args, format);
+    vsnprintf(record.text, sizeof record.text, format, args);
+    va_end(args);
+    return status;
+}
+
+void fail_note(const char *format, ...)
+{
+    size_t used = strlen(record.note);
+    if (used + 2 >= sizeof record.note) return;
+    if (used > 0) record.note[used++] = '\n';
+    va_list args;
+    va_start(args, format);
+    vsnprintf(record.note + used, sizeof record.note - used, format, args);
+    va_end(args);
+}
+
+/* FAIL_POINT=NAME:RANK[,NAME:RANK...]: the process of that rank fails at the point of that name. */
+Status fail_point(const char *name, const char *file, int line)
+{
+    const char *wanted = getenv("FAIL_POINT");
+    if (!wanted) return OK;
+    size_t length = strlen(name);
+    while (*wanted) {
+        size_t item = strcspn(wanted, ",");
+        if (item > length + 1 && strncmp(wanted, name, length) == 0 && wanted[length] == ':' &&
+            atoi(wanted + length + 1) == my_rank)
+            return fail_set(E_OUTPUT, file, line, "injected failure at point %s", name);
+        wanted += item + (wanted[item] == ',');
+    }
+    return OK;
+}
+
+_Noreturn void fail_bug(const char *expression, const char *file, int line)
+{
+    fprintf(stderr, "error (bug): %s does not hold\n    at %s:%d on rank %d\n", expression, base_name(file), line,
+            my_rank);
+    fflush(stderr);
+    if (abort_all) abort_all(E_BUG);
+    abort();
+}
+
+const FailRecord *fail_record(void) { return &record; }
+void fail_store(const FailRecord *r) { record = *r; }
+void fail_clear(void) { memset(&record, 0, sizeof record); }
+void fail_set_rank(int rank) { my_rank = rank; }
+void fail_set_abort(void (*hook)(int code)) { abort_all = hook; }
+
+void fail_print(FILE *out, int n_ranks)
+{
+    fprintf(out, "error (%s): %s\n", fail_kind(record.status), record.text);
+    for (const char *note = record.note; *note;) {
+        int length = (int)strcspn(note, "\n");
+        fprintf(out, "    while %.*s\n", length, note);
+        note += length + (note[length] == '\n');
+    }
+    fprintf(out, "    at %s:%d", record.file, record.line);
+    if (n_ranks > 1) fprintf(out, " on rank %d of %d", record.rank, n_ranks);
+    fprintf(out, "\n");
+    fflush(out);
+}

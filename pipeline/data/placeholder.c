@@ -1,0 +1,1 @@
+/* empty */ typedef int data_layer_is_empty;

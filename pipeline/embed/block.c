@@ -1,0 +1,164 @@
+/* block.c - one block of rows from survey files to embeddings, on one rank, without MPI.
+
+   Spectra are read file by file: rows of a block are grouped by the file that holds them. Cutouts group by brick themselves. Then each
+   object goes through its encoder alone, so that its numbers depend on nothing but its pixels and the weights. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "embed/embed.h"
+
+enum { FILE_NAME = 512 };
+
+typedef struct {
+    char path[FILE_NAME];
+    int64_t row;
+} FileRow;
+
+static int by_file(const void *a, const void *b)
+{
+    const FileRow *x = a, *y = b;
+    int order = strcmp(x->path, y->path);
+    return order ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+static void fill_nan(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) x[i] = NAN;
+}
+
+static bool all_finite(const float *x, int64_t n)
+{
+    float probe = 0; /* stays 0 unless something is NaN or Inf */
+    for (int64_t i = 0; i < n; i++) probe += x[i] * 0.0f;
+    return probe == 0;
+}
+
+/* Encodes one object into rows of its two sets; sets `bad` when a result is not finite. */
+static void keep_or_void(float *aligned, int64_t n_aligned, float *single, int64_t n_single, int32_t *flag, int32_t bad)
+{
+    bool fine = (!aligned || all_finite(aligned, n_aligned)) && (!single || all_finite(single, n_single));
+    if (fine) return;
+    *flag |= bad;
+    if (aligned) fill_nan(aligned, n_aligned);
+    if (single) fill_nan(single, n_single);
+}
+
+static float *set_row(const EmbedBlock *b, const Embedder *e, EmbeddingSet set, int64_t i)
+{
+    return b->set[set] ? b->set[set] + i * e->dim[set] : NULL;
+}
+
+/* Reads the spectra of all rows; batch row k belongs to row order[k].row of the block. */
+static Status read_spectra(SpectrumBatch *batch, FileRow *order, const EmbedBlock *b, const Embedder *e, Arena *a)
+{
+    const SpectrumSurvey *survey = release_spectra(e->release);
+    const void *config = e->release->spectra.config;
+    for (int64_t i = 0; i < b->n; i++) {
+        order[i].row = i;
+        TRY(survey->spectrum_file(order[i].path, FILE_NAME, config, &b->row[i]));
+    }
+    qsort(order, (size_t)b->n, sizeof *order, by_file);
+    CatalogRow *rows = NULL;
+    TRY(arena_new(&rows, a, b->n));
+    for (int64_t k = 0; k < b->n; k++) rows[k] = b->row[order[k].row];
+    for (int64_t k = 0, end; k < b->n; k = end) {
+        for (end = k + 1; end < b->n && strcmp(order[end].path, order[k].path) == 0;) end++;
+        Mark mark = arena_mark(a);
+        char *path = NULL;
+        TRY(arena_printf(&path, a, "%s/%s", survey->root(config), order[k].path));
+        TRY(survey->read_spectra(batch, k, config, e->spectra, path, rows + k, end - k, a));
+        arena_reset(a, mark);
+    }
+    return OK;
+}
+
+static Status embed_spectra(EmbedBlock *b, Embedder *e, Arena *a)
+{
+    Mark mark = arena_mark(a);
+    SpectrumBatch batch;
+    FileRow *order = NULL;
+    TRY(spectra_batch(&batch, b->n, a));
+    TRY(arena_new(&order, a, b->n));
+    clock_begin("read spectra");
+    Status st = read_spectra(&batch, order, b, e, a);
+    clock_end("read spectra");
+    TRY(st);
+
+    clock_begin("encode spectra");
+    for (int64_t k = 0; k < b->n && st == OK; k++) {
+        int64_t i = order[k].row;
+        int32_t *flag = &b->flag[MODALITY_SPECTRUM][i];
+        *flag = batch.flag[k] | (b->row[i].has_spectrum ? 0 : SPECTRUM_NOT_ASKED);
+        memcpy(b->spectrum_stats + i * N_SPECTRUM_STATS, batch.stats + k * N_SPECTRUM_STATS, N_SPECTRUM_STATS * sizeof(float));
+        if (flags_fatal(MODALITY_SPECTRUM, *flag, false)) continue;
+        float *aligned = set_row(b, e, SET_SPECTRUM, i), *single = set_row(b, e, SET_SPECFORMER, i);
+        st = model_spectrum(aligned, single, e->model, batch.flux + k * GRID_PIXELS, GRID_PIXELS, a);
+        if (st == OK)
+            keep_or_void(aligned, e->dim[SET_SPECTRUM], single, e->dim[SET_SPECFORMER], flag, SPECTRUM_BAD_EMBEDDING);
+    }
+    clock_end("encode spectra");
+    arena_reset(a, mark);
+    return st;
+}
+
+static Status embed_images(EmbedBlock *b, Embedder *e, Arena *a)
+{
+    Mark mark = arena_mark(a);
+    const ImageSurvey *survey = release_images(e->release);
+    ImageBatch batch;
+    TRY(images_batch(&batch, b->n, a));
+    clock_begin("read images");
+    Status st = survey->cutouts(&batch, 0, e->image_source, e->images, b->row, b->n, a);
+    clock_end("read images");
+    TRY(st);
+
+    bool zero_bands = e->images->missing_band == MISSING_BAND_ZERO;
+    int64_t pixels = (int64_t)N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS;
+    memcpy(b->image_stats, batch.stats, (size_t)(b->n * N_IMAGE_STATS) * sizeof(float));
+    clock_begin("encode images");
+    for (int64_t i = 0; i < b->n && st == OK; i++) {
+        int32_t *flag = &b->flag[MODALITY_IMAGE][i];
+        *flag = batch.flag[i];
+        if (flags_fatal(MODALITY_IMAGE, *flag, zero_bands)) continue;
+        float *aligned = set_row(b, e, SET_IMAGE, i), *single = set_row(b, e, SET_ASTRODINO, i);
+        st = model_image(aligned, single, e->model, batch.pixels + i * pixels, CUTOUT_PIXELS, a);
+        if (st == OK) keep_or_void(aligned, e->dim[SET_IMAGE], single, e->dim[SET_ASTRODINO], flag, IMAGE_BAD_EMBEDDING);
+    }
+    clock_end("encode images");
+    arena_reset(a, mark);
+    return st;
+}
+
+Status embed_block(EmbedBlock *b, Embedder *e, int64_t first, int64_t n, Arena *a)
+{
+    memset(b, 0, sizeof *b);
+    b->first = first;
+    b->n = n;
+    TRY(arena_new(&b->row, a, n));
+    for (int s = 0; s < N_SETS; s++) {
+        if (e->dim[s] == 0) continue;
+        TRY(arena_new(&b->set[s], a, n * e->dim[s]));
+        fill_nan(b->set[s], n * e->dim[s]);
+    }
+    for (int m = 0; m < N_MODALITIES; m++) TRY(arena_new(&b->flag[m], a, n));
+    TRY(arena_new(&b->spectrum_stats, a, n * N_SPECTRUM_STATS));
+    TRY(arena_new(&b->image_stats, a, n * N_IMAGE_STATS));
+
+    clock_begin("read catalogue");
+    Status st = catalog_read(b->row, e->catalog, first, n, a);
+    clock_end("read catalogue");
+    TRY(st);
+    if (e->want[MODALITY_SPECTRUM]) {
+        TRY(embed_spectra(b, e, a));
+    } else {
+        for (int64_t i = 0; i < n; i++) b->flag[MODALITY_SPECTRUM][i] = SPECTRUM_NOT_ASKED;
+    }
+    if (e->want[MODALITY_IMAGE]) {
+        TRY(embed_images(b, e, a));
+    } else {
+        for (int64_t i = 0; i < n; i++) b->flag[MODALITY_IMAGE][i] = IMAGE_NOT_ASKED;
+    }
+    return OK;
+}

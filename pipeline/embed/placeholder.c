@@ -1,0 +1,1 @@
+/* empty */ typedef int embed_layer_is_empty;

@@ -1,0 +1,1 @@
+/* empty */ typedef int io_layer_is_empty;

@@ -1,0 +1,1 @@
+/* empty */ typedef int model_layer_is_empty;

@@ -1,0 +1,1 @@
+/* empty */ typedef int nn_layer_is_empty;

@@ -1,0 +1,1 @@
+/* empty */ typedef int par_layer_is_empty;

@@ -1,0 +1,1 @@
+/* empty */ typedef int probe_layer_is_empty;

@@ -1,0 +1,1 @@
+/* empty */ typedef int tables_layer_is_empty;

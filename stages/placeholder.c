@@ -1,0 +1,1 @@
+typedef int stages_empty;
