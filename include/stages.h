@@ -33,13 +33,15 @@ extern const ConfigSection *const config_sections[]; /* NULL-terminated: every s
 const Stage *stage_find(const char *name);
 
 extern const Stage mock_stage, catalog_stage, embed_stage, probe_stage, tables_stage;
+extern const ConfigSection mock_section, probe_section, tables_section; /* catalog_section: data/cuts.h */
 
 /* Section "run". */
+enum { LAUNCHER_AUTO, LAUNCHER_MPIRUN, LAUNCHER_SRUN };
 typedef struct {
     const char *output;    /* folder of all artefacts; relative to the working folder */
     ConfigTexts stages;    /* what `astroclip run` does, in order */
     int64_t seed;
-    const char *launcher;  /* "auto": srun inside an allocation, else mpirun */
+    int launcher;          /* LAUNCHER_*: auto = srun inside an allocation, else mpirun */
     int64_t threads;       /* per rank */
     const char *gemm;      /* provider: auto, openblas, ref */
     double max_rejected_fraction; /* a stage fails above it */

@@ -1,1 +1,152 @@
-int main(void){return 0;}
+/* main.c - the command line. A stage starts MPI and runs; everything else is serial and stays clear of MPI, because a process that started MPI cannot
+   start mpirun. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "core/log.h"
+#include "core/version.h"
+#include "io/fitsfile.h"
+#include "io/h5.h"
+#include "nn/gemm.h"
+
+static const char usage[] =
+    "astroclip: galaxy images and spectra to embeddings and property tables, at survey scale\n"
+    "\n"
+    "    astroclip list                         the stages: what each reads and writes\n"
+    "    astroclip about STAGE                  its purpose, inputs, outputs, configuration keys\n"
+    "    astroclip check RUN.yaml               validate the run file, print the plan\n"
+    "    astroclip run RUN.yaml [-n RANKS]      every stale stage in order, each as its own MPI job\n"
+    "    mpirun -n 8 astroclip STAGE RUN.yaml   one stage\n"
+    "    astroclip inspect FILE [--verify]      what an artefact is and holds\n"
+    "    astroclip reference                    every key of a run file with its help\n"
+    "    astroclip --version\n"
+    "\n"
+    "options: --set section.key=value   --dry-run   --force   -n RANKS\n"
+    "exit codes: 0 done, 2 configuration, 3 input, 4 output, 5 numeric, 6 memory, 7 bug\n";
+
+typedef struct {
+    const char *name;
+    bool needs_target;
+    Status (*run)(const Command *c);
+} CommandRow;
+
+static const CommandRow commands[] = {
+    {"list", false, command_list},   {"about", true, command_about},     {"reference", false, command_reference},
+    {"check", true, command_check},  {"inspect", true, command_inspect}, {NULL, false, NULL},
+};
+
+static Status take_ranks(Command *c, const char *text)
+{
+    char *end = NULL;
+    c->ranks = text ? strtoll(text, &end, 10) : 0;
+    if (!text || *end || c->ranks < 1) return FAIL(E_CONFIG, "-n wants a number of ranks, not '%s'", text ? text : "");
+    return OK;
+}
+
+static Status take_arguments(Command *c, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *arg = argv[i];
+        if (strcmp(arg, "--dry-run") == 0) c->dry_run = true;
+        else if (strcmp(arg, "--force") == 0) c->force = true;
+        else if (strcmp(arg, "--verify") == 0) c->verify = true;
+        else if (strcmp(arg, "--set") == 0) {
+            if (i + 1 == argc || !strchr(argv[i + 1], '=')) return FAIL(E_CONFIG, "--set wants section.key=value");
+            c->overrides[c->n_overrides++] = argv[++i];
+        } else if (strncmp(arg, "--set=", 6) == 0) c->overrides[c->n_overrides++] = arg + 6;
+        else if (strcmp(arg, "-n") == 0) TRY(take_ranks(c, i + 1 < argc ? argv[++i] : NULL));
+        else if (arg[0] == '-') return FAIL(E_CONFIG, "unknown option %s (astroclip --help shows them)", arg);
+        else if (!c->command) c->command = arg;
+        else if (!c->target) c->target = arg;
+        else return FAIL(E_CONFIG, "one argument too many: %s", arg);
+    }
+    if (!c->command) return FAIL(E_CONFIG, "nothing to do; astroclip --help shows the commands");
+    return OK;
+}
+
+static void print_version(void)
+{
+    printf("astroclip %s (%s)\n", program_version(), program_commit());
+    printf("MPI      %s\n", par_version());
+    printf("HDF5     %s\n", h5_version());
+    printf("cfitsio  %s\n", fitsfile_version());
+    for (const GemmProvider *const *g = gemm_providers; *g; g++)
+        if ((*g)->available()) printf("gemm     %s: %s\n", (*g)->name, (*g)->version());
+    printf("CPU      %s\n", program_instructions());
+}
+
+/* Collective. One stage as an MPI job. */
+static int run_stage(const Stage *stage, const Command *c, int argc, char **argv)
+{
+    Run run = {0};
+    Arena arena = {0};
+    if (par_init(&run.par, &argc, &argv) != OK) {
+        fail_print(stderr, 1);
+        return fail_record()->status;
+    }
+    Par par = run.par;
+    Status st = arena_init(&arena, "run", 0);
+    if (st == OK) st = command_configure(&run, c, &par, &arena);
+    st = par_agree(&par, st);
+    if (st == OK) {
+        log_info("astroclip %s (%s): %s on %d ranks", program_version(), program_commit(), stage->name, par.n_ranks);
+        log_info("%s; HDF5 %s; cfitsio %s; CPU %s", par_version(), h5_version(), fitsfile_version(), program_instructions());
+        if (c->dry_run) {
+            if (par.rank == 0 && stage->plan) st = stage->plan(&run, stdout);
+        } else {
+            st = stage->run(&run);
+            if (st == OK) par_print_clocks(&par);
+        }
+    }
+    int code = par_finish(&par, st);
+    arena_free(&arena);
+    return code;
+}
+
+static int dispatch(const Command *c, int argc, char **argv)
+{
+    const Stage *stage = stage_find(c->command);
+    if (stage) {
+        if (c->target) return run_stage(stage, c, argc, argv);
+        return FAIL(E_CONFIG, "astroclip %s wants a run file: mpirun -n RANKS astroclip %s RUN.yaml", c->command, c->command);
+    }
+    if (strcmp(c->command, "run") == 0) {
+        int code = OK;
+        if (!c->target) return FAIL(E_CONFIG, "astroclip run wants a run file");
+        Status st = command_run(c, &code);
+        return st != OK ? (int)st : code;
+    }
+    for (const CommandRow *row = commands; row->name; row++) {
+        if (strcmp(row->name, c->command) != 0) continue;
+        if (row->needs_target && !c->target) return FAIL(E_CONFIG, "astroclip %s wants an argument; see astroclip --help", row->name);
+        return row->run(c);
+    }
+    return FAIL(E_CONFIG, "unknown command '%s'; astroclip --help shows the commands, astroclip list the stages", c->command);
+}
+
+int main(int argc, char **argv)
+{
+    h5_silence();
+    log_init(0, 1);
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        fputs(usage, argc < 2 ? stderr : stdout);
+        return argc < 2 ? E_CONFIG : OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        print_version();
+        return OK;
+    }
+    Command c = {.program = argv[0]};
+    c.overrides = calloc((size_t)argc, sizeof *c.overrides);
+    if (!c.overrides) return E_MEMORY;
+    int code = take_arguments(&c, argc, argv);
+    bool printed = false;
+    if (code == OK) {
+        code = dispatch(&c, argc, argv);
+        printed = stage_find(c.command) && c.target; /* par_finish has */
+    }
+    if (code != OK && !printed && fail_record()->status != OK) fail_print(stderr, 1);
+    free(c.overrides);
+    return code;
+}

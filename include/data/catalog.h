@@ -1,9 +1,10 @@
 /* catalog.h - catalog.h5: one row per object, in the order of everything after it; /rejected; the input manifest.
 
    The key is (TARGETID, SURVEY, PROGRAM). Rows are sorted by the pixel of the file that holds them (nested), then TARGETID, SURVEY, PROGRAM. This
-   module alone reads and writes the file. Datasets, one per field, length N: TARGETID SURVEY PROGRAM RA DEC HEALPIX Z ZERR ZWARN SPECTYPE DELTACHI2
-   COADD_FIBERSTATUS RELEASE BRICKID BRICK_OBJID BRICKNAME PHOTSYS MATCH FLUX_G FLUX_R FLUX_Z EBV SPLIT HAS_SPECTRUM HAS_IMAGE and labels/{z,logmstar,age,logz,logssfr}
-   (float64, NaN = none). /rejected: FILE ROW TARGETID SURVEY PROGRAM REASON. /manifest: PATH SIZE DATASUM ROLE. */
+   module alone reads and writes the file. Datasets, one per field, length N: TARGETID SURVEY PROGRAM RA DEC HEALPIX Z ZERR ZWARN SPECTYPE OBJTYPE DELTACHI2
+   COADD_FIBERSTATUS ZCAT_PRIMARY RELEASE BRICKID BRICK_OBJID BRICKNAME PHOTSYS MATCH FLUX_G FLUX_R FLUX_Z EBV SPLIT HAS_SPECTRUM HAS_IMAGE FILE ROW and
+   labels/{z,logmstar,age,logz,logssfr} (float64, NaN = none). /rejected: FILE ROW TARGETID SURVEY PROGRAM REASON; FILE indexes /files, REASON indexes
+   /rejected/REASONS and /rejected/SENTENCES. /manifest: PATH SIZE DATASUM ROLE. */
 #ifndef DATA_CATALOG_H
 #define DATA_CATALOG_H
 
@@ -60,7 +61,7 @@ typedef struct {
     int32_t reason; /* index in reject_table */
 } RejectedRow;
 
-/* Why a source row is not a catalogue row: name and sentence, one table (catalog.c). */
+/* Why a source row is not a catalogue row: name and sentence, one table (cuts.c). */
 typedef enum {
     REJECT_NEGATIVE_TARGETID, REJECT_OBJTYPE, REJECT_FIBERSTATUS, REJECT_ZWARN, REJECT_SPECTYPE, REJECT_REDSHIFT,
     REJECT_DELTACHI2, REJECT_NOT_PRIMARY, REJECT_DUPLICATE, REJECT_PROGRAM, REJECT_UNREADABLE, N_REJECTS
@@ -75,7 +76,7 @@ typedef struct {
     char path[512]; /* relative to its root */
     char role[16];  /* "redshifts", "spectra", "tractor", "labels", "image" */
     int64_t size;   /* bytes, -1 = absent */
-    uint32_t datasum; /* of the first table or image HDU; 0 = not a FITS file or no DATASUM keyword */
+    uint32_t datasum; /* of the first HDU with data; where there is none, a checksum of samples of the bytes; 0 = absent */
 } ManifestRow;
 
 /* Collective. Every rank gives its contiguous share of the sorted rows (rank order), its rejected rows and its manifest rows (any order). Writes
@@ -88,13 +89,18 @@ typedef struct {
     H5File file;
     Envelope envelope;
     int64_t n; /* rows */
-    Fingerprint manifest; /* hash of /manifest and of the rows' keys: what embed fingerprints */
+    int64_t n_manifest;
+    Fingerprint manifest; /* of the spectra and image files in /manifest and of where each row's data are: what embed fingerprints */
 } Catalog;
 
 /* Local with par = NULL, else Collective. */
 Status catalog_open(Catalog *out, const char *path, const Par *par, Arena *a);
 /* Local. Rows [first, first + n). */
 Status catalog_read(CatalogRow *out, Catalog *c, int64_t first, int64_t n, Arena *scratch);
+/* Local. Only the HEALPIX column of those rows. */
+Status catalog_read_pixels(int32_t *healpix, Catalog *c, int64_t first, int64_t n);
+/* Local. Rows [first, first + n) of /manifest (n_manifest in all; sorted by role and path). */
+Status catalog_read_manifest(ManifestRow *out, Catalog *c, int64_t first, int64_t n, Arena *scratch);
 void catalog_close(Catalog *c);
 
 /* Order of rows: healpix, targetid, survey, program. */

@@ -21,18 +21,24 @@ typedef struct {
     const char *(*root)(const void *config);
     const char *(*specprod)(const void *config); /* "iron" */
 
-    /* Files whose rows are the source rows of a catalogue (zcatalogs, or redrock files), sorted. */
+    /* Files whose rows are the source rows of a catalogue (zcatalogs, or redrock files), sorted; relative to the root, or absolute where the
+       configuration names an absolute path. */
     Status (*list_redshifts)(FileList *out, const void *config, Arena *a);
 
-    /* All rows of such a file: every field that the file gives, the rest zero / NaN; source_row set. has_spectrum = 1. Nothing is cut here. */
+    /* All rows of such a file: every field that the file gives, the rest zero / NaN; source_row set. has_spectrum = 1. Nothing is cut here.
+       `path` as list_redshifts gives it, or any path that can be opened. */
     Status (*read_redshifts)(CatalogRow **rows, int64_t *n, const void *config, const char *path, Arena *a);
 
     /* The file that holds this row's spectrum, relative to the root. Plain text work: does not touch the disk. */
     Status (*spectrum_file)(char *path, size_t size, const void *config, const CatalogRow *row);
 
-    /* Spectra of n rows that live in one file, into rows [at, at+n) of the batch. Returns failures only for memory. */
+    /* Spectra of n rows that live in one file, into rows [at, at+n) of the batch. `path` is ready to open (root joined); where it is absent,
+       path.gz is tried. Returns failures only for memory. */
     Status (*read_spectra)(SpectrumBatch *out, int64_t at, const void *config, const SpectraConfig *options, const char *path,
                            const CatalogRow *rows, int64_t n, Arena *scratch);
+
+    /* False where the configuration leaves this row's SURVEY/PROGRAM out: the catalogue rejects it (REJECT_PROGRAM). */
+    bool (*wants)(const void *config, const CatalogRow *row);
 } SpectrumSurvey;
 
 typedef struct ImageSource ImageSource; /* open state of an image survey: brick table, small caches */
@@ -65,6 +71,10 @@ extern const SpectrumSurvey desi_survey;   /* desi.c   */
 extern const ImageSurvey legacy_survey;    /* legacy.c */
 extern const ConfigPlugin *const spectrum_surveys[]; /* survey.c: NULL-terminated; each the first member of a SpectrumSurvey */
 extern const ConfigPlugin *const image_surveys[];
+
+/* Where a file of a survey is: `path` under `root` (absolute paths stand for themselves), or path.gz where only that exists. Fills `out` with the
+   plain name and returns false where there is neither, or no room. */
+bool survey_file(char *out, size_t size, const char *root, const char *path);
 
 /* Section "release": what to read. */
 typedef struct {

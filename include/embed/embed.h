@@ -7,8 +7,6 @@
 #include "embed/embeddings.h"
 #include "model/model.h"
 
-typedef enum { EMBED_ALIGNED = 1, EMBED_SINGLE = 2 } EmbedSets;
-
 typedef struct {
     const char *weights;  /* a checkpoint of ours, or "deterministic" (spec.md 8) */
     int64_t weights_seed; /* of deterministic weights */
@@ -17,9 +15,13 @@ typedef struct {
     int64_t block_rows;   /* rows of a unit of work and of restart */
     int64_t volume_rows;  /* rows of a file */
     int64_t ranks_per_volume; /* 0 = all ranks write one volume at a time */
-    ConfigTexts sets;     /* aligned, single */
+    ConfigTexts sets;       /* aligned, single */
+    ConfigTexts modalities; /* image, spectrum */
 } EmbedConfig;
 extern const ConfigSection embed_section; /* "embed" */
+
+/* True when a list of the configuration names the item. */
+bool embed_lists(const ConfigTexts *list, const char *item);
 
 /* All that a block needs, borrowed. */
 typedef struct {
@@ -31,7 +33,7 @@ typedef struct {
     Catalog *catalog;
     ImageSource *image_source;
     int64_t dim[N_SETS]; /* 0 = set not written */
-    bool want[N_MODALITIES]; /* release names a source of this modality */
+    bool want[N_MODALITIES]; /* embed.modalities names it */
 } Embedder;
 
 /* Results of rows [first, first + n); arrays of n rows from the caller's arena. */
@@ -52,7 +54,7 @@ typedef struct {
     int64_t embedded[N_MODALITIES];
 } EmbedLedger;
 
-/* Collective. Embeds the whole catalogue into FOLDER/embeddings.h5 and its volumes. Finished volumes and blocks of the same fingerprint are kept. */
+/* Collective. Embeds the whole catalogue into volumes FOLDER/embeddings/volume-NNNNN.h5; volume_join (volume.h) then makes FOLDER/embeddings.h5. Finished volumes and blocks of the same fingerprint are kept. */
 Status embed_release(EmbedLedger *ledger, Embedder *e, const char *folder, const Envelope *envelope, const Par *par, Arena *a);
 
 #endif

@@ -34,8 +34,14 @@ Status volume_read_flags(int32_t *flag, Volume *v, Modality m, int64_t b);
 Status volume_finish(Volume *v, const Par *par);
 void volume_close(Volume *v);
 
-/* Collective. embeddings.h5: the virtual dataset over volumes 0 .. n-1. */
-Status volume_join(const Embedder *e, const char *folder, int64_t n_volumes, const Envelope *envelope, const EmbedLedger *ledger,
-                   const Par *par, Arena *a);
+/* Local. Volumes that hold the catalogue. */
+int64_t volume_count(const Embedder *e);
+
+/* Collective. FOLDER/embeddings.h5: the virtual dataset over all volumes. */
+Status volume_join(const Embedder *e, const char *folder, const Envelope *envelope, const EmbedLedger *ledger, const Par *par,
+                   Arena *a);
+
+/* Local. Recomputes the checksums of a finished volume: blocks that hold, blocks there are. */
+Status volume_verify(int64_t *n_good, int64_t *n_blocks, const char *path, Arena *a);
 
 #endif

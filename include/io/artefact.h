@@ -12,10 +12,10 @@
 #include "io/h5.h"
 
 typedef struct {
-    const char *kind;          /* "catalog", "embeddings", "probes", "properties" */
-    int64_t version;           /* of the file layout; a reader refuses others     */
-    const char *made_by;       /* stage that writes it: "catalog"                 */
-    const char *config;        /* effective config, YAML                          */
+    const char *kind;    /* "catalog", "embeddings", "probes", "properties" */
+    int64_t version;     /* of the file layout; a reader refuses others     */
+    const char *made_by; /* stage that writes it: "catalog"                 */
+    const char *config;  /* effective config, YAML                          */
     int64_t seed;
     Fingerprint fingerprint;
     const char *specprod;      /* "iron", or ""                                   */
@@ -33,7 +33,9 @@ Status artefact_read(Envelope *out, H5File *f, const char *kind, int64_t version
 /* Local. Reads whatever envelope the file has, unchecked (inspect). False if it has none. */
 bool artefact_peek(Envelope *out, H5File *f, Arena *a);
 
-Status artefact_write_fits(FitsFile *f, const Envelope *e); /* into the current (primary) header, with DEPNAM/DEPVER of the libraries */
+Status
+artefact_write_fits(FitsFile *f,
+                    const Envelope *e); /* into the current (primary) header, with DEPNAM/DEPVER of the libraries */
 
 /* Local. True when `path` exists, is an artefact of this kind and version, and bears this fingerprint (HDF5 or FITS by its suffix). */
 bool artefact_is_current(const char *path, const char *kind, int64_t version, const Fingerprint *fingerprint);

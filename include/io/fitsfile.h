@@ -55,6 +55,7 @@ void fitsfile_tile(int64_t *ny, int64_t *nx, FitsFile *f);
 /* Keywords. `get` leaves *out alone and returns false when the key is absent or of another type. */
 bool fitsfile_get_f64(double *out, FitsFile *f, const char *key);
 bool fitsfile_get_i64(int64_t *out, FitsFile *f, const char *key);
+bool fitsfile_get_bool(bool *out, FitsFile *f, const char *key);
 bool fitsfile_get_text(char *out, size_t size, FitsFile *f, const char *key);
 /* The header of the current HDU as one string of 80-character cards without END, for WCSLIB. */
 Status fitsfile_header(char **cards, int *n_cards, FitsFile *f, Arena *a);
@@ -62,7 +63,7 @@ Status fitsfile_header(char **cards, int *n_cards, FitsFile *f, Arena *a);
 /* ---- writing: to `path` itself; callers write to a temporary name and rename ---- */
 typedef struct {
     const char *name;    /* TTYPE */
-    const char *format;  /* TFORM: "K", "J", "I", "E", "D", "L", "B", "A8", "10E" */
+    const char *format;  /* TFORM: "K", "J", "I", "E", "D", "L", "B", "8A", "10E" */
     const char *unit;    /* TUNIT or "" */
     const char *comment; /* comment of TTYPE, at most 46 characters, or "" */
 } FitsColumn;
@@ -83,9 +84,15 @@ Status fitsfile_put_i64(FitsFile *f, const char *key, int64_t value, const char 
 Status fitsfile_put_f64(FitsFile *f, const char *key, double value, const char *comment);
 Status fitsfile_put_bool(FitsFile *f, const char *key, bool value, const char *comment);
 Status fitsfile_put_checksum(FitsFile *f);   /* CHECKSUM and DATASUM of the current HDU */
+/* DATASUM as the caller computed it (ranks that wrote their own slices), then CHECKSUM from the header: the data are not read. */
+Status fitsfile_put_datasum(FitsFile *f, uint32_t datasum);
 Status fitsfile_finish(FitsFile *f);         /* closes a written file; the place where errors of writing show up */
 
-/* Byte offset and length of the current HDU's data, for ranks that write their own slices of a table. The file must be flushed. */
+/* A file of our own, opened again to change it: after fitsfile_finish, when ranks have written slices of a table themselves. */
+Status fitsfile_reopen(FitsFile *f, const char *path);
+
+/* Byte offset and length (without the padding to 2880) of the current HDU's data, for ranks that write their own slices of a table. Flushes
+   what was written so far; slices are written after fitsfile_finish, whose buffers would go over them. */
 Status fitsfile_data_span(int64_t *start, int64_t *bytes, FitsFile *f);
 
 /* ---- checks ---- */

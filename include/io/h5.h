@@ -2,8 +2,9 @@
    datasets. All HDF5 calls are here and on the main thread. Paths inside a file may be nested ("a/b/c"); groups on the way are
    created. Every message names the file and the object.
 
-   With a Par the file is opened on all ranks (MPI-IO): open, create, close, flush, dataset creation and attributes are Collective; row reads and
-   writes are Local (independent transfers, no filters). With par = NULL everything is Local. */
+   With a Par the file is opened on all ranks: open, create, close, flush, dataset creation and putting attributes are Collective (arguments the
+   same on all ranks); looking, getting, row reads and writes are Local (independent transfers, no filters). Files for writing go through
+   MPI-IO; for reading each rank opens the file by itself. With par = NULL or one rank everything is Local. */
 #ifndef IO_H5_H
 #define IO_H5_H
 
@@ -33,45 +34,57 @@ Status h5_open(H5File *f, const char *path, const Par *par);   /* read only */
 Status h5_modify(H5File *f, const char *path, const Par *par); /* read and write */
 /* A new file (replacing one of that name) in a format that stays readable if the writer is killed between flushes. */
 Status h5_create(H5File *f, const char *path, const Par *par);
+/* All that was written is on disk, and another program can open the file. */
 Status h5_flush(H5File *f);
+Status h5_sync(H5File *f);  /* Local. Rows that this rank wrote are on disk (data only: for use between flushes) */
 Status h5_close(H5File *f); /* twice-safe; reports errors of writing */
 
 bool h5_has(H5File *f, const char *object);
+/* Type and shape of a dataset, for callers to allocate by: E_INPUT when it claims more bytes than the file can hold. A scalar has n_dims = 0;
+   text of variable length has width 0. */
 Status h5_shape(H5Shape *out, H5File *f, const char *dataset);
+/* h5_shape, and E_INPUT naming both shapes unless they agree; dims[i] < 0 = any. */
+Status h5_expect(H5Shape *out, H5File *f, const char *dataset, const int64_t *dims, int n_dims);
+size_t h5_bytes(H5Type type, int64_t width); /* of one element in memory */
 /* Names of the members of a group, sorted. */
 Status h5_list(char ***names, int64_t *n, H5File *f, const char *group, Arena *a);
 
 /* New dataset, contiguous, allocated early, never filled. For H5_TEXT `width` is the string length (fixed, NUL-padded), else ignored. */
 Status h5_new(H5File *f, const char *dataset, H5Type type, int64_t width, const int64_t *dims, int n_dims);
 /* Rows [first, first+n) of the first axis. A row is everything else. Memory has the dataset's (converted to `type`) element type. n = 0 is fine. */
-Status h5_write_rows(H5File *f, const char *dataset, H5Type type, int64_t width, const void *data, int64_t first, int64_t n);
+Status h5_write_rows(H5File *f, const char *dataset, H5Type type, int64_t width, const void *data, int64_t first,
+                     int64_t n);
 Status h5_read_rows(void *out, H5File *f, const char *dataset, H5Type type, int64_t width, int64_t first, int64_t n);
-/* h5_new + h5_write_rows of the whole in one call (serial files, small tables). */
-Status h5_put(H5File *f, const char *dataset, H5Type type, int64_t width, const void *data, const int64_t *dims, int n_dims);
-/* The whole dataset into the arena. */
+/* h5_new + h5_write_rows of the whole in one call, for small tables; on a parallel file rank 0's data is written. */
+Status h5_put(H5File *f, const char *dataset, H5Type type, int64_t width, const void *data, const int64_t *dims,
+              int n_dims);
+/* The whole dataset into the arena; `shape` may be NULL. Text comes in cells of shape->width bytes, NUL-padded, not terminated. */
 Status h5_get(void **out, H5Shape *shape, H5File *f, const char *dataset, H5Type type, Arena *a);
 
 /* A member of a one-dimensional compound dataset (astropy's Table.write): rows as `type` (H5_TEXT: width bytes). */
 bool h5_has_member(H5File *f, const char *dataset, const char *member);
-Status h5_read_member(void *out, H5File *f, const char *dataset, const char *member, H5Type type, int64_t width, int64_t first,
-                      int64_t n);
+Status h5_member_shape(H5Shape *out, H5File *f, const char *dataset,
+                       const char *member); /* (rows) or (rows, the member's own shape) */
+Status h5_read_member(void *out, H5File *f, const char *dataset, const char *member, H5Type type, int64_t width,
+                      int64_t first, int64_t n);
 /* A compound dataset of scalar or vector members, written whole (mock labels). */
 typedef struct {
     const char *name;
-    H5Type type;     /* memory and file type */
-    int64_t width;   /* H5_TEXT: string bytes */
-    int64_t n;       /* elements per row, 1 = scalar */
+    H5Type type;      /* memory and file type */
+    int64_t width;    /* H5_TEXT: string bytes */
+    int64_t n;        /* elements per row, 1 = scalar */
     const void *data; /* (rows, n) */
 } H5Member;
 Status h5_put_compound(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t rows);
 
-/* Attributes of a group or dataset ("/" = the root). Text attributes are fixed-length, UTF-8, as h5py shows them. Existing ones are
-   replaced. The `get` forms return false when absent or of another kind. */
+/* Attributes of a group or dataset ("/" = the root). Text attributes are UTF-8 of variable length: h5py shows them as str, and a long config
+   fits. Existing ones are replaced. The `get` forms return false when absent or of another kind. */
 Status h5_put_attr_text(H5File *f, const char *object, const char *name, const char *value);
 Status h5_put_attr_i64(H5File *f, const char *object, const char *name, int64_t value);
 Status h5_put_attr_f64(H5File *f, const char *object, const char *name, double value);
-bool h5_get_attr_text(char **out, H5File *f, const char *object, const char *name, Arena *a); /* fixed or variable length */
-bool h5_get_attr_i64(int64_t *out, H5File *f, const char *object, const char *name);          /* any numeric attribute */
+bool h5_get_attr_text(char **out, H5File *f, const char *object, const char *name,
+                      Arena *a);                                                     /* fixed or variable length */
+bool h5_get_attr_i64(int64_t *out, H5File *f, const char *object, const char *name); /* any numeric attribute */
 bool h5_get_attr_f64(double *out, H5File *f, const char *object, const char *name);
 /* A one-dimensional numeric attribute, or a scalar (n = 1). */
 bool h5_get_attr_f64s(double **out, int64_t *n, H5File *f, const char *object, const char *name, Arena *a);
@@ -79,7 +92,8 @@ bool h5_get_attr_f64s(double **out, int64_t *n, H5File *f, const char *object, c
 /* A dataset of `dims` that is assembled from `source` datasets of the same name in other files (paths relative to this file), each covering
    [first[i], first[i]+rows[i]). Missing sources read as NaN (floats) or `fill` (integers). */
 Status h5_new_virtual(H5File *f, const char *dataset, H5Type type, int64_t width, const int64_t *dims, int n_dims,
-                      const char *const *source_files, const int64_t *first, const int64_t *rows, int n_sources, int64_t fill);
+                      const char *const *source_files, const int64_t *first, const int64_t *rows, int n_sources,
+                      int64_t fill);
 
 const char *h5_version(void);
 void h5_silence(void); /* once at start: HDF5's own error printing off */

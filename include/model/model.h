@@ -15,7 +15,8 @@ typedef struct {
     int64_t embed_dim;  /* E, 1024 as published */
     int64_t head_heads; /* cross-attention heads, 4 */
     ConfigKind image;   /* vit: image_size 144, patch 12, embed_dim 1024, depth 24, heads 16, block_chunks 4 */
-    ConfigKind spectrum; /* specformer: embed_dim 768, num_layers 6, num_heads 6, max_len 800, slice_section_length 20, slice_overlap 10 */
+    ConfigKind
+        spectrum; /* specformer: embed_dim 768, num_layers 6, num_heads 6, max_len 800, slice_section_length 20, slice_overlap 10 */
 } ModelConfig;
 extern const ConfigSection model_section; /* "model" */
 
@@ -25,9 +26,9 @@ typedef struct Model Model;
 Status model_build(Model **out, const ModelConfig *config, Arena *a);
 Params *model_params(Model *m);
 int64_t model_embed_dim(const Model *m);
-int64_t model_image_dim(const Model *m);    /* of the single-modal class token  */
-int64_t model_spectrum_dim(const Model *m); /* of the single-modal token mean   */
-int64_t model_image_size(const Model *m);   /* pixels after the centre crop, 144 */
+int64_t model_image_dim(const Model *m);         /* of the single-modal class token  */
+int64_t model_spectrum_dim(const Model *m);      /* of the single-modal token mean   */
+int64_t model_image_size(const Model *m);        /* pixels after the centre crop, 144 */
 int64_t model_flops(const Model *m, bool image); /* multiply-adds x 2 per object, for plans */
 
 /* Precomputes what depends on weights alone (projected query). Call after the weights are set. */

@@ -2,17 +2,20 @@
 
    Row-major. y = x W^T + b with x (rows, n_in), W (n_out, n_in) as PyTorch stores it. Contract of every provider, tested for each: the bits of a row of
    y (and of d_x) do not depend on the number of rows, on its offset, on its neighbours, or on threads. A provider that needs whole panels pads
-   inside. Local, serial. */
+   inside; callers who can give GEMM_ROWS-padded arrays spare it a copy. Local, serial. */
 #ifndef NN_GEMM_H
 #define NN_GEMM_H
 
 #include "core/fail.h"
 #include "nn/real.h"
 
+enum { GEMM_ROWS = 16 }; /* products over whole multiples of this many rows need no padding inside */
+
 typedef struct {
     const char *name; /* "ref", "openblas" */
     bool (*available)(void);
-    const char *(*version)(void); /* "OpenBLAS 0.3.21 SkylakeX" */
+    const char *(*version)(void); /* "0.3.21 SkylakeX" */
+    void (*set_threads)(int threads);
     /* y (rows, n_out) = x (rows, n_in) W^T + b; b may be NULL */
     void (*forward)(real *y, const real *x, const real *w, const real *b, int64_t rows, int64_t n_out, int64_t n_in);
     /* d_x (rows, n_in) += d_y (rows, n_out) W */
@@ -24,9 +27,17 @@ typedef struct {
 extern const GemmProvider gemm_ref, gemm_openblas;
 extern const GemmProvider *const gemm_providers[]; /* NULL-terminated, best first */
 
-/* Chooses by name ("auto" = the first available); E_CONFIG names those there are. One thread per rank unless `threads` says more. */
+/* Chooses by name ("auto" = the first available); E_CONFIG names those there are. One thread per rank unless `threads` says more. A provider that
+   breaks the contract on this CPU (a check of a few milliseconds) is refused, E_CONFIG; "auto" passes it over. */
 Status gemm_choose(const char *name, int threads);
-const GemmProvider *gemm(void);           /* the chosen one; gemm_ref until chosen */
-const char *gemm_provider_text(void);     /* for envelopes: "openblas 0.3.21 SkylakeX, avx512f" */
+const GemmProvider *gemm(void);       /* the chosen one; gemm_ref until chosen */
+const char *gemm_provider_text(void); /* for envelopes: "openblas 0.3.21 SkylakeX, avx512f" */
+
+/* Whether the contract holds for this shape, forward and backward_x: every row of a large product against the same row alone, in short
+   products and at other offsets. *keeps is the answer; the Status is that of the memory it needs. */
+Status gemm_keeps_rows(bool *keeps, const GemmProvider *provider, int64_t n_out, int64_t n_in);
+
+/* The next multiple of GEMM_ROWS: how many rows to allocate for `rows`. */
+static inline int64_t gemm_pad(int64_t rows) { return (rows + GEMM_ROWS - 1) / GEMM_ROWS * GEMM_ROWS; }
 
 #endif

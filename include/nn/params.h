@@ -20,7 +20,7 @@ typedef struct {
     int64_t n_params, max_params;
     Param *param;
     int64_t n_reals;
-    real *value; /* (n_reals), after params_allocate */
+    real *value;  /* (n_reals), after params_allocate */
     Arena *arena; /* borrowed: where the table and the values live */
 } Params;
 

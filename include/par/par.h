@@ -17,6 +17,9 @@ typedef struct {
     void *comm; /* MPI_Comm *, a duplicate with an error handler that aborts loudly; NULL without MPI */
 } Par;
 
+/* Local. Was this process started by mpirun or srun? Works before par_init. */
+bool par_launched(void);
+
 /* Collective. MPI_Init (MPI_THREAD_FUNNELED), error handler, abort hook of MUST, log_init. Signals that kill print one line with the rank. */
 Status par_init(Par *par, int *argc, char ***argv);
 
@@ -38,12 +41,12 @@ Status par_agree_at(const Par *par, Status mine, const char *file, int line);
 /* Local. For when the others cannot be reached: prints, flushes, MPI_Abort. */
 _Noreturn void par_abort(const Par *par, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Collective. Exact, so order-free. */
+/* Collective. Exact, so order-free. Data of any size: messages are cut below 2^31 bytes. */
 void par_barrier(const Par *par);
 void par_bcast(const Par *par, void *data, int64_t bytes, int root);
 void par_sum_i64(const Par *par, int64_t *values, int64_t n); /* in place, all ranks */
 void par_max_i64(const Par *par, int64_t *values, int64_t n);
-void par_max_f64(const Par *par, double *values, int64_t n);
+void par_max_f64(const Par *par, double *values, int64_t n); /* a NaN on any rank wins; +0 beats -0 */
 
 /* Collective. sum of `mine` over lower ranks: where this rank's rows start. */
 int64_t par_offset_i64(const Par *par, int64_t mine);
@@ -56,35 +59,48 @@ Status par_allgather(void **out, int64_t *n_out, const Par *par, const void *min
 Status par_gather(void **out, int64_t *n_out, const Par *par, const void *mine, int64_t n, size_t record, Arena *a);
 
 /* Collective. Record i goes to rank dest[i]; received records come ordered by source rank, then by their order there. Messages are chunked
-   below 2^31 bytes. */
+   below 2^31 bytes. Beside the result, 32 bytes per rank stay in `a`. */
 Status par_exchange(void **out, int64_t *n_out, const Par *par, const void *records, const int *dest, int64_t n,
                     size_t record, Arena *a);
 
-/* Collective. Sorts the records of all ranks by `compare` (a total order for reproducible results) and leaves equal shares: rank r gets the
-   rows [r*N/P, (r+1)*N/P) of the sorted whole. Sample sort; no rank holds more than about 2 x N/P. */
+/* Collective. The same for records that already lie in the order of their ranks: n_to[r] of them go to rank r. No copy is made.
+   n_from, unless NULL, gets how many came from each rank (n_ranks). */
+Status par_exchange_grouped(void **out, int64_t *n_out, int64_t *n_from, const Par *par, const void *records,
+                            const int64_t *n_to, size_t record, Arena *a);
+
+/* Collective. Sorts the records of all ranks by `compare` and leaves equal shares: rank r gets the rows [r*N/P, (r+1)*N/P) of the sorted
+   whole. Equal records keep the order of ranks and rows, so the result does not depend on how the rows were divided. Sample sort; no
+   rank holds more than about 2 x N/P, however uneven the shares and however many equal records there are. While it works, `a` holds about
+   6 x the larger of n and N/P; then only the result. */
 Status par_sort(void **out, int64_t *n_out, const Par *par, const void *records, int64_t n, size_t record,
                 int (*compare)(const void *, const void *), Arena *a);
 
 /* Collective. Joins the TreeSums of all ranks (contiguous ranges of leaves in rank order, some possibly empty) and gives the total to all
-   ranks: the same bits for any number of ranks. */
+   ranks: the same bits for any number of ranks. `mine` is used up; all ranks gave treesum_init the same numbers. */
 Status par_tree_finish(double *out, TreeSum *mine, const Par *par, Arena *a);
 
 /* This rank's contiguous share [*first, *last) of n items. Local. */
 void par_share(int64_t *first, int64_t *last, const Par *par, int64_t n);
 
-/* Units 0 .. n_units-1 handed out dynamically, in order, each to exactly one rank. */
+/* Units 0 .. n_units-1 handed out dynamically, in order, each to exactly one rank, as ranks become free. */
 typedef struct {
     int64_t n_units;
-    void *window;  /* MPI one-sided counter; NULL when serial */
+    void *window;  /* the counter on rank 0; NULL when serial */
     int64_t local; /* serial counter */
 } Work;
 Status par_work_open(Work *w, const Par *par, int64_t n_units); /* Collective */
 int64_t par_work_next(Work *w, const Par *par);                 /* Local: the next unit, or -1 */
-int64_t par_work_done(const Work *w, const Par *par);           /* Local: units handed out so far (for progress) */
-void par_work_close(Work *w, const Par *par);                   /* Collective */
+void par_work_stop(Work *w, const Par *par);          /* Local: hands out nothing more, to anyone (a unit failed) */
+int64_t par_work_done(const Work *w, const Par *par); /* Local: units handed out so far (for progress) */
+void par_work_close(Work *w, const Par *par);         /* Collective */
 
-/* Collective. One table of clocks and memory peaks: min, mean, max over ranks and the slowest rank. */
+/* Collective. One table of clocks and memory peaks in the log: min, mean, max over ranks and the slowest rank. Ranks may have
+   different clocks: a clock that a rank never started counts as zero there. */
 void par_print_clocks(const Par *par);
+
+/* Local. The longest message in bytes (default 2^30); tests make it tiny to see what happens at the cuts. All ranks alike. */
+void par_set_chunk(int64_t bytes);
+int64_t par_chunk(void);
 
 /* Library and version, for logs and envelopes. Local; works without MPI_Init. */
 const char *par_version(void);

@@ -4,7 +4,6 @@
 #include "core/hash.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,7 +67,7 @@ uint64_t hash_fnv1a(const char *text)
 
 static Status add_file(EVP_MD_CTX *context, FILE *in, const char *path)
 {
-    static unsigned char buffer[1 << 16];
+    unsigned char buffer[1 << 15];
     size_t n;
     while ((n = fread(buffer, 1, sizeof buffer, in)) > 0)
         if (!EVP_DigestUpdate(context, buffer, n)) return FAIL(E_BUG, "%s: libcrypto cannot add to a sha256", path);

@@ -4,7 +4,6 @@
 #include "core/rng.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "core/fail.h"
 #include "core/hash.h"
@@ -52,12 +51,21 @@ uint64_t rng_u64(Rng *r)
 
 double rng_uniform(Rng *r) { return (double)(rng_u64(r) >> 11) * 0x1p-53; }
 
-/* Box and Muller 1958, the cosine branch only: each normal takes four words, so that the number of draws says where a stream stands.
-   1 - u lies in (0, 1]: the logarithm is finite. */
-double rng_normal(Rng *r)
+/* Box and Muller 1958. 1 - u lies in (0, 1]: the logarithm is finite. */
+static void normal_pair(double out[2], Rng *r)
 {
     double u = rng_uniform(r), v = rng_uniform(r);
-    return sqrt(-2.0 * log(1.0 - u)) * cos(2.0 * M_PI * v);
+    double radius = sqrt(-2.0 * log(1.0 - u)), angle = 2.0 * M_PI * v;
+    out[0] = radius * cos(angle);
+    out[1] = radius * sin(angle);
+}
+
+/* One of the pair is thrown away: each normal takes four words, and the stream has no hidden state. */
+double rng_normal(Rng *r)
+{
+    double pair[2];
+    normal_pair(pair, r);
+    return pair[0];
 }
 
 /* Rejection below the largest multiple of n: every value has equally many preimages. */
@@ -73,5 +81,10 @@ int64_t rng_below(Rng *r, int64_t n)
 
 void rng_normals(float *out, int64_t n, Rng *r)
 {
-    for (int64_t i = 0; i < n; i++) out[i] = (float)rng_normal(r);
+    for (int64_t i = 0; i < n; i += 2) {
+        double pair[2];
+        normal_pair(pair, r);
+        out[i] = (float)pair[0];
+        if (i + 1 < n) out[i + 1] = (float)pair[1];
+    }
 }

@@ -1,0 +1,27 @@
+/* encoders.h - the tables of encoders behind `model.image` and `model.spectrum`. A new encoder is one file, one row here, one test.
+
+   An encoder turns one object into tokens that a head gathers, and into a single-modal embedding of its own. Local. */
+#ifndef MODEL_ENCODERS_H
+#define MODEL_ENCODERS_H
+
+#include "model/model.h"
+
+typedef struct {
+    ConfigPlugin plugin; /* first: the tables are those of config.h */
+    int64_t (*n_params)(const void *config);
+    int64_t (*dim)(const void *config);               /* width of tokens and of the single-modal embedding */
+    int64_t (*input)(const void *config);             /* image: pixels of a side; spectrum: 0, any length  */
+    int64_t (*tokens)(const void *config, int64_t n); /* tokens that the head gathers, for an input of size n */
+    int64_t (*flops)(const void *config, int64_t n);  /* multiply-adds x 2 to make them */
+    /* *encoder: the encoder's state, in `a`; its parameters are declared behind `prefix`. */
+    Status (*build)(void **encoder, const void *config, Params *p, const char *prefix, Arena *a);
+    /* tokens (tokens(n), dim) and single (dim) may each be NULL. input: (3, n, n) prepared planes, or (n) flux. */
+    Status (*encode)(real *tokens, real *single, const void *encoder, const float *input, int64_t n, Arena *step);
+} Encoder;
+
+enum { DESI_PIXELS = 7781 }; /* length of a spectrum on DESI's grid */
+
+/* The row behind a plug-in of these tables. */
+static inline const Encoder *encoder_of(const ConfigKind *kind) { return (const Encoder *)kind->plugin; }
+
+#endif

@@ -1,0 +1,38 @@
+/* head.h - AstroCLIP's heads (spec.md 5.1-5.3): a learned query gathers an encoder's tokens by cross-attention, an MLP follows. Local. */
+#ifndef MODEL_HEAD_H
+#define MODEL_HEAD_H
+
+#include "model/block.h"
+
+typedef struct {
+    int64_t embed_dim; /* E, width of the aligned space */
+    int64_t heads;     /* of the cross-attention */
+    int64_t token_dim; /* width of the encoder's tokens */
+    bool residual;     /* spectrum: out = y + MLP(y); image: out = MLP(y) */
+} HeadConfig;
+
+typedef struct {
+    HeadConfig config;
+    const Params *params; /* borrowed: the table it was declared in */
+    bool fused;           /* in_proj_weight (3E, E) where token_dim == E, else q_, k_ and v_proj_weight */
+    int64_t query, in_proj_weight, q_proj, k_proj, v_proj, in_proj_bias;
+    LinearParams out_proj, layernorm, up, down;
+    real *projected_query; /* (E), by head_prepare */
+} Head;
+
+enum { HEAD_PARAMS = 13 };
+
+/* Declares cross_attention.* and mlp.* behind `prefix`. */
+Status head_declare(Head *out, const HeadConfig *c, Params *p, const char *prefix);
+
+/* Projects the query, which no object changes. Call again after the weights change. */
+Status head_prepare(Head *h, Arena *a);
+
+/* out (E); pooled (E): what the cross-attention yields, and weights (heads, n_tokens): where it looks, may be NULL. tokens (n_tokens, token_dim). */
+Status head_forward(real *out, real *pooled, real *weights, const Head *h, const real *tokens, int64_t n_tokens,
+                    Arena *step);
+
+/* Multiply-adds x 2 for n_tokens tokens. */
+int64_t head_flops(const HeadConfig *c, int64_t n_tokens);
+
+#endif

@@ -1,0 +1,38 @@
+/* specformer.h - the spectrum encoder SpecFormer (spec.md 3): tokens of a spectrum to embeddings and reconstructions. Local. */
+#ifndef MODEL_SPECFORMER_H
+#define MODEL_SPECFORMER_H
+
+#include "model/block.h"
+
+typedef struct {
+    int64_t embed_dim;            /* D, 768 as published */
+    int64_t num_layers;           /* 6 */
+    int64_t num_heads;            /* 6 */
+    int64_t max_len;              /* 800: longest sequence of tokens */
+    int64_t slice_section_length; /* 20 pixels */
+    int64_t slice_overlap;        /* 10 pixels */
+} SpecformerConfig;
+
+typedef struct {
+    SpecformerConfig config;
+    const Params *params; /* borrowed: the table it was declared in */
+    LinearParams data_embed, final_layernorm, head;
+    int64_t position_embed;
+    Block *block; /* (num_layers) */
+} Specformer;
+
+int64_t specformer_n_params(const SpecformerConfig *c);
+int64_t specformer_input_dim(const SpecformerConfig *c); /* width of a token: 22 */
+
+/* Declares its parameters under official names behind `prefix`; tables in `a`. */
+Status specformer_declare(Specformer *out, const SpecformerConfig *c, Params *p, const char *prefix, Arena *a);
+
+/* embedding (n_tokens, D); reconstruction (n_tokens, input_dim) or NULL; tokens (n_tokens, input_dim) of prepare_spectrum, masked or not.
+   E_INPUT when n_tokens > max_len. */
+Status specformer_forward(real *embedding, real *reconstruction, const Specformer *s, const real *tokens,
+                          int64_t n_tokens, Arena *step);
+
+/* Multiply-adds x 2 for `tokens` tokens. */
+int64_t specformer_flops(const SpecformerConfig *c, int64_t tokens);
+
+#endif

@@ -1,0 +1,51 @@
+/* vit.h - the image encoder: AstroDINO's vision transformer (spec.md 4.1). Images are float32 planes R, G, B as prepare_image makes them. Local. */
+#ifndef MODEL_VIT_H
+#define MODEL_VIT_H
+
+#include "model/block.h"
+
+typedef struct {
+    int64_t image_size;   /* 144 pixels: what the position embedding is made for */
+    int64_t patch_size;   /* 12 pixels */
+    int64_t embed_dim;    /* D, 1024 as published */
+    int64_t depth;        /* 24 */
+    int64_t num_heads;    /* 16 */
+    int64_t block_chunks; /* 4; 0 = blocks named without a chunk number */
+} VitConfig;
+
+typedef struct {
+    VitConfig config;
+    const Params *params; /* borrowed: the table it was declared in */
+    int64_t cls_token, pos_embed, mask_token;
+    LinearParams patch_embed, norm;
+    Block *block; /* (depth) */
+} Vit;
+
+/* What goes through the blocks. */
+typedef enum {
+    VIT_PATCHES, /* the bare patches, without class token and positions: what AstroCLIP's image head reads (spec.md 5.1) */
+    VIT_CLASS, /* class token, then patches, with positions: AstroDINO itself */
+} VitTokens;
+
+int64_t vit_n_params(const VitConfig *c);
+/* Tokens for an image of `size` pixels. */
+int64_t vit_tokens(const VitConfig *c, int64_t size, VitTokens which);
+
+/* Declares its parameters under official names behind `prefix`; tables in `a`. */
+Status vit_declare(Vit *out, const VitConfig *c, Params *p, const char *prefix, Arena *a);
+
+/* out (tokens, D): after the final norm; with VIT_CLASS row 0 is the class token. image (3, size, size), size a multiple of the patch, else
+   E_INPUT. mask (patches) or NULL: patches that the mask token replaces. */
+Status vit_forward(real *out, const Vit *v, const float *image, int64_t size, VitTokens which, const uint8_t *mask,
+                   Arena *step);
+
+/* out (patches, D): the embedded patches, row by row, before anything else. Exactly `patches` rows are written. */
+Status vit_patches(real *out, const Vit *v, const float *image, int64_t size, Arena *step);
+
+/* out (1 + side * side, D): the position embedding for side x side patches, resampled where that is not its own size. */
+void vit_positions(real *out, const Vit *v, int64_t side);
+
+/* Multiply-adds x 2 for one image of the own size. */
+int64_t vit_flops(const VitConfig *c, VitTokens which);
+
+#endif

@@ -1,0 +1,9 @@
+/* gelu.h - GELU(x) = x/2 (1 + erf(x / sqrt 2)), the exact form, never the tanh approximation. Local. */
+#ifndef NN_GELU_H
+#define NN_GELU_H
+
+#include "nn/real.h"
+
+void gelu_forward(real *y, const real *x, int64_t n); /* y may be x */
+
+#endif

@@ -1,0 +1,66 @@
+/* probes.h - probes.h5: what was fitted, on which embedding, with which scores. The only module that reads and writes it.
+
+   A ProbeInput is what a probe sees: one or two embedding sets side by side, standardised with the mean and the population standard deviation of
+   the train rows. A ProbeFit is one property learnt from one input. Predictions: y = intercept + sum_d weight[d] * (x[d] - mean[d]) / std[d]. */
+#ifndef PROBE_PROBES_H
+#define PROBE_PROBES_H
+
+#include "data/catalog.h"
+#include "embed/embeddings.h"
+
+enum { PROBES_VERSION = 1, MAX_PROBE_SETS = 2 };
+
+/* Rows of the table of inputs (probes.c): (astroclip, image), (astroclip, spectrum), (astroclip, both), (astrodino, image), (specformer, spectrum). */
+typedef struct {
+    const char *encoder;  /* "astroclip"        */
+    const char *modality; /* "image", "both"    */
+    const char *column;   /* "IMAGE": stem of FITS columns; "" = not published in properties.fits */
+    EmbeddingSet set[MAX_PROBE_SETS];
+    int n_sets;
+} ProbeInputRow;
+extern const ProbeInputRow probe_inputs[]; /* ended by encoder NULL */
+
+typedef struct {
+    const ProbeInputRow *row;
+    int64_t dim;            /* sum of the sets' dimensions          */
+    double *mean, *std;     /* (dim) of train rows; std 1 where 0   */
+    double ood_quantile;    /* 0.99 quantile of the score over val rows: beyond it a row is out of distribution */
+} ProbeInput;
+
+typedef struct {
+    int64_t n;
+    double r2, rmse, bias, sigma_nmad, outlier_fraction; /* NaN where undefined; the last three for redshift only, bias for all */
+} Scores;
+
+typedef struct {
+    int input;      /* index in ProbeSet.input */
+    int label;      /* Label                   */
+    const char *probe; /* "ridge"              */
+    double lambda;
+    double intercept;
+    double *weight; /* (dim) */
+    double std, l68, u68; /* of val residuals truth - prediction: standard deviation; 16 % and 84 % quantile */
+    Scores score[N_SPLITS];
+} ProbeFit;
+
+typedef struct {
+    int n_inputs, n_fits;
+    ProbeInput *input;
+    ProbeFit *fit;
+    Envelope envelope;
+} ProbeSet;
+
+/* Collective: rank 0 writes PATH (through .part) and scores.csv beside it; all ranks agree. */
+Status probes_write(const char *path, const ProbeSet *p, const Par *par, Arena *a);
+/* Local. */
+Status probes_read(ProbeSet *out, const char *path, Arena *a);
+
+/* Local. Rows [first, first+n) of an input's embeddings side by side: (n, dim) float32. */
+Status probe_read_input(float *out, Embeddings *e, const ProbeInputRow *row, int64_t first, int64_t n, Arena *scratch);
+
+/* Local. One row; NaN in, NaN out. Sums in double in a fixed order. */
+double probe_predict(const ProbeFit *fit, const ProbeInput *input, const float *x);
+/* Root mean square of the standardised features: about 1 for a train-like row. */
+double probe_ood(const ProbeInput *input, const float *x);
+
+#endif

@@ -1,0 +1,222 @@
+/* join.c - the distributed joins of the catalogue. Every join is the same three steps: choose an owner for each row by a hash of what is joined on,
+   exchange, and match locally on sorted rows. */
+#include "data/join.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/hash.h"
+
+static int owner_of(uint64_t hash, const Par *par) { return (int)(hash % (uint64_t)par->n_ranks); }
+
+/* ---- duplicates ---- */
+
+static int compare_key(const CatalogRow *x, const CatalogRow *y)
+{
+    if (x->targetid != y->targetid) return x->targetid < y->targetid ? -1 : 1;
+    int order = memcmp(x->survey, y->survey, sizeof x->survey);
+    return order ? order : memcmp(x->program, y->program, sizeof x->program);
+}
+
+static int compare_key_quality(const void *a, const void *b)
+{
+    int order = compare_key(a, b);
+    return order ? order : cuts_compare_quality(a, b);
+}
+
+Status join_unique(CatalogRow **out, int64_t *n_out, RejectList *rejects, const CatalogRow *rows, int64_t n, const Par *par, Arena *a)
+{
+    int *dest = NULL;
+    CatalogRow *mine = NULL;
+    int64_t n_mine = 0, kept = 0;
+    Status st = arena_new(&dest, a, n);
+    for (int64_t i = 0; st == OK && i < n; i++) dest[i] = owner_of(hash_mix((uint64_t)rows[i].targetid), par);
+    TRY(par_agree(par, st));
+    TRY(par_exchange((void **)&mine, &n_mine, par, rows, dest, n, sizeof *mine, a));
+    if (n_mine > 0) qsort(mine, (size_t)n_mine, sizeof *mine, compare_key_quality);
+    for (int64_t i = 0; i < n_mine && st == OK; i++) {
+        if (kept > 0 && compare_key(&mine[kept - 1], &mine[i]) == 0) st = reject_add(rejects, &mine[i], REJECT_DUPLICATE);
+        else mine[kept++] = mine[i];
+    }
+    *out = mine;
+    *n_out = kept;
+    return par_agree(par, st);
+}
+
+/* ---- labels ---- */
+
+static int compare_labels(const void *a, const void *b)
+{
+    const LabelEntry *x = a, *y = b;
+    if (x->targetid != y->targetid) return x->targetid < y->targetid ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* Both sorted by TARGETID: one walk through them. The first entry of a TARGETID counts. */
+static void merge_labels(CatalogRow *rows, int64_t n, const LabelEntry *entry, int64_t n_entries)
+{
+    for (int64_t i = 0, k = 0; i < n; i++) {
+        CatalogRow *r = &rows[i];
+        while (k < n_entries && entry[k].targetid < r->targetid) k++;
+        bool found = k < n_entries && entry[k].targetid == r->targetid;
+        for (int l = 0; l < N_LABELS; l++) r->label[l] = found ? entry[k].label[l] : NAN;
+        if (isnan(r->label[LABEL_Z]) && r->zwarn == 0 && isfinite(r->z)) r->label[LABEL_Z] = r->z;
+    }
+}
+
+Status join_labels(CatalogRow *rows, int64_t n, const LabelEntry *labels, int64_t n_labels, const Par *par, Arena *scratch)
+{
+    int *dest = NULL;
+    LabelEntry *mine = NULL;
+    int64_t n_mine = 0;
+    Mark mark = arena_mark(scratch);
+    Status st = arena_new(&dest, scratch, n_labels);
+    for (int64_t i = 0; st == OK && i < n_labels; i++) dest[i] = owner_of(hash_mix((uint64_t)labels[i].targetid), par);
+    TRY(par_agree(par, st));
+    TRY(par_exchange((void **)&mine, &n_mine, par, labels, dest, n_labels, sizeof *mine, scratch));
+    if (n_mine > 0) qsort(mine, (size_t)n_mine, sizeof *mine, compare_labels);
+    merge_labels(rows, n, mine, n_mine);
+    arena_reset(scratch, mark);
+    return OK;
+}
+
+/* ---- matching one row with one brick ---- */
+
+double join_separation(double ra1, double dec1, double ra2, double dec2)
+{
+    const double degree = M_PI / 180;
+    double s = sin((dec2 - dec1) * degree / 2), t = sin((ra2 - ra1) * degree / 2);
+    double h = s * s + cos(dec1 * degree) * cos(dec2 * degree) * t * t; /* haversine: exact at small angles */
+    return 2 * asin(sqrt(h < 1 ? h : 1)) / degree * 3600;
+}
+
+int64_t join_match(Match *how, const CatalogRow *row, const CatalogRow *table, int64_t n_table, double arcsec)
+{
+    *how = MATCH_ID;
+    for (int64_t i = 0; row->release > 0 && i < n_table; i++)
+        if (table[i].release == row->release && table[i].brickid == row->brickid && table[i].brick_objid == row->brick_objid) return i;
+    int64_t nearest = -1;
+    double least = arcsec;
+    for (int64_t i = 0; arcsec > 0 && i < n_table; i++) {
+        if (!(fabs(table[i].dec - row->dec) * 3600 <= arcsec)) continue; /* most rows end here; NaN too */
+        double d = join_separation(row->ra, row->dec, table[i].ra, table[i].dec);
+        if (!(d <= least)) continue;
+        if (nearest >= 0 && d == least && table[i].brick_objid >= table[nearest].brick_objid) continue;
+        nearest = i;
+        least = d;
+    }
+    *how = nearest >= 0 ? MATCH_POSITION : MATCH_NONE;
+    return nearest;
+}
+
+static void take_photometry(CatalogRow *row, const CatalogRow *from, Match how)
+{
+    row->match = (uint8_t)how;
+    row->release = from->release;
+    row->brickid = from->brickid;
+    row->brick_objid = from->brick_objid;
+    if (from->brickname[0]) memcpy(row->brickname, from->brickname, sizeof row->brickname);
+    memcpy(row->flux, from->flux, sizeof row->flux);
+    row->ebv = from->ebv;
+    if (from->photsys) row->photsys = from->photsys;
+}
+
+/* ---- photometry of all rows ---- */
+
+/* A row's file by its hash: rows of one file become neighbours. */
+typedef struct {
+    uint64_t file;
+    int64_t row;
+} FileRow;
+
+static int compare_files(const void *a, const void *b)
+{
+    const FileRow *x = a, *y = b;
+    if (x->file != y->file) return x->file < y->file ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+static bool on_sky(const CatalogRow *row) { return isfinite(row->ra) && isfinite(row->dec) && fabs(row->dec) <= 90; }
+
+/* Brick and photometry file of a row; "" where its position is none. */
+static Status find_file(char *path, size_t size, CatalogRow *row, const Photometry *p)
+{
+    path[0] = '\0';
+    if (!on_sky(row)) return OK;
+    if (!row->brickname[0] || row->brickid == 0) TRY(p->survey->locate(row, p->config));
+    return p->survey->photometry_file(path, size, p->config, row);
+}
+
+/* The rows of one file, one after the other in `item`. */
+static Status match_file(CatalogRow *rows, const FileRow *item, int64_t n, const char *path, Photometry *p, Arena *scratch)
+{
+    CatalogRow *table;
+    int64_t n_table, n_file;
+    char full[FITS_PATH];
+    TRY(manifest_add(p->used, ROLE_TRACTOR, path));
+    if (!survey_file(full, sizeof full, p->survey->root(p->config), path)) {
+        p->files_absent++;
+        return OK;
+    }
+    p->files++;
+    Mark mark = arena_mark(scratch);
+    TRY(p->survey->read_photometry(&table, &n_table, &n_file, p->config, path, scratch));
+    for (int64_t i = 0; i < n; i++) {
+        CatalogRow *row = &rows[item[i].row];
+        Match how;
+        int64_t at = join_match(&how, row, table, n_table, p->arcsec);
+        if (at >= 0) take_photometry(row, &table[at], how);
+    }
+    arena_reset(scratch, mark);
+    return OK;
+}
+
+/* Local. All files that this rank owns, one after the other. */
+static Status match_files(CatalogRow *rows, int64_t n, Photometry *p, Arena *scratch)
+{
+    FileRow *item;
+    char path[FITS_PATH];
+    Mark mark = arena_mark(scratch);
+    TRY(arena_new(&item, scratch, n));
+    for (int64_t i = 0; i < n; i++) {
+        TRY(find_file(path, sizeof path, &rows[i], p));
+        item[i] = (FileRow){.file = path[0] ? hash_bytes(path, strlen(path)) : 0, .row = i};
+    }
+    if (n > 0) qsort(item, (size_t)n, sizeof *item, compare_files);
+    for (int64_t first = 0, last; first < n; first = last) {
+        for (last = first + 1; last < n && item[last].file == item[first].file;) last++;
+        if (item[first].file == 0) continue; /* rows without a position */
+        TRY(find_file(path, sizeof path, &rows[item[first].row], p));
+        Status st = match_file(rows, item + first, last - first, path, p, scratch);
+        if (st != OK) fail_note("reading photometry of %s", path);
+        TRY(st);
+    }
+    arena_reset(scratch, mark);
+    return OK;
+}
+
+static Status choose_owners(int *dest, CatalogRow *mine, const CatalogRow *rows, int64_t n, const Photometry *p, const Par *par)
+{
+    char path[FITS_PATH];
+    for (int64_t i = 0; i < n; i++) {
+        mine[i] = rows[i];
+        mine[i].has_image = 1; /* a row without a position is flagged when its image is asked for */
+        mine[i].match = MATCH_NONE;
+        TRY(find_file(path, sizeof path, &mine[i], p));
+        dest[i] = owner_of(path[0] ? hash_bytes(path, strlen(path)) : hash_mix((uint64_t)mine[i].targetid), par);
+    }
+    return OK;
+}
+
+Status join_photometry(CatalogRow **out, int64_t *n_out, Photometry *p, const CatalogRow *rows, int64_t n, const Par *par, Arena *a)
+{
+    int *dest = NULL;
+    CatalogRow *located = NULL;
+    Status st = arena_new(&dest, a, n);
+    if (st == OK) st = arena_new(&located, a, n);
+    if (st == OK) st = choose_owners(dest, located, rows, n, p, par);
+    TRY(par_agree(par, st));
+    TRY(par_exchange((void **)out, n_out, par, located, dest, n, sizeof **out, a));
+    return par_agree(par, match_files(*out, *n_out, p, a));
+}

@@ -1,0 +1,249 @@
+/* legacy.c - the Legacy Surveys as a survey: configuration, how files are named, which region a brick is read from, the check of the brick
+   table. Tractor catalogues: tractor.c; cutouts: cutout.c.
+
+   Brick names from catalogues are checked against their pattern before they become part of a path, so that no path leaves the root. */
+#include "data/legacy.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/hash.h"
+#include "core/log.h"
+#include "io/fitsfile.h"
+
+/* ---- configuration ---- */
+
+static const char *const region_names[] = {"south", "north", NULL};
+
+static const ConfigField legacy_fields[] = {
+    FIELD_TEXT(LegacyConfig, root, "legacysurvey", EFFORT, "folder that holds dr9/"),
+    FIELD_TEXT(LegacyConfig, release, "dr9", RESULT, "data release: the folder under the root"),
+    FIELD_TEXTS(LegacyConfig, regions, "[south, north]", region_names, RESULT,
+                "regions of the release; where PHOTSYS does not say, the first that has the brick"),
+    FIELD_END};
+
+static Status legacy_check(const void *config)
+{
+    const LegacyConfig *c = config;
+    if (c->release[0] == '\0' || c->release[0] == '.' || strchr(c->release, '/'))
+        return FAIL(E_CONFIG, "release.images.release: '%s' is not the name of a release such as dr9", c->release);
+    if (c->regions.n < 1) return FAIL(E_CONFIG, "release.images.regions: empty; write [south, north] or one of them");
+    for (int64_t i = 0; i < c->regions.n; i++)
+        for (int64_t k = 0; k < i; k++)
+            if (strcmp(c->regions.item[i], c->regions.item[k]) == 0)
+                return FAIL(E_CONFIG, "release.images.regions: '%s' stands there twice", c->regions.item[i]);
+    return OK;
+}
+
+static const char *legacy_root(const void *config) { return ((const LegacyConfig *)config)->root; }
+static const char *legacy_release(const void *config) { return ((const LegacyConfig *)config)->release; }
+
+/* ---- names of files ---- */
+
+/* "0001p000": four digits, p or m, three digits. */
+static bool is_brick_name(const char *name)
+{
+    for (int i = 0; i < 8; i++) {
+        bool ok = i == 4 ? name[i] == 'p' || name[i] == 'm' : isdigit((unsigned char)name[i]);
+        if (!ok) return false; /* also at the end of a short name */
+    }
+    return name[8] == '\0';
+}
+
+static Status check_length(int length, size_t size, const char *path)
+{
+    return length < 0 || (size_t)length >= size ? FAIL(E_CONFIG, "the path %.200s... is longer than %zu characters", path, size) : OK;
+}
+
+Status legacy_image_path(char *path, size_t size, const LegacyConfig *c, const char *region, const char *brickname,
+                         LegacyProduct product, int band)
+{
+    static const char *const products[N_PRODUCTS] = {"image", "invvar"};
+    int length = snprintf(path, size, "%s/%s/coadd/%.3s/%s/legacysurvey-%s-%s-%c.fits.fz", c->release, region, brickname, brickname,
+                          brickname, products[product], band_name[band]);
+    return check_length(length, size, path);
+}
+
+static bool has_image(const LegacyConfig *c, const char *region, const Brick *brick)
+{
+    char name[LEGACY_PATH], path[LEGACY_PATH];
+    for (int band = 0; band < N_BANDS; band++) {
+        bool named = legacy_image_path(name, sizeof name, c, region, brick->name, PRODUCT_IMAGE, band) == OK;
+        if (named && survey_file(path, sizeof path, c->root, name)) return true;
+    }
+    return false;
+}
+
+/* The region that PHOTSYS names, NULL where it names none of ours. */
+static const char *named_region(const LegacyConfig *c, char photsys)
+{
+    const char *wanted = photsys == 'N' ? "north" : photsys == 'S' ? "south" : "";
+    for (int64_t i = 0; i < c->regions.n; i++)
+        if (strcmp(c->regions.item[i], wanted) == 0) return c->regions.item[i];
+    return NULL;
+}
+
+const char *legacy_region(const LegacyConfig *c, char photsys, const Brick *brick)
+{
+    const char *named = named_region(c, photsys);
+    if (named) return named;
+    for (int64_t i = 0; i < c->regions.n && c->regions.n > 1; i++)
+        if (has_image(c, c->regions.item[i], brick)) return c->regions.item[i];
+    return c->regions.item[0];
+}
+
+static Status legacy_photometry_file(char *path, size_t size, const void *config, const CatalogRow *row)
+{
+    const LegacyConfig *c = config;
+    Brick b;
+    const char *brick = row->brickname;
+    if (!is_brick_name(brick)) {
+        if (!brick_at(&b, row->ra, row->dec))
+            return FAIL(E_INPUT, "TARGETID %lld: no brick at RA %g, DEC %g", (long long)row->targetid, row->ra, row->dec);
+        brick = b.name;
+    }
+    const char *named = named_region(c, row->photsys);
+    for (int64_t i = 0; i < c->regions.n; i++) {
+        const char *region = named ? named : c->regions.item[i];
+        char full[2 * LEGACY_PATH];
+        int length = snprintf(path, size, "%s/%s/tractor/%.3s/tractor-%s.fits", c->release, region, brick, brick);
+        TRY(check_length(length, size, path));
+        if (named || survey_file(full, sizeof full, c->root, path)) return OK;
+    }
+    int length = snprintf(path, size, "%s/%s/tractor/%.3s/tractor-%s.fits", c->release, c->regions.item[0], brick, brick);
+    return check_length(length, size, path);
+}
+
+static Status legacy_image_files(FileList *out, const void *config, const CatalogRow *row, Arena *a)
+{
+    const LegacyConfig *c = config;
+    Brick b;
+    *out = (FileList){0};
+    if (!row->has_image || !brick_at(&b, row->ra, row->dec)) return OK;
+    const char *region = legacy_region(c, row->photsys, &b);
+    TRY(arena_new(&out->path, a, N_BANDS * N_PRODUCTS));
+    for (int band = 0; band < N_BANDS; band++)
+        for (int product = 0; product < N_PRODUCTS; product++) {
+            char path[LEGACY_PATH];
+            TRY(legacy_image_path(path, sizeof path, c, region, b.name, (LegacyProduct)product, band));
+            TRY(arena_text(&out->path[out->n++], a, path));
+        }
+    return OK;
+}
+
+/* ---- bricks ---- */
+
+static Status legacy_locate(CatalogRow *row, const void *config)
+{
+    (void)config;
+    Brick b;
+    if (!brick_at(&b, row->ra, row->dec)) return OK; /* stays nameless; its cutout is flagged BAD_POSITION */
+    memcpy(row->brickname, b.name, sizeof row->brickname);
+    if (row->brickid == 0) row->brickid = b.id;
+    return OK;
+}
+
+enum { TABLE_CHUNK = 4096 };
+
+/* Rows [first, first + n) of an open table of bricks. Tables name their columns in capitals or not; BRICKID may be absent. */
+static Status check_rows(FitsFile *f, const char *path, bool has_id, int64_t first, int64_t n, Arena *a)
+{
+    double *ra, *dec;
+    int32_t *id;
+    char *name;
+    TRY(arena_new(&ra, a, n));
+    TRY(arena_new(&dec, a, n));
+    TRY(arena_new(&id, a, n));
+    TRY(arena_take((void **)&name, a, n, BRICK_NAME));
+    TRY(fitsfile_read_column(ra, f, "RA", FITS_F64, first, n));
+    TRY(fitsfile_read_column(dec, f, "DEC", FITS_F64, first, n));
+    TRY(fitsfile_read_text(name, BRICK_NAME, f, "BRICKNAME", first, n));
+    if (has_id) TRY(fitsfile_read_column(id, f, "BRICKID", FITS_I32, first, n));
+    for (int64_t i = 0; i < n; i++) {
+        Brick b;
+        const char *listed = name + i * BRICK_NAME;
+        bool same = brick_at(&b, ra[i], dec[i]) && fabs(b.ra - ra[i]) < 1e-6 && fabs(b.dec - dec[i]) < 1e-6;
+        same = same && strcmp(b.name, listed) == 0 && (!has_id || b.id == id[i]);
+        if (!same)
+            return FAIL(E_INPUT, "%s: row %lld: brick %s at (%.6f, %.6f) is not a brick of the 0.25 degree grid; is this the brick table of the release?",
+                        path, (long long)(first + i), listed, ra[i], dec[i]);
+    }
+    return OK;
+}
+
+Status legacy_check_bricks(const char *path, Arena *scratch)
+{
+    Status st = OK;
+    FitsFile f = {0};
+    int64_t n;
+    Mark mark = arena_mark(scratch);
+    TRY_DONE(fitsfile_open(&f, path));
+    TRY_DONE(fitsfile_goto_number(&f, 1));
+    TRY_DONE(fitsfile_rows(&n, &f));
+    bool has_id = fitsfile_has_column(&f, "BRICKID");
+    for (int64_t first = 0; first < n; first += TABLE_CHUNK) {
+        Mark chunk = arena_mark(scratch);
+        TRY_DONE(check_rows(&f, path, has_id, first, n - first < TABLE_CHUNK ? n - first : TABLE_CHUNK, scratch));
+        arena_reset(scratch, chunk);
+    }
+done:
+    fitsfile_close(&f);
+    arena_reset(scratch, mark);
+    return st;
+}
+
+/* ---- open state ---- */
+
+void legacy_report(ImageSource *s, const char *path, const char *what)
+{
+    uint64_t hash = hash_bytes(path, strlen(path));
+    uint64_t *told = &s->reported[hash % LEGACY_REPORTED];
+    if (*told == hash) return;
+    *told = hash; /* another file of the same slot may be told of again: only ever too much is said */
+    size_t length = strlen(path);
+    bool named = strncmp(what, path, length) == 0; /* messages of readers begin with the file */
+    log_rank("%s%s%s", named ? "" : path, named ? "" : ": ", what);
+}
+
+/* Candidates for the table of bricks: of the whole release, of a region. The first that exists is compared with the algorithm. */
+static Status find_table(char *path, size_t size, bool *found, const LegacyConfig *c)
+{
+    char name[LEGACY_PATH];
+    int length = snprintf(name, sizeof name, "%s/survey-bricks.fits.gz", c->release);
+    TRY(check_length(length, sizeof name, name));
+    *found = survey_file(path, size, c->root, name);
+    for (int64_t i = 0; i < c->regions.n && !*found; i++) {
+        const char *region = c->regions.item[i];
+        length = snprintf(name, sizeof name, "%s/%s/survey-bricks-%s-%s.fits.gz", c->release, region, c->release, region);
+        TRY(check_length(length, sizeof name, name));
+        *found = survey_file(path, size, c->root, name);
+    }
+    return OK;
+}
+
+static Status legacy_open(ImageSource **out, const void *config, Arena *a)
+{
+    char path[LEGACY_PATH];
+    bool found;
+    TRY(arena_new(out, a, 1));
+    (*out)->config = config;
+    TRY(find_table(path, sizeof path, &found, config));
+    return found ? legacy_check_bricks(path, a) : OK;
+}
+
+static void legacy_close(ImageSource *s) { (void)s; /* files are closed within each call */ }
+
+const ImageSurvey legacy_survey = {
+    .plugin = {"legacy", "Legacy Surveys DR9/DR10 bricks and Tractor catalogues", legacy_fields, sizeof(LegacyConfig), legacy_check},
+    .root = legacy_root,
+    .image_release = legacy_release,
+    .locate = legacy_locate,
+    .photometry_file = legacy_photometry_file,
+    .read_photometry = legacy_read_photometry,
+    .open = legacy_open,
+    .close = legacy_close,
+    .image_files = legacy_image_files,
+    .cutouts = legacy_cutouts,
+};

@@ -1,0 +1,139 @@
+/* mock_sky.c - who is in the sky: latent properties with simple correlations, positions in bricks, identifiers, and the things that go wrong.
+
+   Relations are deliberately simple here: mass grows with redshift (a flux-limited sample), metallicity with mass, the old are quiescent. */
+#include <math.h>
+#include <string.h>
+
+#include "core/rng.h"
+#include "data/healpix.h"
+#include "data/mock.h"
+
+static const ConfigField mock_fields[] = {
+    FIELD_INT(MockConfig, objects, "500", 1, 1e9, RESULT, "galaxies with a spectrum and an image, defects aside"),
+    FIELD_INT(MockConfig, per_brick, "125", 1, 100000, RESULT, "galaxies in one brick of 0.0625 square degrees"),
+    FIELD_REAL(MockConfig, ra, "150.1", 0, 360, RESULT, "centre of the field, deg"),
+    FIELD_REAL(MockConfig, dec, "2.25", -80, 80, RESULT, "centre of the field, deg"),
+    FIELD_TEXT(MockConfig, truth, "truth.fits", EFFORT, "table of the latent properties, in run.output"),
+    FIELD_END};
+const ConfigSection mock_section = {"mock", "a sky in the surveys' formats", mock_fields, sizeof(MockConfig), NULL};
+
+enum { RELEASE_DR9_SOUTH = 9010, DEFECTS_EACH = 3 };
+
+static int64_t encode_targetid(int64_t objid, int64_t brickid, int64_t release, bool sky)
+{
+    return objid | brickid << 22 | release << 42 | (int64_t)sky << 59;
+}
+
+static void draw_latent(MockObject *o, Rng *r)
+{
+    double u = rng_uniform(r);
+    o->z = 0.02 + 0.48 * pow(u, 1.3);
+    o->logmstar = 9.4 + 2.2 * sqrt(o->z / 0.5) + 0.35 * rng_normal(r);
+    if (o->logmstar > 11.9) o->logmstar = 11.9;
+    bool quiescent = rng_uniform(r) < 1 / (1 + exp(-2.0 * (o->logmstar - 10.6)));
+    o->age = quiescent ? 8.0 + 1.5 * rng_normal(r) : 4.0 + 1.5 * rng_normal(r);
+    o->age = fmin(fmax(o->age, 0.5), 12.5);
+    o->logssfr = quiescent ? -11.6 + 0.35 * rng_normal(r) : -9.9 - 0.25 * (o->logmstar - 10) + 0.25 * rng_normal(r);
+    o->logz = -1.95 + 0.3 * (o->logmstar - 10.5) + 0.12 * rng_normal(r);
+    o->dust = quiescent ? 0.15 + 0.1 * fabs(rng_normal(r)) : 0.5 + 0.25 * fabs(rng_normal(r));
+    o->sersic = quiescent ? 4 : 1;
+    double kpc = pow(10, 0.25 * (o->logmstar - 10) + (quiescent ? 0.35 : 0.6) + 0.12 * rng_normal(r));
+    o->radius = fmin(fmax(kpc / (1 + 8.5 * o->z / (0.2 + o->z)), 0.35), 8);
+    o->axis_ratio = 0.25 + 0.75 * rng_uniform(r);
+    o->angle = M_PI * rng_uniform(r);
+}
+
+/* A position inside the brick's box, by defect at a corner or an edge of it. */
+static void place(MockObject *o, Rng *r)
+{
+    const Brick *b = &o->brick;
+    const double rim = 3.0 / 3600; /* deg */
+    double u = rng_uniform(r), v = rng_uniform(r);
+    double cos_dec = cos(b->dec * M_PI / 180);
+    o->ra = b->ra1 + rim + u * (b->ra2 - b->ra1 - 2 * rim);
+    o->dec = b->dec1 + rim + v * (b->dec2 - b->dec1 - 2 * rim);
+    if (o->defect == MOCK_CORNER || o->defect == MOCK_EDGE) o->ra = u < 0.5 ? b->ra1 + rim / cos_dec : b->ra2 - rim / cos_dec;
+    if (o->defect == MOCK_CORNER) o->dec = v < 0.5 ? b->dec1 + rim : b->dec2 - rim;
+    o->healpix = healpix_pixel(o->ra, o->dec);
+}
+
+static void make_object(MockObject *o, const MockSky *sky, int64_t number, const Brick *brick, int32_t objid, MockDefect defect)
+{
+    Rng r = rng_stream(sky->seed, "mock.latent", number, 0);
+    *o = (MockObject){.brick = *brick, .objid = objid, .defect = defect};
+    draw_latent(o, &r);
+    place(o, &r);
+    mock_photometry(o);
+    o->targetid = encode_targetid(objid, brick->id, RELEASE_DR9_SOUTH, defect == MOCK_SKY);
+    if (defect == MOCK_NEGATIVE) o->targetid = -(1 + number);
+    o->in_dark = defect == MOCK_PLAIN && number % 16 == 0;
+}
+
+/* Bricks of the field, left to right and upwards in rows of up to 4, then the one without a band, then the one without files. */
+static Status lay_bricks(MockSky *sky, const MockConfig *c, Arena *a)
+{
+    int64_t n_full = (c->objects + c->per_brick - 1) / c->per_brick, per_row = n_full < 4 ? (n_full + 1) / 2 : 4;
+    Brick centre;
+    sky->n_bricks = n_full + 2;
+    TRY(arena_new(&sky->brick, a, sky->n_bricks));
+    if (!brick_at(&centre, c->ra, c->dec)) return FAIL(E_CONFIG, "mock: ra %g, dec %g is no position", c->ra, c->dec);
+    for (int64_t i = 0; i < sky->n_bricks; i++) {
+        int64_t row = centre.row + i / per_row, columns = brick_columns(row);
+        if (columns < per_row) return FAIL(E_CONFIG, "mock: %lld bricks upwards of dec %g reach the pole", (long long)n_full, c->dec);
+        int64_t first = (int64_t)((double)centre.col * (double)columns / (double)brick_columns(centre.row));
+        MUST(brick_at_row(&sky->brick[i], row, (first + i % per_row) % columns));
+    }
+    sky->missing_band_brick = sky->brick[n_full].id;
+    sky->no_brick = sky->brick[n_full + 1].id;
+    return OK;
+}
+
+/* Every defect a few times, spread over the full bricks. */
+static MockDefect defect_of(int64_t number, const MockConfig *c)
+{
+    int64_t extra = number - c->objects;
+    if (extra < 0) return MOCK_PLAIN;
+    static const MockDefect kinds[] = {MOCK_CORNER, MOCK_EDGE, MOCK_DEAD_FIBRE, MOCK_BROKEN_FIBRE, MOCK_SKY, MOCK_NEGATIVE, MOCK_HALF_MASKED};
+    int64_t n_kinds = (int64_t)(sizeof kinds / sizeof *kinds);
+    if (extra < n_kinds * DEFECTS_EACH) return kinds[extra % n_kinds];
+    return extra < (n_kinds + 1) * DEFECTS_EACH ? MOCK_MISSING_BAND : MOCK_NO_BRICK;
+}
+enum { N_DEFECT_OBJECTS = 9 * DEFECTS_EACH };
+
+static Status list_pixels(MockSky *sky, Arena *a)
+{
+    static const char *const programs[] = {"bright", "dark"};
+    TRY(arena_new(&sky->pixel, a, 2 * sky->n));
+    int64_t last_bright = 0;
+    for (int p = 0; p < 2; p++) {
+        for (int64_t i = 0; i < sky->n; i++) {
+            if (p == 1 && !sky->object[i].in_dark) continue;
+            bool known = false;
+            for (int64_t k = p ? last_bright : 0; k < sky->n_pixels && !known; k++) known = sky->pixel[k].healpix == sky->object[i].healpix;
+            if (!known) sky->pixel[sky->n_pixels++] = (struct MockPixel){programs[p], sky->object[i].healpix, false};
+        }
+        if (p == 0) last_bright = sky->n_pixels;
+    }
+    if (sky->n_pixels > last_bright) sky->pixel[sky->n_pixels - 1].missing = true; /* the last dark file is lost */
+    return OK;
+}
+
+Status mock_sky(MockSky *sky, const MockConfig *c, int64_t seed, Arena *a)
+{
+    memset(sky, 0, sizeof *sky);
+    sky->seed = (uint64_t)seed;
+    TRY(lay_bricks(sky, c, a));
+    sky->n = c->objects + N_DEFECT_OBJECTS;
+    TRY(arena_new(&sky->object, a, sky->n));
+    int64_t n_full = sky->n_bricks - 2;
+    int32_t *used = NULL;
+    TRY(arena_new(&used, a, sky->n_bricks));
+    for (int64_t i = 0; i < sky->n; i++) {
+        MockDefect defect = defect_of(i, c);
+        int64_t brick = i < c->objects ? i / c->per_brick : (i - c->objects) % n_full;
+        if (defect == MOCK_MISSING_BAND) brick = n_full;
+        if (defect == MOCK_NO_BRICK) brick = n_full + 1;
+        make_object(&sky->object[i], sky, i, &sky->brick[brick], used[brick]++, defect);
+    }
+    return list_pixels(sky, a);
+}

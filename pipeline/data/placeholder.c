@@ -1,1 +1,0 @@
-/* empty */ typedef int data_layer_is_empty;

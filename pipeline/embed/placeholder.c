@@ -1,1 +1,0 @@
-/* empty */ typedef int embed_layer_is_empty;

@@ -1,0 +1,396 @@
+/* volume.c - a file of blocks: borders, creation or resumption, writes with checksums, the joining virtual file. */
+#include "embed/volume.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+
+enum { VOLUME_VERSION = 1 };
+static const char volume_kind[] = "embeddings-volume";
+
+/* The columns of a volume besides the sets and flags: name, type, width of text, second dimension (0 = none). */
+typedef struct {
+    const char *name;
+    H5Type type;
+    int64_t width, columns;
+} Column;
+
+static const Column column_table[] = {
+    {"object_id", H5_I64, 0, 0},
+    {"survey", H5_TEXT, 8, 0},
+    {"program", H5_TEXT, 8, 0},
+    {"ra", H5_F64, 0, 0},
+    {"dec", H5_F64, 0, 0},
+    {"healpix", H5_I32, 0, 0},
+    {"spectrum_stats", H5_F32, 0, N_SPECTRUM_STATS},
+    {"image_stats", H5_F32, 0, N_IMAGE_STATS},
+    {"image_flag", H5_I32, 0, 0},
+    {"spectrum_flag", H5_I32, 0, 0},
+    {NULL, H5_I8, 0, 0},
+};
+static const char *const flag_dataset[N_MODALITIES] = {"image_flag", "spectrum_flag"};
+
+/* ---- borders ---- */
+
+/* Cuts at a change of pixel once half a block is full, at block_rows at the latest. */
+static Status find_borders(Volume *v, const Embedder *e, Arena *a)
+{
+    int64_t limit = e->config->block_rows, n = 0, start = 0;
+    int32_t *pixel = NULL;
+    TRY(arena_new(&v->block_start, a, 2 * v->rows / limit + 3));
+    Mark mark = arena_mark(a);
+    TRY(arena_new(&pixel, a, v->rows));
+    TRY(catalog_read_pixels(pixel, e->catalog, v->first, v->rows));
+    v->block_start[0] = 0;
+    for (int64_t i = 1; i < v->rows; i++) {
+        bool full = i - start >= limit;
+        bool natural = pixel[i] != pixel[i - 1] && 2 * (i - start) >= limit;
+        if (!full && !natural) continue;
+        v->block_start[++n] = i;
+        start = i;
+    }
+    v->block_start[++n] = v->rows;
+    v->n_blocks = n;
+    arena_reset(a, mark);
+    return OK;
+}
+
+/* ---- checksums ---- */
+
+static uint64_t mix_in(uint64_t sum, const void *data, int64_t bytes)
+{
+    return hash_mix(sum ^ hash_bytes(data, (size_t)bytes));
+}
+
+static uint64_t block_checksum(const EmbedBlock *b, const int64_t dim[N_SETS])
+{
+    uint64_t sum = (uint64_t)b->n;
+    for (int64_t i = 0; i < b->n; i++) sum = mix_in(sum, &b->row[i].targetid, sizeof(int64_t));
+    for (int s = 0; s < N_SETS; s++)
+        if (dim[s] > 0) sum = mix_in(sum, b->set[s], b->n * dim[s] * (int64_t)sizeof(float));
+    for (int m = 0; m < N_MODALITIES; m++) sum = mix_in(sum, b->flag[m], b->n * (int64_t)sizeof(int32_t));
+    sum = mix_in(sum, b->spectrum_stats, b->n * N_SPECTRUM_STATS * (int64_t)sizeof(float));
+    sum = mix_in(sum, b->image_stats, b->n * N_IMAGE_STATS * (int64_t)sizeof(float));
+    return sum ? sum : 1;
+}
+
+/* What the file holds for block b, as far as the checksum covers it. */
+static Status read_block(EmbedBlock *out, Volume *v, int64_t b, Arena *a)
+{
+    int64_t first = v->block_start[b], n = v->block_start[b + 1] - first;
+    memset(out, 0, sizeof *out);
+    out->n = n;
+    int64_t *id = NULL;
+    TRY(arena_new(&out->row, a, n));
+    TRY(arena_new(&id, a, n));
+    TRY(h5_read_rows(id, &v->file, "object_id", H5_I64, 0, first, n));
+    for (int64_t i = 0; i < n; i++) out->row[i].targetid = id[i];
+    for (int s = 0; s < N_SETS; s++) {
+        if (v->dim[s] == 0) continue;
+        TRY(arena_new(&out->set[s], a, n * v->dim[s]));
+        TRY(h5_read_rows(out->set[s], &v->file, embedding_dataset[s], H5_F32, 0, first, n));
+    }
+    for (int m = 0; m < N_MODALITIES; m++) {
+        TRY(arena_new(&out->flag[m], a, n));
+        TRY(h5_read_rows(out->flag[m], &v->file, flag_dataset[m], H5_I32, 0, first, n));
+    }
+    TRY(arena_new(&out->spectrum_stats, a, n * N_SPECTRUM_STATS));
+    TRY(arena_new(&out->image_stats, a, n * N_IMAGE_STATS));
+    TRY(h5_read_rows(out->spectrum_stats, &v->file, "spectrum_stats", H5_F32, 0, first, n));
+    return h5_read_rows(out->image_stats, &v->file, "image_stats", H5_F32, 0, first, n);
+}
+
+/* Local. holds[b] = 1 for each of this rank's share of blocks whose checksum holds. */
+static Status verify_share(int64_t *holds, Volume *v, const Par *par, Arena *a)
+{
+    int64_t first, last;
+    par_share(&first, &last, par, v->n_blocks);
+    for (int64_t b = first; b < last; b++) {
+        if (v->checksum[b] == 0) continue;
+        Mark mark = arena_mark(a);
+        EmbedBlock block;
+        TRY(read_block(&block, v, b, a));
+        holds[b] = block_checksum(&block, v->dim) == v->checksum[b];
+        arena_reset(a, mark);
+    }
+    return OK;
+}
+
+/* Collective. Keeps the checksums that hold. */
+static Status verify(Volume *v, const Par *par, Arena *a)
+{
+    Mark mark = arena_mark(a);
+    int64_t *holds = NULL;
+    TRY(par_agree(par, arena_new(&holds, a, v->n_blocks)));
+    TRY(par_agree(par, verify_share(holds, v, par, a)));
+    par_max_i64(par, holds, v->n_blocks);
+    for (int64_t b = 0; b < v->n_blocks; b++)
+        if (!holds[b]) v->checksum[b] = 0;
+    arena_reset(a, mark);
+    return OK;
+}
+
+/* ---- open ---- */
+
+/* Local. True when the file at `path` is a volume of this fingerprint with these borders; then its checksums are in v. */
+static bool matches(Volume *v, const char *path, const Fingerprint *fingerprint, Arena *a)
+{
+    H5File f = {0};
+    Envelope e;
+    H5Shape shape;
+    int64_t first = -1;
+    bool same = access(path, R_OK) == 0 && h5_open(&f, path, NULL) == OK &&
+                artefact_read(&e, &f, volume_kind, VOLUME_VERSION, "embed", a) == OK &&
+                strcmp(e.fingerprint.text, fingerprint->text) == 0 && h5_get_attr_i64(&first, &f, "/", "first_row") &&
+                first == v->first && h5_shape(&shape, &f, "block_checksum") == OK && shape.dims[0] == v->n_blocks &&
+                h5_read_rows(v->checksum, &f, "block_checksum", H5_U64, 0, 0, v->n_blocks) == OK;
+    if (h5_close(&f) != OK) same = false;
+    fail_clear();
+    if (!same) memset(v->checksum, 0, (size_t)v->n_blocks * sizeof *v->checksum);
+    return same;
+}
+
+static Status create_datasets(H5File *f, const int64_t dim[N_SETS], int64_t rows)
+{
+    for (const Column *c = column_table; c->name; c++)
+        TRY(h5_new(f, c->name, c->type, c->width, (int64_t[]){rows, c->columns}, c->columns ? 2 : 1));
+    for (int s = 0; s < N_SETS; s++)
+        if (dim[s] > 0) TRY(h5_new(f, embedding_dataset[s], H5_F32, 0, (int64_t[]){rows, dim[s]}, 2));
+    return OK;
+}
+
+static Status create(Volume *v, const Envelope *envelope, const Par *par)
+{
+    Envelope e = *envelope;
+    e.kind = volume_kind;
+    e.version = VOLUME_VERSION;
+    TRY(h5_create(&v->file, v->part, par));
+    TRY(artefact_write(&v->file, &e));
+    TRY(h5_put_attr_i64(&v->file, "/", "first_row", v->first));
+    TRY(create_datasets(&v->file, v->dim, v->rows));
+    TRY(h5_new(&v->file, "block_start", H5_I64, 0, (int64_t[]){v->n_blocks + 1}, 1));
+    TRY(h5_new(&v->file, "block_checksum", H5_U64, 0, (int64_t[]){v->n_blocks}, 1));
+    if (par->rank == 0) {
+        TRY(h5_write_rows(&v->file, "block_start", H5_I64, 0, v->block_start, 0, v->n_blocks + 1));
+        TRY(h5_write_rows(&v->file, "block_checksum", H5_U64, 0, v->checksum, 0, v->n_blocks));
+    }
+    return OK;
+}
+
+Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t number, const Envelope *envelope, const Par *par,
+                   Arena *a)
+{
+    memset(v, 0, sizeof *v);
+    memcpy(v->dim, e->dim, sizeof v->dim);
+    v->first = number * e->config->volume_rows;
+    v->rows = e->catalog->n - v->first;
+    if (v->rows > e->config->volume_rows) v->rows = e->config->volume_rows;
+    snprintf(v->final, sizeof v->final, "%s/embeddings/volume-%05lld.h5", folder, (long long)number);
+    snprintf(v->part, sizeof v->part, "%.*s.part", (int)sizeof v->part - 8, v->final);
+    TRY(par_agree(par, find_borders(v, e, a)));
+    TRY(par_agree(par, arena_new(&v->checksum, a, v->n_blocks)));
+
+    int64_t state[2] = {0, 0}; /* rank 0 looks: finished, resumable */
+    if (par->rank == 0) {
+        state[0] = matches(v, v->final, &envelope->fingerprint, a);
+        state[1] = !state[0] && matches(v, v->part, &envelope->fingerprint, a);
+    }
+    par_bcast(par, state, sizeof state, 0);
+    par_bcast(par, v->checksum, v->n_blocks * (int64_t)sizeof *v->checksum, 0);
+    v->complete = state[0];
+    if (v->complete) return h5_open(&v->file, v->final, par);
+    if (!state[1]) {
+        TRY(par_agree(par, create(v, envelope, par)));
+        return h5_flush(&v->file);
+    }
+    TRY(h5_modify(&v->file, v->part, par));
+    return verify(v, par, a);
+}
+
+/* ---- blocks ---- */
+
+static Status sync_file(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0) {
+        if (fd >= 0) close(fd);
+        return FAIL(E_OUTPUT, "%s: cannot sync to disk", path);
+    }
+    close(fd);
+    return OK;
+}
+
+static Status write_columns(H5File *f, const EmbedBlock *b, int64_t at, Arena *a)
+{
+    int64_t n = b->n, *id = NULL;
+    char(*survey)[8] = NULL, (*program)[8] = NULL;
+    double *ra = NULL, *dec = NULL;
+    int32_t *healpix = NULL;
+    TRY(arena_new(&id, a, n));
+    TRY(arena_new(&survey, a, n));
+    TRY(arena_new(&program, a, n));
+    TRY(arena_new(&ra, a, n));
+    TRY(arena_new(&dec, a, n));
+    TRY(arena_new(&healpix, a, n));
+    for (int64_t i = 0; i < n; i++) {
+        const CatalogRow *r = &b->row[i];
+        id[i] = r->targetid;
+        memcpy(survey[i], r->survey, sizeof survey[i]);
+        memcpy(program[i], r->program, sizeof program[i]);
+        ra[i] = r->ra;
+        dec[i] = r->dec;
+        healpix[i] = r->healpix;
+    }
+    TRY(h5_write_rows(f, "object_id", H5_I64, 0, id, at, n));
+    TRY(h5_write_rows(f, "survey", H5_TEXT, 8, survey, at, n));
+    TRY(h5_write_rows(f, "program", H5_TEXT, 8, program, at, n));
+    TRY(h5_write_rows(f, "ra", H5_F64, 0, ra, at, n));
+    TRY(h5_write_rows(f, "dec", H5_F64, 0, dec, at, n));
+    TRY(h5_write_rows(f, "healpix", H5_I32, 0, healpix, at, n));
+    TRY(h5_write_rows(f, "spectrum_stats", H5_F32, 0, b->spectrum_stats, at, n));
+    return h5_write_rows(f, "image_stats", H5_F32, 0, b->image_stats, at, n);
+}
+
+Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Arena *scratch)
+{
+    int64_t at = v->block_start[b];
+    Mark mark = arena_mark(scratch);
+    TRY(write_columns(&v->file, block, at, scratch));
+    arena_reset(scratch, mark);
+    for (int s = 0; s < N_SETS; s++)
+        if (v->dim[s] > 0) TRY(h5_write_rows(&v->file, embedding_dataset[s], H5_F32, 0, block->set[s], at, block->n));
+    for (int m = 0; m < N_MODALITIES; m++)
+        TRY(h5_write_rows(&v->file, flag_dataset[m], H5_I32, 0, block->flag[m], at, block->n));
+    TRY(sync_file(v->part));
+    uint64_t sum = block_checksum(block, v->dim);
+    return h5_write_rows(&v->file, "block_checksum", H5_U64, 0, &sum, b, 1);
+}
+
+Status volume_read_flags(int32_t *flag, Volume *v, Modality m, int64_t b)
+{
+    return h5_read_rows(flag, &v->file, flag_dataset[m], H5_I32, 0, v->block_start[b],
+                        v->block_start[b + 1] - v->block_start[b]);
+}
+
+Status volume_finish(Volume *v, const Par *par)
+{
+    TRY(h5_close(&v->file));
+    return v->complete ? OK : artefact_publish(par, v->final);
+}
+
+void volume_close(Volume *v)
+{
+    if (h5_close(&v->file) != OK) log_rank("%s: left unfinished", v->part);
+}
+
+Status volume_verify(int64_t *n_good, int64_t *n_blocks, const char *path, Arena *a)
+{
+    Status st = OK;
+    Volume v = {0};
+    Envelope e;
+    H5Shape shape;
+    *n_good = *n_blocks = 0;
+    TRY(h5_open(&v.file, path, NULL));
+    TRY_DONE(artefact_read(&e, &v.file, volume_kind, VOLUME_VERSION, "embed", a));
+    TRY_DONE(h5_shape(&shape, &v.file, "block_checksum"));
+    v.n_blocks = *n_blocks = shape.dims[0];
+    TRY_DONE(arena_new(&v.block_start, a, v.n_blocks + 1));
+    TRY_DONE(arena_new(&v.checksum, a, v.n_blocks));
+    TRY_DONE(h5_read_rows(v.block_start, &v.file, "block_start", H5_I64, 0, 0, v.n_blocks + 1));
+    TRY_DONE(h5_read_rows(v.checksum, &v.file, "block_checksum", H5_U64, 0, 0, v.n_blocks));
+    for (int s = 0; s < N_SETS; s++) {
+        if (!h5_has(&v.file, embedding_dataset[s])) continue;
+        TRY_DONE(h5_shape(&shape, &v.file, embedding_dataset[s]));
+        v.dim[s] = shape.dims[1];
+    }
+    for (int64_t b = 0; b < v.n_blocks; b++) {
+        Mark mark = arena_mark(a);
+        EmbedBlock block;
+        TRY_DONE(read_block(&block, &v, b, a));
+        *n_good += v.checksum[b] != 0 && block_checksum(&block, v.dim) == v.checksum[b];
+        arena_reset(a, mark);
+    }
+done:
+    volume_close(&v);
+    return st;
+}
+
+/* ---- the file that people open ---- */
+
+static Status describe(H5File *f, const Embedder *e, const EmbedLedger *ledger)
+{
+    for (int m = 0; m < N_MODALITIES; m++) {
+        TRY(h5_put_attr_i64(f, flag_dataset[m], "embedded", ledger->embedded[m]));
+        int bit = 0;
+        for (const FlagRow *row = flags_table((Modality)m); row->bit; row++, bit++) {
+            char text[256];
+            snprintf(text, sizeof text, "bit %d%s: %s", bit, row->fatal ? " (not embedded)" : "", row->sentence);
+            TRY(h5_put_attr_text(f, flag_dataset[m], row->name, text));
+            snprintf(text, sizeof text, "N_%s", row->name);
+            TRY(h5_put_attr_i64(f, flag_dataset[m], text, ledger->count[m][bit]));
+        }
+    }
+    for (int s = 0; s < N_SPECTRUM_STATS; s++) {
+        char name[16];
+        snprintf(name, sizeof name, "column_%d", s);
+        TRY(h5_put_attr_text(f, "spectrum_stats", name, spectrum_stat_name[s]));
+    }
+    for (int s = 0; s < N_IMAGE_STATS; s++) {
+        char name[16];
+        snprintf(name, sizeof name, "column_%d", s);
+        TRY(h5_put_attr_text(f, "image_stats", name, image_stat_name[s]));
+    }
+    return h5_put_attr_i64(f, "/", "rows", e->catalog->n);
+}
+
+int64_t volume_count(const Embedder *e)
+{
+    return (e->catalog->n + e->config->volume_rows - 1) / e->config->volume_rows;
+}
+
+static Status join(const char *part, const Embedder *e, const Envelope *envelope, const EmbedLedger *ledger, Arena *a)
+{
+    Status st = OK;
+    int64_t n_volumes = volume_count(e);
+    H5File f = {0};
+    char **source = NULL;
+    int64_t *first = NULL, *rows = NULL, n = e->catalog->n;
+    TRY(arena_new(&source, a, n_volumes));
+    TRY(arena_new(&first, a, n_volumes));
+    TRY(arena_new(&rows, a, n_volumes));
+    for (int64_t v = 0; v < n_volumes; v++) {
+        TRY(arena_printf(&source[v], a, "embeddings/volume-%05lld.h5", (long long)v));
+        first[v] = v * e->config->volume_rows;
+        rows[v] = v + 1 < n_volumes ? e->config->volume_rows : n - first[v];
+    }
+    TRY_DONE(h5_create(&f, part, NULL));
+    TRY_DONE(artefact_write(&f, envelope));
+    for (const Column *c = column_table; c->name; c++)
+        TRY_DONE(h5_new_virtual(&f, c->name, c->type, c->width, (int64_t[]){n, c->columns}, c->columns ? 2 : 1,
+                                (const char *const *)source, first, rows, (int)n_volumes, -1));
+    for (int s = 0; s < N_SETS; s++)
+        if (e->dim[s] > 0)
+            TRY_DONE(h5_new_virtual(&f, embedding_dataset[s], H5_F32, 0, (int64_t[]){n, e->dim[s]}, 2,
+                                    (const char *const *)source, first, rows, (int)n_volumes, -1));
+    TRY_DONE(describe(&f, e, ledger));
+    st = h5_close(&f);
+done:
+    if (st != OK) (void)h5_close(&f);
+    return st;
+}
+
+Status volume_join(const Embedder *e, const char *folder, const Envelope *envelope, const EmbedLedger *ledger, const Par *par,
+                   Arena *a)
+{
+    char *path = NULL, *part = NULL;
+    Mark mark = arena_mark(a);
+    Status st = arena_printf(&path, a, "%s/embeddings.h5", folder);
+    if (st == OK) st = arena_printf(&part, a, "%s.part", path);
+    if (st == OK && par->rank == 0) st = join(part, e, envelope, ledger, a);
+    TRY(par_agree(par, st));
+    st = artefact_publish(par, path);
+    arena_reset(a, mark);
+    return st;
+}

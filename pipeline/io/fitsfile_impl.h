@@ -1,0 +1,20 @@
+/* fitsfile_impl.h - what the fitsfile*.c files share; nobody else includes it. */
+#ifndef IO_FITSFILE_IMPL_H
+#define IO_FITSFILE_IMPL_H
+
+#include "io/fitsfile.h"
+
+/* Fails with "PATH: HDU NAME: ...: cfitsio says: ..." and empties cfitsio's error stack. `code` is cfitsio's status; 0 leaves its part out. */
+#define FITS_FAIL(f, kind, code, ...) fitsfile_fail((f), (kind), (code), __FILE__, __LINE__, __VA_ARGS__)
+Status fitsfile_fail(const FitsFile *f, Status kind, int code, const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
+
+void fitsfile_name_hdu(FitsFile *f);                                   /* sets f->hdu from the current HDU */
+bool fitsfile_find_column(int *number, FitsFile *f, const char *name); /* 1-based; exact case first, then any case */
+int fitsfile_code(FitsType type);                                      /* cfitsio's code of our type in memory: TFLOAT ... */
+
+/* cfitsio takes names apart ("!x", "~x", leading blanks) even where it promises not to; a path that begins with / or ./ is safe. Fails when
+   the path is too long. */
+Status fitsfile_literal(char out[FITS_PATH + 2], const char *path, Status kind);
+
+#endif

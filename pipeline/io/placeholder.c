@@ -1,1 +1,0 @@
-/* empty */ typedef int io_layer_is_empty;

@@ -1,0 +1,113 @@
+/* model.c - AstroCLIP: an encoder and a head per modality over one table of parameters. Encoders come from the tables of encoders.c. */
+#include "model/encoders.h"
+
+#include <string.h>
+
+#include "model/head.h"
+#include "model/prepare_image.h"
+
+static const ConfigField model_fields[] = {
+    FIELD_INT(ModelConfig, embed_dim, "1024", 1, 16384, RESULT, "width of the aligned embeddings"),
+    FIELD_INT(ModelConfig, head_heads, "4", 1, 256, RESULT, "cross-attention heads of the two alignment heads"),
+    FIELD_KIND(ModelConfig, image, "vit", image_encoders, "image encoder"),
+    FIELD_KIND(ModelConfig, spectrum, "specformer", spectrum_encoders, "spectrum encoder"), FIELD_END};
+
+static Status model_check(const void *config)
+{
+    const ModelConfig *c = config;
+    if (c->embed_dim % c->head_heads != 0)
+        return FAIL(E_CONFIG, "model.embed_dim = %lld cannot be divided among model.head_heads = %lld",
+                    (long long)c->embed_dim, (long long)c->head_heads);
+    return OK;
+}
+
+const ConfigSection model_section = {"model", "sizes of the encoders and of the aligned space", model_fields,
+                                     sizeof(ModelConfig), model_check};
+
+typedef struct {
+    const Encoder *encoder;
+    const void *config; /* borrowed from the ModelConfig */
+    void *state;
+    Head head;
+} Branch;
+
+struct Model {
+    Params params;
+    int64_t embed_dim;
+    Branch image, spectrum;
+};
+
+static Status build_branch(Branch *b, Model *m, const ModelConfig *config, const ConfigKind *kind, const char *prefix,
+                           bool residual, Arena *a)
+{
+    char backbone[PARAM_NAME];
+    b->encoder = encoder_of(kind);
+    b->config = kind->config;
+    snprintf(backbone, sizeof backbone, "%sbackbone.", prefix);
+    TRY(b->encoder->build(&b->state, b->config, &m->params, backbone, a));
+    const HeadConfig head = {config->embed_dim, config->head_heads, b->encoder->dim(b->config), residual};
+    return head_declare(&b->head, &head, &m->params, prefix);
+}
+
+Status model_build(Model **out, const ModelConfig *config, Arena *a)
+{
+    Model *m;
+    TRY(arena_new(&m, a, 1));
+    m->embed_dim = config->embed_dim;
+    const int64_t n_params = encoder_of(&config->image)->n_params(config->image.config) +
+                             encoder_of(&config->spectrum)->n_params(config->spectrum.config) + 2 * HEAD_PARAMS;
+    TRY(params_init(&m->params, n_params, a));
+    TRY(build_branch(&m->image, m, config, &config->image, "image_encoder.", false, a));
+    TRY(build_branch(&m->spectrum, m, config, &config->spectrum, "spectrum_encoder.", true, a));
+    TRY(params_allocate(&m->params));
+    *out = m;
+    return OK;
+}
+
+Params *model_params(Model *m) { return &m->params; }
+int64_t model_embed_dim(const Model *m) { return m->embed_dim; }
+int64_t model_image_dim(const Model *m) { return m->image.encoder->dim(m->image.config); }
+int64_t model_spectrum_dim(const Model *m) { return m->spectrum.encoder->dim(m->spectrum.config); }
+int64_t model_image_size(const Model *m) { return m->image.encoder->input(m->image.config); }
+
+int64_t model_flops(const Model *m, bool image)
+{
+    const Branch *b = image ? &m->image : &m->spectrum;
+    const int64_t n = image ? model_image_size(m) : DESI_PIXELS;
+    return b->encoder->flops(b->config, n) + head_flops(&b->head.config, b->encoder->tokens(b->config, n));
+}
+
+Status model_prepare(Model *m, Arena *a)
+{
+    TRY(head_prepare(&m->image.head, a));
+    return head_prepare(&m->spectrum.head, a);
+}
+
+static Status encode(real *aligned, real *single, const Branch *b, const float *input, int64_t n, Arena *step)
+{
+    const int64_t n_tokens = b->encoder->tokens(b->config, n);
+    real *tokens = NULL;
+    if (aligned) TRY(arena_new(&tokens, step, (n_tokens > 0 ? n_tokens : 0) * b->encoder->dim(b->config)));
+    TRY(b->encoder->encode(tokens, single, b->state, input, n, step));
+    return aligned ? head_forward(aligned, NULL, NULL, &b->head, tokens, n_tokens, step) : OK;
+}
+
+Status model_image(real *aligned, real *single, const Model *m, const float *pixels, int64_t n, Arena *step)
+{
+    const int64_t size = model_image_size(m);
+    const Mark mark = arena_mark(step);
+    float *planes;
+    TRY(arena_new(&planes, step, 3 * size * size));
+    TRY(prepare_image(planes, pixels, n, size));
+    TRY(encode(aligned, single, &m->image, planes, size, step));
+    arena_reset(step, mark);
+    return OK;
+}
+
+Status model_spectrum(real *aligned, real *single, const Model *m, const float *flux, int64_t n_pixels, Arena *step)
+{
+    const Mark mark = arena_mark(step);
+    TRY(encode(aligned, single, &m->spectrum, flux, n_pixels, step));
+    arena_reset(step, mark);
+    return OK;
+}

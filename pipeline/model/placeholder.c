@@ -1,1 +1,0 @@
-/* empty */ typedef int model_layer_is_empty;

@@ -1,0 +1,168 @@
+/* vit.c - patches through a linear layer (a convolution whose stride is its kernel), class token and positions where wanted, blocks with layer
+   scale, a final norm. Layer norms here have eps 1e-6. */
+#include "model/vit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "nn/gemm.h"
+
+static const real eps = (real)1e-6;
+
+enum { PLANES = 3, OWN_PARAMS = 7, TAPS = 4 };
+
+int64_t vit_n_params(const VitConfig *c) { return OWN_PARAMS + BLOCK_PARAMS * c->depth; }
+
+int64_t vit_tokens(const VitConfig *c, int64_t size, VitTokens which)
+{
+    const int64_t side = size / c->patch_size;
+    return side * side + (which == VIT_CLASS);
+}
+
+/* "blocks.3.23.": the chunk, then the number among all blocks. */
+static void block_prefix(char *out, size_t size, const VitConfig *c, const char *prefix, int64_t i)
+{
+    if (c->block_chunks > 0)
+        snprintf(out, size, "%sblocks.%lld.%lld.", prefix, (long long)(i / (c->depth / c->block_chunks)), (long long)i);
+    else
+        snprintf(out, size, "%sblocks.%lld.", prefix, (long long)i);
+}
+
+Status vit_declare(Vit *v, const VitConfig *c, Params *p, const char *prefix, Arena *a)
+{
+    static const BlockNames names = {"norm1", "attn.qkv", "attn.proj", "ls1.gamma",
+                                     "norm2", "mlp.fc1",  "mlp.fc2",   "ls2.gamma"};
+    const int64_t dim = c->embed_dim, patch = c->patch_size;
+    v->config = *c;
+    v->params = p;
+    TRY(arena_new(&v->block, a, c->depth));
+    TRY(params_declare(&v->cls_token, p, prefix, "cls_token", 3, (const int64_t[]){1, 1, dim}));
+    TRY(params_declare(&v->pos_embed, p, prefix, "pos_embed", 3,
+                       (const int64_t[]){1, vit_tokens(c, c->image_size, VIT_CLASS), dim}));
+    TRY(params_declare(&v->mask_token, p, prefix, "mask_token", 2, (const int64_t[]){1, dim}));
+    TRY(params_declare(&v->patch_embed.weight, p, prefix, "patch_embed.proj.weight", 4,
+                       (const int64_t[]){dim, PLANES, patch, patch}));
+    TRY(params_declare(&v->patch_embed.bias, p, prefix, "patch_embed.proj.bias", 1, &dim));
+    for (int64_t i = 0; i < c->depth; i++) {
+        char text[PARAM_NAME];
+        block_prefix(text, sizeof text, c, prefix, i);
+        TRY(block_declare(&v->block[i], p, text, &names, dim));
+    }
+    return block_declare_norm(&v->norm, p, prefix, "norm", dim);
+}
+
+/* ---- patches ---- */
+
+/* Row `patch` of the matrix: its pixels ordered plane, row, column. */
+static void gather_patch(real *out, const float *image, int64_t size, int64_t patch_size, int64_t patch)
+{
+    const int64_t side = size / patch_size, y = patch / side * patch_size, x = patch % side * patch_size;
+    for (int64_t c = 0; c < PLANES; c++)
+        for (int64_t v = 0; v < patch_size; v++)
+            for (int64_t u = 0; u < patch_size; u++) *out++ = (real)image[(c * size + y + v) * size + x + u];
+}
+
+Status vit_patches(real *out, const Vit *v, const float *image, int64_t size, Arena *step)
+{
+    const VitConfig *c = &v->config;
+    const int64_t patches = vit_tokens(c, size, VIT_PATCHES), n = PLANES * c->patch_size * c->patch_size;
+    const Mark mark = arena_mark(step);
+    real *pixels;
+    TRY(arena_new(&pixels, step, patches * n));
+    for (int64_t i = 0; i < patches; i++) gather_patch(pixels + i * n, image, size, c->patch_size, i);
+    block_linear(out, v->params, v->patch_embed, pixels, patches);
+    arena_reset(step, mark);
+    return OK;
+}
+
+/* ---- positions ---- */
+
+/* Bicubic convolution (a = -3/4): the indices and weights that make output j of `side` from a grid of `own` cells. The scale is (side + 0.1) / own, as
+   the encoder was trained with, not side / own. */
+static void bicubic_taps(int64_t index[TAPS], real weight[TAPS], int64_t j, int64_t side, int64_t own)
+{
+    const double a = -0.75, scale = ((double)side + 0.1) / (double)own;
+    const double source = ((double)j + 0.5) / scale - 0.5, base = floor(source);
+    for (int k = 0; k < TAPS; k++) {
+        const double d = fabs(source - (base + k - 1));
+        const int64_t i = (int64_t)base + k - 1;
+        index[k] = i < 0 ? 0 : i >= own ? own - 1 : i;
+        weight[k] = (real)(d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a);
+    }
+}
+
+static void resample_cell(real *out, const real *grid, int64_t row, int64_t column, int64_t side, int64_t own,
+                          int64_t dim)
+{
+    int64_t y[TAPS], x[TAPS];
+    real wy[TAPS], wx[TAPS];
+    bicubic_taps(y, wy, row, side, own);
+    bicubic_taps(x, wx, column, side, own);
+    memset(out, 0, sizeof *out * (size_t)dim);
+    for (int j = 0; j < TAPS; j++)
+        for (int k = 0; k < TAPS; k++) {
+            const real *cell = grid + (y[j] * own + x[k]) * dim;
+            for (int64_t i = 0; i < dim; i++) out[i] += wy[j] * wx[k] * cell[i];
+        }
+}
+
+void vit_positions(real *out, const Vit *v, int64_t side)
+{
+    const int64_t dim = v->config.embed_dim, own = v->config.image_size / v->config.patch_size;
+    const real *position = params_at(v->params, v->pos_embed);
+    if (side == own) {
+        memcpy(out, position, sizeof *out * (size_t)((1 + own * own) * dim));
+        return;
+    }
+    memcpy(out, position, sizeof *out * (size_t)dim);
+    for (int64_t row = 0; row < side; row++)
+        for (int64_t column = 0; column < side; column++)
+            resample_cell(out + (1 + row * side + column) * dim, position + dim, row, column, side, own, dim);
+}
+
+/* ---- forward ---- */
+
+/* Class token in front, positions added. `x` has the patches from row 1 on. */
+static Status add_class(real *x, const Vit *v, int64_t side, Arena *step)
+{
+    const int64_t dim = v->config.embed_dim, n = (1 + side * side) * dim;
+    const Mark mark = arena_mark(step);
+    real *position;
+    TRY(arena_new(&position, step, n));
+    vit_positions(position, v, side);
+    memcpy(x, params_at(v->params, v->cls_token), sizeof *x * (size_t)dim);
+    for (int64_t i = 0; i < n; i++) x[i] += position[i];
+    arena_reset(step, mark);
+    return OK;
+}
+
+Status vit_forward(real *out, const Vit *v, const float *image, int64_t size, VitTokens which, const uint8_t *mask,
+                   Arena *step)
+{
+    const VitConfig *c = &v->config;
+    const Params *p = v->params;
+    const int64_t dim = c->embed_dim;
+    if (size < c->patch_size || size % c->patch_size != 0)
+        return FAIL(E_INPUT, "an image of %lld pixels cannot be cut into patches of %lld", (long long)size,
+                    (long long)c->patch_size);
+    const int64_t tokens = vit_tokens(c, size, which), patches = vit_tokens(c, size, VIT_PATCHES);
+    const Mark mark = arena_mark(step);
+    real *x;
+    TRY(arena_new(&x, step, gemm_pad(tokens) * dim));
+    real *first = x + (tokens - patches) * dim;
+    TRY(vit_patches(first, v, image, size, step));
+    for (int64_t i = 0; mask && i < patches; i++)
+        if (mask[i]) memcpy(first + i * dim, params_at(p, v->mask_token), sizeof *x * (size_t)dim);
+    if (which == VIT_CLASS) TRY(add_class(x, v, size / c->patch_size, step));
+    for (int64_t i = 0; i < c->depth; i++) TRY(block_forward(x, p, &v->block[i], tokens, dim, c->num_heads, eps, step));
+    block_norm(out, p, v->norm, x, tokens, eps);
+    arena_reset(step, mark);
+    return OK;
+}
+
+int64_t vit_flops(const VitConfig *c, VitTokens which)
+{
+    const int64_t tokens = vit_tokens(c, c->image_size, which);
+    return 2 * tokens * c->embed_dim * PLANES * c->patch_size * c->patch_size +
+           c->depth * block_flops(tokens, c->embed_dim);
+}

@@ -1,0 +1,91 @@
+/* attention.c - multi-head attention, a head at a time and a block of queries at a time.
+
+   q, k, v come packed as (tokens, 3, heads, width). Of a head, q (times 1/sqrt(width)) and k are copied to rows of their own and v is
+   transposed, so that both products are those of a linear layer and run on the chosen gemm provider; the scores of QUERIES rows stay in cache.
+   Tokens are padded to whole panels: padded keys get weight 0, padded queries are dropped. */
+#include "nn/attention.h"
+
+#include <string.h>
+
+#include "nn/gemm.h"
+#include "nn/vector.h"
+
+enum { QUERIES = 192 }; /* rows of scores at a time: 600 kB for 784 tokens */
+
+/* softmax of the first n of `padded` scores in place; zeros behind. */
+static void softmax(real *score, int64_t n, int64_t padded)
+{
+    const real log2_e = (real)1.44269504088896340736;
+    const real largest = vector_max(score, n);
+    for (int64_t i = 0; i < n; i++) score[i] = vector_exp2((score[i] - largest) * log2_e);
+    const real scale = 1 / vector_sum(score, n);
+    for (int64_t i = 0; i < n; i++) score[i] *= scale;
+    memset(score + n, 0, sizeof *score * (size_t)(padded - n));
+}
+
+typedef struct {
+    real *q, *k; /* (padded, width) */
+    real *v;     /* (width, padded) */
+    real *score; /* (QUERIES, padded) */
+    real *out;   /* (QUERIES, width) */
+} HeadBuffers;
+
+static void gather_head(HeadBuffers *h, const real *qkv, int64_t tokens, int64_t padded, int64_t heads, int64_t width)
+{
+    const real scale = 1 / R(sqrt)((real)width);
+    const int64_t dim = heads * width;
+    for (int64_t t = 0; t < tokens; t++) {
+        const real *row = qkv + t * 3 * dim;
+        for (int64_t c = 0; c < width; c++) {
+            h->q[t * width + c] = row[c] * scale;
+            h->k[t * width + c] = row[dim + c];
+            h->v[c * padded + t] = row[2 * dim + c];
+        }
+    }
+}
+
+Status attention_forward(real *out, const real *qkv, int64_t tokens, int64_t heads, int64_t width, Arena *scratch)
+{
+    const int64_t padded = gemm_pad(tokens), dim = heads * width;
+    const Mark mark = arena_mark(scratch);
+    HeadBuffers h;
+    TRY(arena_new(&h.q, scratch, padded * width));
+    TRY(arena_new(&h.k, scratch, padded * width));
+    TRY(arena_new(&h.v, scratch, padded * width));
+    TRY(arena_new(&h.score, scratch, QUERIES * padded));
+    TRY(arena_new(&h.out, scratch, QUERIES * width));
+    for (int64_t head = 0; head < heads; head++) {
+        gather_head(&h, qkv + head * width, tokens, padded, heads, width);
+        for (int64_t first = 0; first < padded; first += QUERIES) {
+            const int64_t rows = padded - first < QUERIES ? padded - first : QUERIES;
+            gemm()->forward(h.score, h.q + first * width, h.k, NULL, rows, padded, width);
+            for (int64_t r = 0; r < rows; r++) softmax(h.score + r * padded, tokens, padded);
+            gemm()->forward(h.out, h.score, h.v, NULL, rows, width, padded);
+            for (int64_t r = 0; r < rows && first + r < tokens; r++)
+                memcpy(out + (first + r) * dim + head * width, h.out + r * width, sizeof *out * (size_t)width);
+        }
+    }
+    arena_reset(scratch, mark);
+    return OK;
+}
+
+Status attention_pool(real *out, real *weights, const real *q, const real *k, const real *v, int64_t tokens,
+                      int64_t heads, int64_t width, Arena *scratch)
+{
+    const real scale = 1 / R(sqrt)((real)width);
+    const int64_t dim = heads * width;
+    const Mark mark = arena_mark(scratch);
+    real *score;
+    TRY(arena_new(&score, scratch, tokens));
+    memset(out, 0, sizeof *out * (size_t)dim);
+    for (int64_t head = 0; head < heads; head++) {
+        for (int64_t t = 0; t < tokens; t++)
+            score[t] = vector_dot(q + head * width, k + t * dim + head * width, width) * scale;
+        softmax(score, tokens, tokens);
+        for (int64_t t = 0; t < tokens; t++)
+            for (int64_t c = 0; c < width; c++) out[head * width + c] += score[t] * v[t * dim + head * width + c];
+        if (weights) memcpy(weights + head * tokens, score, sizeof *score * (size_t)tokens);
+    }
+    arena_reset(scratch, mark);
+    return OK;
+}

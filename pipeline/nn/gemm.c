@@ -1,0 +1,129 @@
+/* gemm.c - which provider computes the matrix products, and the check that it keeps rows apart. */
+#include "nn/gemm.h"
+
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/version.h"
+
+const GemmProvider *const gemm_providers[] = {&gemm_openblas, &gemm_ref, NULL};
+
+static const GemmProvider *chosen = &gemm_ref;
+
+const GemmProvider *gemm(void) { return chosen; }
+
+/* One shape per way of computing that the providers have: small products in panels, large ones at once. */
+static const int64_t check_shapes[][2] = {{48, 22}, {120, 192}, {256, 256}};
+
+static Status check(bool *good, const GemmProvider *provider)
+{
+    *good = true;
+    for (size_t i = 0; i < sizeof check_shapes / sizeof *check_shapes; i++) {
+        bool keeps;
+        TRY(gemm_keeps_rows(&keeps, provider, check_shapes[i][0], check_shapes[i][1]));
+        *good = *good && keeps;
+    }
+    return OK;
+}
+
+Status gemm_choose(const char *name, int threads)
+{
+    const bool any = strcmp(name, "auto") == 0;
+    char names[128] = "auto";
+    for (const GemmProvider *const *p = gemm_providers; *p; p++) {
+        if (!(*p)->available()) continue;
+        const size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, ", %s", (*p)->name);
+        if (!any && strcmp(name, (*p)->name) != 0) continue;
+        (*p)->set_threads(threads > 1 ? threads : 1);
+        bool good;
+        TRY(check(&good, *p));
+        if (good) {
+            chosen = *p;
+            return OK;
+        }
+        if (!any)
+            return FAIL(E_CONFIG,
+                        "matrix products by '%s' (%s): on this CPU a row's result depends on its neighbours, so that "
+                        "results would not "
+                        "repeat; choose another provider",
+                        name, (*p)->version());
+    }
+    return FAIL(E_CONFIG, "matrix products: no provider '%s' in this build; there are: %s", name, names);
+}
+
+const char *gemm_provider_text(void)
+{
+    static char text[128];
+    snprintf(text, sizeof text, "%s %s, %s", chosen->name, chosen->version(), program_instructions());
+    return text;
+}
+
+/* ---- the check ---- */
+
+enum { CHECK_ROWS = 112, CHECK_ARENA = 1 << 30 };
+
+/* Numbers in -0.5 .. 0.5 with full mantissas, so that another order of summation shows. */
+static void fill(real *x, int64_t n, uint32_t seed)
+{
+    uint32_t state = seed * 2654435761u + 1;
+    for (int64_t i = 0; i < n; i++) {
+        state = state * 1664525u + 1013904223u;
+        x[i] = (real)(state >> 8) / (real)(1 << 24) - (real)0.5;
+    }
+}
+
+typedef struct {
+    const GemmProvider *provider;
+    const real *w;
+    int64_t n_out, n_in;
+    bool backward;
+} Shape;
+
+static void multiply(real *y, const real *x, const Shape *s, int64_t rows)
+{
+    if (!s->backward) {
+        s->provider->forward(y, x, s->w, NULL, rows, s->n_out, s->n_in);
+        return;
+    }
+    memset(y, 0, sizeof *y * (size_t)(rows * s->n_in));
+    s->provider->backward_x(y, x, s->w, rows, s->n_out, s->n_in);
+}
+
+static Status same_rows(bool *same, const Shape *s, Arena *a)
+{
+    static const int64_t counts[] = {1, 2, 3, 5, 15, 16, 17, 33, 47, 48, 49, 97};
+    static const int64_t offsets[] = {0, 1, 14};
+    const int64_t from = s->backward ? s->n_out : s->n_in, to = s->backward ? s->n_in : s->n_out;
+    real *x, *all, *some;
+    TRY(arena_new(&x, a, CHECK_ROWS * from));
+    TRY(arena_new(&all, a, CHECK_ROWS * to));
+    TRY(arena_new(&some, a, CHECK_ROWS * to));
+    fill(x, CHECK_ROWS * from, 7);
+    multiply(all, x, s, CHECK_ROWS);
+    *same = true;
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+        for (size_t o = 0; o < sizeof offsets / sizeof *offsets; o++) {
+            multiply(some, x + offsets[o] * from, s, counts[c]);
+            if (memcmp(some, all + offsets[o] * to, sizeof *some * (size_t)(counts[c] * to)) != 0) *same = false;
+        }
+    }
+    return OK;
+}
+
+Status gemm_keeps_rows(bool *keeps, const GemmProvider *provider, int64_t n_out, int64_t n_in)
+{
+    Status st = OK;
+    Arena a = {0};
+    real *w;
+    TRY_DONE(arena_init(&a, "gemm check", CHECK_ARENA));
+    TRY_DONE(arena_new(&w, &a, n_out * n_in));
+    fill(w, n_out * n_in, 3);
+    bool forward, backward;
+    TRY_DONE(same_rows(&forward, &(Shape){provider, w, n_out, n_in, false}, &a));
+    TRY_DONE(same_rows(&backward, &(Shape){provider, w, n_out, n_in, true}, &a));
+    *keeps = forward && backward;
+done:
+    arena_free(&a);
+    return st;
+}

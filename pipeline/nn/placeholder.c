@@ -1,1 +1,0 @@
-/* empty */ typedef int nn_layer_is_empty;

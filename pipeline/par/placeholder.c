@@ -1,1 +1,0 @@
-/* empty */ typedef int par_layer_is_empty;

@@ -1,0 +1,161 @@
+/* embed.c - the stage: weights, fingerprint, the release through both encoders, the ledger. */
+#include <string.h>
+
+#include "core/log.h"
+#include "embed/embed.h"
+#include "embed/volume.h"
+#include "nn/gemm.h"
+#include "stages.h"
+#include "train/checkpoint.h"
+
+static const ConfigSection *const sections[] = {&embed_section, &model_section, &spectra_section, &images_section, NULL};
+
+static Status load_weights(Model *model, const EmbedConfig *c, Arena *a)
+{
+    if (strcmp(c->weights, "deterministic") == 0) {
+        params_deterministic(model_params(model), (uint64_t)c->weights_seed);
+    } else {
+        TRY(checkpoint_load(model_params(model), c->weights, a));
+    }
+    return model_prepare(model, a);
+}
+
+/* Configuration, weights, and everything about the input rows that the embeddings depend on. */
+static Fingerprint fingerprint_of(const Run *run, Model *model, const Catalog *catalog)
+{
+    HashState *h = stage_hash(run, &embed_stage);
+    const Params *p = model_params(model);
+    hash_add_text(h, catalog->manifest.text);
+    for (int64_t i = 0; i < p->n_params; i++) {
+        hash_add_text(h, p->param[i].name);
+        hash_add(h, params_at(p, i), (size_t)p->param[i].n * sizeof(real));
+    }
+    return hash_close(h);
+}
+
+static void set_up(Embedder *e, const Run *run, const Model *model, Catalog *catalog)
+{
+    memset(e, 0, sizeof *e);
+    e->config = config_get(run->config, &embed_section);
+    e->spectra = config_get(run->config, &spectra_section);
+    e->images = config_get(run->config, &images_section);
+    e->release = config_get(run->config, &release_section);
+    e->model = model;
+    e->catalog = catalog;
+    for (int m = 0; m < N_MODALITIES; m++) e->want[m] = embed_lists(&e->config->modalities, modality_name[m]);
+    bool aligned = embed_lists(&e->config->sets, "aligned"), single = embed_lists(&e->config->sets, "single");
+    bool image = e->want[MODALITY_IMAGE], spectrum = e->want[MODALITY_SPECTRUM];
+    e->dim[SET_IMAGE] = aligned && image ? model_embed_dim(model) : 0;
+    e->dim[SET_SPECTRUM] = aligned && spectrum ? model_embed_dim(model) : 0;
+    e->dim[SET_ASTRODINO] = single && image ? model_image_dim(model) : 0;
+    e->dim[SET_SPECFORMER] = single && spectrum ? model_spectrum_dim(model) : 0;
+}
+
+/* Rank 0 tells what happened to the rows; too many without an embedding is a failure. */
+static Status judge(const EmbedLedger *l, const Run *run, const Embedder *e)
+{
+    static const int32_t not_asked[N_MODALITIES] = {IMAGE_NOT_ASKED, SPECTRUM_NOT_ASKED};
+    const RunConfig *c = config_get(run->config, &run_section);
+    log_info("embed: %lld rows in, %lld rows out; %lld volumes written, %lld kept; %lld blocks computed, %lld kept",
+             (long long)e->catalog->n, (long long)l->rows, (long long)l->volumes, (long long)l->volumes_kept,
+             (long long)l->blocks, (long long)l->blocks_kept);
+    for (int m = 0; m < N_MODALITIES; m++) {
+        if (!e->want[m]) continue;
+        log_info("embed: %lld of %lld rows have an embedding of their %s", (long long)l->embedded[m], (long long)l->rows,
+                 modality_name[m]);
+        flags_log("embed", (Modality)m, l->count[m], l->rows);
+        int64_t asked = l->rows - l->count[m][__builtin_ctz((unsigned)not_asked[m])];
+        double lost = asked > 0 ? (double)(asked - l->embedded[m]) / (double)asked : 0;
+        if (lost > c->max_rejected_fraction)
+            return FAIL(E_INPUT, "%.1f %% of the rows have no embedding of their %s, more than run.max_rejected_fraction (%.1f %%): see the flags above",
+                        100 * lost, modality_name[m], 100 * c->max_rejected_fraction);
+    }
+    return OK;
+}
+
+static Status run_embed(Run *run)
+{
+    const RunConfig *rc = config_get(run->config, &run_section);
+    const EmbedConfig *c = config_get(run->config, &embed_section);
+    const ReleaseConfig *release = config_get(run->config, &release_section);
+    Par *par = &run->par;
+    Status st = OK;
+    Catalog catalog = {0};
+    Model *model = NULL;
+    Embedder e = {0};
+    EmbedLedger ledger;
+    Envelope envelope;
+    char *path = NULL, *catalog_path = NULL;
+    TRY_DONE(par_agree(par, stage_path(&path, run, "embeddings.h5")));
+    TRY_DONE(par_agree(par, stage_path(&catalog_path, run, "catalog.h5")));
+    TRY_DONE(par_agree(par, catalog_open(&catalog, catalog_path, NULL, run->arena)));
+    TRY_DONE(par_agree(par, gemm_choose(rc->gemm, (int)rc->threads)));
+    TRY_DONE(par_agree(par, model_build(&model, config_get(run->config, &model_section), run->arena)));
+    st = load_weights(model, c, run->arena);
+    TRY_DONE(par_agree(par, st));
+
+    Fingerprint fingerprint = fingerprint_of(run, model, &catalog);
+    int64_t current = !run->force && par->rank == 0 && artefact_is_current(path, "embeddings", EMBEDDINGS_VERSION, &fingerprint);
+    par_bcast(par, &current, sizeof current, 0);
+    if (current) {
+        log_info("embed: %s is current, nothing to do", path);
+        goto done;
+    }
+    set_up(&e, run, model, &catalog);
+    log_info("embed: %lld rows, %lld weights (%s), matrix products by %s", (long long)catalog.n,
+             (long long)model_params(model)->n_reals, c->weights, gemm_provider_text());
+    st = release_images(release)->open(&e.image_source, release->images.config, run->arena);
+    TRY_DONE(par_agree(par, st));
+    TRY_DONE(par_agree(par, stage_envelope(&envelope, run, "embeddings", EMBEDDINGS_VERSION, &embed_stage, fingerprint)));
+    TRY_DONE(embed_release(&ledger, &e, rc->output, &envelope, par, run->arena));
+    TRY_DONE(judge(&ledger, run, &e));
+    TRY_DONE(volume_join(&e, rc->output, &envelope, &ledger, par, run->arena));
+    log_info("embed: wrote %s", path);
+done:
+    if (e.image_source) release_images(release)->close(e.image_source);
+    catalog_close(&catalog);
+    return st;
+}
+
+static Status plan_embed(Run *run, FILE *out)
+{
+    const EmbedConfig *c = config_get(run->config, &embed_section);
+    Mark mark = arena_mark(run->arena);
+    Model *model = NULL;
+    Catalog catalog = {0};
+    Embedder e;
+    char *path = NULL;
+    TRY(stage_path(&path, run, "catalog.h5"));
+    TRY(model_build(&model, config_get(run->config, &model_section), run->arena));
+    bool known = catalog_open(&catalog, path, NULL, run->arena) == OK;
+    if (!known) fail_clear();
+    set_up(&e, run, model, &catalog);
+    int64_t row_bytes = 0;
+    for (int s = 0; s < N_SETS; s++) row_bytes += 4 * e.dim[s];
+    double weights_mb = 4e-6 * (double)model_params(model)->n_reals;
+    double block_mb = 1e-6 * (double)c->block_rows * (8.0 * GRID_PIXELS + 4.0 * N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS + (double)row_bytes);
+    fprintf(out, "embed: weights %.1f MB per rank, block of %lld rows %.1f MB, plus one brick band (52 MB) while cutting\n",
+            weights_mb, (long long)c->block_rows, block_mb);
+    fprintf(out, "embed: %.2f GFLOP per image, %.2f GFLOP per spectrum; %lld bytes of embeddings per row\n",
+            1e-9 * (double)model_flops(model, true), 1e-9 * (double)model_flops(model, false), (long long)row_bytes);
+    if (known)
+        fprintf(out, "embed: %lld rows in %s, %.3g GB of embeddings\n", (long long)catalog.n, path,
+                1e-9 * (double)catalog.n * (double)row_bytes);
+    catalog_close(&catalog);
+    arena_reset(run->arena, mark);
+    return OK;
+}
+
+const Stage embed_stage = {
+    .name = "embed",
+    .reads = "catalog.h5, the release's spectra and images, weights",
+    .writes = "embeddings.h5, embeddings/volume-NNNNN.h5",
+    .help = "every object through both encoders",
+    .purpose = "Streams the release through the image and the spectrum encoder in blocks of rows, handed to ranks as they come free, and\n"
+               "writes the embeddings with a flag for every row. A row without data is kept: NaN, and the flag says why. A run that was cut\n"
+               "off continues with the blocks that are missing.",
+    .revision = 1,
+    .sections = sections,
+    .run = run_embed,
+    .plan = plan_embed,
+};

@@ -1,1 +1,0 @@
-typedef int stages_empty;

@@ -1,0 +1,80 @@
+/* stages.c - the table of stages, the sections of a run file, and what all stages need: paths, fingerprints, envelopes.
+   To add a stage: its file, a row here, its config section, a test. */
+#include "stages.h"
+
+#include <string.h>
+
+#include "core/log.h"
+#include "core/version.h"
+#include "data/cuts.h"
+#include "data/survey.h"
+#include "embed/embed.h"
+#include "model/model.h"
+#include "nn/gemm.h"
+
+static const char *const stage_names[] = {"mock", "catalog", "embed", "probe", "tables", NULL};
+static const char *const launchers[] = {"auto", "mpirun", "srun", NULL};
+
+static const ConfigField run_fields[] = {
+    FIELD_TEXT(RunConfig, output, "runs/out", EFFORT, "folder of all artefacts, relative to the working folder"),
+    FIELD_TEXTS(RunConfig, stages, "[catalog, embed, probe, tables]", stage_names, EFFORT, "what `astroclip run` does, in this order"),
+    FIELD_INT(RunConfig, seed, "42", 0, 9.0e15, RESULT, "seed of everything random"),
+    FIELD_CHOICE(RunConfig, launcher, "auto", launchers, EFFORT, "auto: srun inside a SLURM allocation, else mpirun"),
+    FIELD_INT(RunConfig, threads, "1", 1, 1024, EFFORT, "threads per rank for matrix products"),
+    FIELD_TEXT(RunConfig, gemm, "auto", EFFORT, "provider of matrix products: auto, openblas, ref"),
+    FIELD_REAL(RunConfig, max_rejected_fraction, "0.5", 0, 1, EFFORT, "a stage fails when a larger share of its rows is flagged as not usable"),
+    FIELD_REAL(RunConfig, memory_gb, "0", 0, 1e6, EFFORT, "limit of a rank's arena in GB; 0 = half of the machine"),
+    FIELD_END};
+const ConfigSection run_section = {"run", "where results go, how a run is started", run_fields, sizeof(RunConfig), NULL};
+
+const Stage *const stage_table[] = {&mock_stage, &catalog_stage, &embed_stage, &probe_stage, &tables_stage, NULL};
+
+const ConfigSection *const config_sections[] = {&run_section,    &release_section, &mock_section,  &catalog_section,
+                                                &spectra_section, &images_section,  &model_section, &embed_section,
+                                                &probe_section,  &tables_section,  NULL};
+
+const Stage *stage_find(const char *name)
+{
+    for (const Stage *const *s = stage_table; *s; s++)
+        if (strcmp((*s)->name, name) == 0) return *s;
+    return NULL;
+}
+
+HashState *stage_hash(const Run *run, const Stage *stage)
+{
+    HashState *h = hash_open();
+    char revision[32];
+    snprintf(revision, sizeof revision, "%d", stage->revision);
+    hash_add_text(h, stage->name);
+    hash_add_text(h, revision);
+    for (const ConfigSection *const *s = stage->sections; *s; s++) config_hash(h, run->config, *s);
+    return h;
+}
+
+Status stage_path(char **out, const Run *run, const char *name)
+{
+    const RunConfig *c = config_get(run->config, &run_section);
+    return arena_printf(out, run->arena, "%s/%s", c->output, name);
+}
+
+Status stage_envelope(Envelope *e, const Run *run, const char *kind, int64_t version, const Stage *stage, Fingerprint fingerprint)
+{
+    const RunConfig *c = config_get(run->config, &run_section);
+    const ReleaseConfig *release = config_get(run->config, &release_section);
+    char *config = NULL;
+    TRY(config_dump(&config, run->config, false, run->arena));
+    *e = (Envelope){
+        .kind = kind,
+        .version = version,
+        .made_by = stage->name,
+        .config = config,
+        .seed = c->seed,
+        .fingerprint = fingerprint,
+        .specprod = release_spectra(release)->specprod(release->spectra.config),
+        .image_release = release_images(release)->image_release(release->images.config),
+        .provider = gemm_provider_text(),
+        .seconds = log_elapsed(),
+        .ranks = run->par.n_ranks,
+    };
+    return OK;
+}

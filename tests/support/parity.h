@@ -1,0 +1,41 @@
+/* parity.h - comparing nn and model with the golden files: parameters by name, tolerances by precision, every gemm provider in turn.
+
+   Tolerances are those of golden/README.md: max |a-b| / max |b| over a dataset. */
+#ifndef PARITY_H
+#define PARITY_H
+
+#include "golden.h"
+#include "nn/gemm.h"
+#include "nn/params.h"
+
+/* The tolerance of this build's precision. */
+#ifdef REAL_DOUBLE
+#define TOLERANCE(f32, f64) (f64)
+#define near_real test_near_f64
+#else
+#define TOLERANCE(f32, f64) (f32)
+#define near_real test_near_f32
+#endif
+
+/* Fills every parameter from GROUP/name; shapes must agree. */
+static inline void parity_load(Params *p, H5File *f, const char *group)
+{
+    if (!CHECK_OK(params_allocate(p))) CU_FAIL_FATAL("no memory for parameters");
+    for (int64_t i = 0; i < p->n_params; i++) {
+        const Param *param = &p->param[i];
+        H5Shape shape;
+        const real *value = golden_reals(&shape, f, golden_name("%s/%s", group, param->name));
+        bool same = shape.n_dims == param->n_dims;
+        for (int d = 0; same && d < shape.n_dims; d++) same = shape.dims[d] == param->dims[d];
+        if (!same) printf("%s: %s/%s has another shape than the model's\n", f->path, group, param->name);
+        CU_ASSERT_FATAL(same);
+        memcpy(params_at(p, i), value, sizeof *value * (size_t)param->n);
+    }
+}
+
+/* Runs `body` (a statement) with each provider chosen. */
+#define FOR_EACH_PROVIDER(body)                                                                                        \
+    for (const GemmProvider *const *provider_ = gemm_providers; *provider_; provider_++)                               \
+        if ((*provider_)->available() && CHECK_OK(gemm_choose((*provider_)->name, 1))) body
+
+#endif

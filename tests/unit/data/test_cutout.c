@@ -1,0 +1,622 @@
+/* Cutouts from small synthetic bricks: parts of real bricks around a point where several meet. Every pixel of band g says which brick and which pixel
+   it is, so that a cutout can be compared with the rule, pixel by pixel; the rule is written out here a second time, with a plain TAN. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "data/brickband.h"
+#include "data/flags.h"
+#include "test_main.h"
+
+enum { SIDE = CUTOUT_PIXELS, PIXELS = SIDE * SIDE, REACH = 160, LOW = 62, HIGH = 3537, MAX_BRICKS = 12 };
+
+/* A brick of the scene: the part [x0, x0+nx) x [y0, y0+ny) of its 3600 x 3600 frame. */
+typedef struct {
+    Brick brick;
+    int64_t x0, y0, nx, ny;
+} Part;
+
+static struct {
+    double ra, dec; /* the meeting point */
+    Part part[MAX_BRICKS];
+    int n;
+    LegacyConfig config;
+    char root[1024];
+} scene;
+
+static const ImagesConfig flag_bands = {MISSING_BAND_FLAG, 0.5}, zero_bands = {MISSING_BAND_ZERO, 0.5};
+
+/* ---- TAN, plainly; full-frame pixels of a brick ---- */
+
+static void to_frame(double *x, double *y, const Brick *b, double ra, double dec)
+{
+    double d = M_PI / 180, a = (ra - b->ra) * d;
+    double c = sin(b->dec * d) * sin(dec * d) + cos(b->dec * d) * cos(dec * d) * cos(a);
+    double xi = cos(dec * d) * sin(a) / c, eta = (cos(b->dec * d) * sin(dec * d) - sin(b->dec * d) * cos(dec * d) * cos(a)) / c;
+    *x = 1799.5 - xi / d * 3600 / PIXEL_SCALE;
+    *y = 1799.5 + eta / d * 3600 / PIXEL_SCALE;
+}
+
+static void to_sky(double *ra, double *dec, const Brick *b, double x, double y)
+{
+    double d = M_PI / 180, xi = -(x - 1799.5) * PIXEL_SCALE / 3600 * d, eta = (y - 1799.5) * PIXEL_SCALE / 3600 * d;
+    double c = cos(b->dec * d) - eta * sin(b->dec * d);
+    *ra = b->ra + atan2(xi, c) / d;
+    *dec = atan2(sin(b->dec * d) + eta * cos(b->dec * d), hypot(xi, c)) / d;
+    *ra = fmod(*ra + 720, 360);
+}
+
+/* ---- writing ---- */
+
+static void make_folders(const char *path)
+{
+    char copy[2200];
+    snprintf(copy, sizeof copy, "%s", path);
+    for (char *p = copy + 1; *p; p++)
+        if (*p == '/') {
+            *p = '\0';
+            mkdir(copy, 0777);
+            *p = '/';
+        }
+}
+
+static const char *path_of(const Brick *b, LegacyProduct product, int band)
+{
+    static char path[2200];
+    char name[LEGACY_PATH];
+    CHECK_OK(legacy_image_path(name, sizeof name, &scene.config, "south", b->name, product, band));
+    snprintf(path, sizeof path, "%s/%s", scene.root, name);
+    return path;
+}
+
+static void write_image(const Part *p, LegacyProduct product, int band, const float *data, FitsCompression how, double scale)
+{
+    const char *path = path_of(&p->brick, product, band);
+    make_folders(path);
+    FitsFile f = {0};
+    CHECK_OK(fitsfile_create(&f, path));
+    CHECK_OK(fitsfile_new_image(&f, "IMAGE", FITS_F32, false, (int64_t[]){p->ny, p->nx}, 2, how));
+    CHECK_OK(fitsfile_put_text(&f, "CTYPE1", "RA---TAN", ""));
+    CHECK_OK(fitsfile_put_text(&f, "CTYPE2", "DEC--TAN", ""));
+    CHECK_OK(fitsfile_put_f64(&f, "CRVAL1", p->brick.ra, ""));
+    CHECK_OK(fitsfile_put_f64(&f, "CRVAL2", p->brick.dec, ""));
+    CHECK_OK(fitsfile_put_f64(&f, "LONPOLE", 180, "")); /* else FITS turns an image centred on the pole itself by 180 degrees */
+    CHECK_OK(fitsfile_put_f64(&f, "CRPIX1", 1800.5 - (double)p->x0, ""));
+    CHECK_OK(fitsfile_put_f64(&f, "CRPIX2", 1800.5 - (double)p->y0, ""));
+    CHECK_OK(fitsfile_put_f64(&f, "CD1_1", -scale / 3600, ""));
+    CHECK_OK(fitsfile_put_f64(&f, "CD1_2", 0, ""));
+    CHECK_OK(fitsfile_put_f64(&f, "CD2_1", 0, ""));
+    CHECK_OK(fitsfile_put_f64(&f, "CD2_2", scale / 3600, ""));
+    CHECK_OK(fitsfile_write_pixels(&f, FITS_F32, data, p->nx * p->ny));
+    CHECK_OK(fitsfile_finish(&f));
+}
+
+/* g: which brick, which pixel (whole numbers below 2^24: exact). r: degrees north of the meeting point, in pixels. z: one tenth of r. */
+static float value_of(int part, int band, int64_t x, int64_t y)
+{
+    const Part *p = &scene.part[part];
+    if (band == 0) return (float)(1 + x + y * 512 + part * 512 * 512);
+    double ra, dec;
+    to_sky(&ra, &dec, &p->brick, (double)(x + p->x0), (double)(y + p->y0));
+    return (float)((dec - scene.dec) * 3600 / PIXEL_SCALE * (band == 1 ? 1 : 0.1));
+}
+
+static void write_part(int i)
+{
+    const Part *p = &scene.part[i];
+    float *data;
+    CHECK_OK(arena_new(&data, &test_arena, p->nx * p->ny));
+    for (int band = 0; band < N_BANDS; band++) {
+        for (int64_t k = 0; k < p->nx * p->ny; k++) data[k] = value_of(i, band, k % p->nx, k / p->nx);
+        write_image(p, PRODUCT_IMAGE, band, data, band == 2 ? FITS_RICE_FLUX : band == 1 ? FITS_PLAIN : FITS_GZIP_LOSSLESS, PIXEL_SCALE);
+        for (int64_t k = 0; k < p->nx * p->ny; k++) data[k] = 4;
+        write_image(p, PRODUCT_INVVAR, band, data, FITS_RICE_IVAR, PIXEL_SCALE);
+    }
+}
+
+/* All bricks around a point, each cut to REACH pixels around it and to LOW..HIGH of its frame: less overlap than real images, so that mosaics are needed. */
+static void build_scene(double ra, double dec)
+{
+    static int scenes;
+    static const char *south = "south";
+    Brick list[BRICK_LIST];
+    memset(&scene, 0, sizeof scene);
+    scene.ra = ra;
+    scene.dec = dec;
+    snprintf(scene.root, sizeof scene.root, "%s/scene%d", test_folder(), scenes++);
+    scene.config = (LegacyConfig){scene.root, "dr9", {1, &south}};
+    int n = brick_list(list, ra, dec, 0.14);
+    for (int i = 0; i < n && scene.n < MAX_BRICKS; i++) {
+        double x, y;
+        to_frame(&x, &y, &list[i], ra, dec);
+        int64_t x0 = (int64_t)fmax(LOW, floor(x) - REACH), x1 = (int64_t)fmin(HIGH, floor(x) + REACH);
+        int64_t y0 = (int64_t)fmax(LOW, floor(y) - REACH), y1 = (int64_t)fmin(HIGH, floor(y) + REACH);
+        if (x1 <= x0 || y1 <= y0) continue;
+        scene.part[scene.n++] = (Part){list[i], x0, y0, x1 - x0, y1 - y0};
+        write_part(scene.n - 1);
+    }
+}
+
+/* ---- the rule, written out ---- */
+
+static int part_of(int32_t id)
+{
+    for (int i = 0; i < scene.n; i++)
+        if (scene.part[i].brick.id == id) return i;
+    return -1;
+}
+
+/* The pixel of a part nearest to a position, false when it shows none. */
+static bool nearest(int64_t *x, int64_t *y, int part, double ra, double dec)
+{
+    const Part *p = &scene.part[part];
+    double fx, fy;
+    to_frame(&fx, &fy, &p->brick, ra, dec);
+    *x = (int64_t)floor(fx + 0.5) - p->x0;
+    *y = (int64_t)floor(fy + 0.5) - p->y0;
+    return *x >= 0 && *x < p->nx && *y >= 0 && *y < p->ny;
+}
+
+/* What band g of the cutout must be: 0 where nothing shows the pixel. */
+static void expect_cutout(float *out, const CatalogRow *row, int band)
+{
+    Brick own;
+    brick_at(&own, row->ra, row->dec);
+    double x, y;
+    to_frame(&x, &y, &own, row->ra, row->dec);
+    int me = part_of(own.id);
+    for (int64_t k = 0; k < PIXELS; k++) {
+        double ra, dec;
+        int64_t px, py;
+        Brick holder;
+        double fx = ceil(x - SIDE / 2.0) + (double)(k % SIDE), fy = ceil(y - SIDE / 2.0) + (double)(k / SIDE);
+        to_sky(&ra, &dec, &own, fx, fy);
+        int from = -1;
+        if (nearest(&px, &py, me, ra, dec)) from = me;
+        if (from < 0 && brick_at(&holder, ra, dec) && part_of(holder.id) >= 0 && nearest(&px, &py, part_of(holder.id), ra, dec))
+            from = part_of(holder.id);
+        for (int i = 0; i < scene.n && from < 0; i++) /* parts are in order of BRICKID */
+            if (nearest(&px, &py, i, ra, dec)) from = i;
+        out[k] = from < 0 ? 0 : value_of(from, band, px, py);
+    }
+}
+
+/* ---- cutting ---- */
+
+/* A row `east` and `north` pixels from the meeting point. */
+static CatalogRow row_at(double east, double north)
+{
+    CatalogRow row;
+    memset(&row, 0, sizeof row);
+    row.has_image = 1;
+    row.photsys = 'S';
+    Brick here = {.ra = scene.ra, .dec = scene.dec};
+    to_sky(&row.ra, &row.dec, &here, 1799.5 - east, 1799.5 + north);
+    return row;
+}
+
+static void cut(ImageBatch *out, const CatalogRow *rows, int64_t n, const ImagesConfig *options, int whole)
+{
+    ImageSource *s;
+    CHECK_OK(images_batch(out, n, &test_arena));
+    CHECK_OK(legacy_survey.open(&s, &scene.config, &test_arena));
+    s->whole = whole;
+    CHECK_OK(legacy_survey.cutouts(out, 0, s, options, rows, n, &test_arena));
+    legacy_survey.close(s);
+}
+
+static void junction(double *ra, double *dec, double near_ra, double near_dec)
+{
+    Brick b;
+    brick_at(&b, near_ra, near_dec);
+    *ra = b.ra2;
+    *dec = b.dec2;
+}
+
+static void silence(void) { log_quiet(true); }
+
+static void a_window_inside_a_brick_follows_the_rule(void)
+{
+    silence();
+    double ra, dec;
+    junction(&ra, &dec, 150.1, 33.0);
+    build_scene(ra, dec);
+    CU_ASSERT(scene.n >= 3);
+    CatalogRow row = row_at(-72.3, -65.4); /* 10 pixels of this brick remain beyond the window */
+    Brick own;
+    brick_at(&own, row.ra, row.dec);
+    int me = part_of(own.id);
+    CU_ASSERT_FATAL(me >= 0);
+    double x, y;
+    to_frame(&x, &y, &own, row.ra, row.dec);
+    ImageBatch b;
+    cut(&b, &row, 1, &flag_bands, 0);
+    CU_ASSERT_EQUAL(b.flag[0], 0);
+    int64_t x0 = (int64_t)ceil(x - 76) - scene.part[me].x0, y0 = (int64_t)ceil(y - 76) - scene.part[me].y0, wrong = 0;
+    for (int64_t k = 0; k < PIXELS; k++) wrong += b.pixels[k] != value_of(me, 0, x0 + k % SIDE, y0 + k / SIDE);
+    CU_ASSERT_EQUAL(wrong, 0);
+    for (int s = 0; s < N_IMAGE_STATS; s++) CU_ASSERT_EQUAL(b.stats[s], 1);
+}
+
+/* Objects around the meeting point, with the mosaic on every side; identity of each pixel, and the sky seen in band r without a step. */
+static void mosaics_follow_the_rule_at(double ra, double dec)
+{
+    build_scene(ra, dec);
+    enum { N = 9 };
+    CatalogRow rows[N];
+    for (int i = 0; i < N; i++) rows[i] = row_at(35.3 * (i % 3 - 1) + 3.1, 41.7 * (i / 3 - 1) + 2.3);
+    ImageBatch b;
+    cut(&b, rows, N, &flag_bands, 0);
+    float *expected;
+    CHECK_OK(arena_new(&expected, &test_arena, PIXELS));
+    int mosaics = 0;
+    for (int i = 0; i < N; i++) {
+        const float *g = b.pixels + i * N_BANDS * PIXELS;
+        int64_t wrong = 0;
+        expect_cutout(expected, &rows[i], 0);
+        for (int64_t k = 0; k < PIXELS; k++) wrong += g[k] != expected[k];
+        CU_ASSERT_EQUAL(wrong, 0);
+        CU_ASSERT_EQUAL(b.flag[i] & ~IMAGE_MOSAIC, 0);
+        mosaics += (b.flag[i] & IMAGE_MOSAIC) != 0;
+        /* Band r is a plain function of the sky; the nearest pixel of a neighbour is at most half a diagonal (0.71 pixel) away. */
+        Brick own;
+        brick_at(&own, rows[i].ra, rows[i].dec);
+        double x, y, worst = 0;
+        to_frame(&x, &y, &own, rows[i].ra, rows[i].dec);
+        for (int64_t k = 0; k < PIXELS; k++) {
+            double r, d;
+            to_sky(&r, &d, &own, ceil(x - 76) + (double)(k % SIDE), ceil(y - 76) + (double)(k / SIDE));
+            worst = fmax(worst, fabs(g[PIXELS + k] - (d - scene.dec) * 3600 / PIXEL_SCALE));
+        }
+        CU_ASSERT(worst < 0.72);
+    }
+    CU_ASSERT(mosaics > 4);
+}
+
+static void mosaics_follow_the_rule(void)
+{
+    silence();
+    double ra, dec;
+    junction(&ra, &dec, 150.1, 33.0);
+    mosaics_follow_the_rule_at(ra, dec);
+    mosaics_follow_the_rule_at(0, 10.125); /* RA wraps */
+    junction(&ra, &dec, 95.9, 80.5);
+    mosaics_follow_the_rule_at(ra, dec);
+    junction(&ra, &dec, 200, -60.2);
+    mosaics_follow_the_rule_at(ra, dec);
+}
+
+/* The polar cap and its ten neighbours. The frame of a cap is a square of 3600 pixels about the pole, the box a circle. */
+static void the_pole_is_a_place(void)
+{
+    silence();
+    build_scene(40, 89.875);
+    CatalogRow rows[4] = {row_at(3, 2), row_at(-30, -40), row_at(20, 30), row_at(0, 0)};
+    rows[3].dec = 90;
+    rows[3].ra = 12;
+    ImageBatch b;
+    cut(&b, rows, 4, &flag_bands, 0);
+    float *expected;
+    CHECK_OK(arena_new(&expected, &test_arena, PIXELS));
+    for (int i = 0; i < 3; i++) {
+        int64_t wrong = 0;
+        expect_cutout(expected, &rows[i], 0);
+        for (int64_t k = 0; k < PIXELS; k++) wrong += b.pixels[i * N_BANDS * PIXELS + k] != expected[k];
+        CU_ASSERT_EQUAL(wrong, 0);
+    }
+    CU_ASSERT(b.flag[3] & IMAGE_PADDED); /* the part of the cap in the scene does not reach the pole */
+    CU_ASSERT(b.flag[3] & IMAGE_NO_COVERAGE);
+}
+
+static void what_no_brick_shows_is_zero_and_flagged(void)
+{
+    silence();
+    double ra, dec;
+    junction(&ra, &dec, 150.1, 33.0);
+    build_scene(ra, dec);
+    CatalogRow rows[2] = {row_at(-110.2, 0.4), row_at(-30.2, 190.6)};
+    ImageBatch b;
+    cut(&b, rows, 2, &flag_bands, 0);
+    float *expected;
+    CHECK_OK(arena_new(&expected, &test_arena, PIXELS));
+    for (int i = 0; i < 2; i++) {
+        int64_t wrong = 0, zero = 0;
+        expect_cutout(expected, &rows[i], 0);
+        for (int64_t k = 0; k < PIXELS; k++) {
+            wrong += b.pixels[i * N_BANDS * PIXELS + k] != expected[k];
+            zero += expected[k] == 0;
+        }
+        CU_ASSERT_EQUAL(wrong, 0);
+        CU_ASSERT(zero > 0);
+        CU_ASSERT(b.flag[i] & IMAGE_PADDED);
+        CU_ASSERT_EQUAL((b.flag[i] & IMAGE_MASKED) != 0, zero > PIXELS / 2);
+        CU_ASSERT_DOUBLE_EQUAL(b.stats[i * N_IMAGE_STATS], 1 - (double)zero / PIXELS, 1e-6);
+    }
+    CU_ASSERT(!(b.flag[0] & IMAGE_MASKED));
+    CU_ASSERT(b.flag[1] & IMAGE_MASKED);
+}
+
+/* One brick, 300 x 300, and a row in its middle; tests change its files. */
+static Part one_brick(void)
+{
+    silence();
+    build_scene(150.125, 2.25);
+    CU_ASSERT_EQUAL(scene.n, 1);
+    return scene.part[0];
+}
+
+static int32_t cut_one(ImageBatch *b, const ImagesConfig *options)
+{
+    CatalogRow row = row_at(0.2, 0.3);
+    cut(b, &row, 1, options, 0);
+    return b->flag[0];
+}
+
+static float *filled(const Part *p, float value)
+{
+    float *data;
+    CHECK_OK(arena_new(&data, &test_arena, p->nx * p->ny));
+    for (int64_t k = 0; k < p->nx * p->ny; k++) data[k] = value;
+    return data;
+}
+
+static bool is_zero(const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (x[i] != 0) return false;
+    return true;
+}
+
+static void an_absent_band_is_flagged_or_zero(void)
+{
+    Part p = one_brick();
+    ImageBatch b;
+    CU_ASSERT_EQUAL(unlink(path_of(&p.brick, PRODUCT_IMAGE, 1)), 0);
+    CU_ASSERT_EQUAL(cut_one(&b, &flag_bands), IMAGE_MISSING_BAND);
+    CU_ASSERT_EQUAL(cut_one(&b, &zero_bands), IMAGE_MISSING_BAND); /* and not MASKED */
+    CU_ASSERT(is_zero(b.pixels + PIXELS, PIXELS));
+    CU_ASSERT(!is_zero(b.pixels, PIXELS));
+    CU_ASSERT_EQUAL(b.stats[STAT_FRAC_COVERED_R], 0);
+    CU_ASSERT_EQUAL(b.stats[STAT_FRAC_COVERED_G], 1);
+    CU_ASSERT(flags_fatal(MODALITY_IMAGE, b.flag[0], false));
+    CU_ASSERT(!flags_fatal(MODALITY_IMAGE, b.flag[0], true));
+    unlink(path_of(&p.brick, PRODUCT_IMAGE, 0));
+    unlink(path_of(&p.brick, PRODUCT_IMAGE, 2));
+    CU_ASSERT_EQUAL(cut_one(&b, &flag_bands), IMAGE_NO_BRICK);
+    CU_ASSERT(is_zero(b.pixels, N_BANDS * PIXELS));
+}
+
+static void a_window_without_weight_has_no_coverage(void)
+{
+    Part p = one_brick();
+    ImageBatch b;
+    float *ivar = filled(&p, 0);
+    ivar[0] = 1; /* outside the window */
+    write_image(&p, PRODUCT_INVVAR, 2, ivar, FITS_RICE_IVAR, PIXEL_SCALE);
+    CU_ASSERT_EQUAL(cut_one(&b, &flag_bands), IMAGE_NO_COVERAGE | IMAGE_BAD_PIXELS);
+    CU_ASSERT(!is_zero(b.pixels + 2 * PIXELS, PIXELS));
+    CU_ASSERT_EQUAL(cut_one(&b, &zero_bands), IMAGE_NO_COVERAGE | IMAGE_BAD_PIXELS);
+    CU_ASSERT(is_zero(b.pixels + 2 * PIXELS, PIXELS));
+}
+
+static void too_many_pixels_without_weight_are_masked(void)
+{
+    Part p = one_brick();
+    ImageBatch b;
+    /* g lacks the left third of the part, z the right third: each has more than half, together they have less. */
+    for (int band = 0; band < N_BANDS; band += 2) {
+        float *ivar = filled(&p, 1);
+        for (int64_t k = 0; k < p.nx * p.ny; k++)
+            if (band == 0 ? k % p.nx < 145 : k % p.nx >= 175) ivar[k] = 0;
+        write_image(&p, PRODUCT_INVVAR, band, ivar, FITS_PLAIN, PIXEL_SCALE);
+    }
+    CU_ASSERT_EQUAL(cut_one(&b, &flag_bands), IMAGE_MASKED | IMAGE_BAD_PIXELS);
+    CU_ASSERT(b.stats[STAT_FRAC_COVERED_G] > 0.5 && b.stats[STAT_FRAC_COVERED_Z] > 0.5 && b.stats[STAT_FRAC_COVERED_R] == 1);
+    ImagesConfig lenient = {MISSING_BAND_FLAG, 0.9};
+    CU_ASSERT_EQUAL(cut_one(&b, &lenient), IMAGE_BAD_PIXELS);
+}
+
+static void nan_pixels_become_zero(void)
+{
+    Part p = one_brick();
+    ImageBatch b;
+    FitsCompression how[] = {FITS_PLAIN, FITS_RICE_FLUX};
+    for (int i = 0; i < 2; i++) {
+        float *data = filled(&p, 0.5F), *ivar = filled(&p, 1);
+        int64_t middle = p.ny / 2 * p.nx + p.nx / 2;
+        data[middle] = NAN;
+        ivar[middle + 1] = i == 0 ? INFINITY : NAN;
+        write_image(&p, PRODUCT_IMAGE, 1, data, how[i], PIXEL_SCALE);
+        write_image(&p, PRODUCT_INVVAR, 1, ivar, FITS_PLAIN, PIXEL_SCALE);
+        CU_ASSERT_EQUAL(cut_one(&b, &flag_bands), IMAGE_NONFINITE | IMAGE_BAD_PIXELS);
+        int64_t zero = 0, other = 0;
+        for (int64_t k = PIXELS; k < 2 * PIXELS; k++) {
+            zero += b.pixels[k] == 0;
+            other += b.pixels[k] != 0 && fabsf(b.pixels[k] - 0.5F) > 1e-4F; /* the quantisation step */
+        }
+        CU_ASSERT_EQUAL(zero, 1);
+        CU_ASSERT_EQUAL(other, 0);
+        CU_ASSERT_DOUBLE_EQUAL(b.stats[STAT_FRAC_COVERED_R], 1 - 2.0 / PIXELS, 1e-7);
+    }
+}
+
+static void without_an_invvar_file_exact_zeros_are_not_covered(void)
+{
+    Part p = one_brick();
+    ImageBatch b;
+    float *data = filled(&p, 0.5F);
+    for (int64_t k = 0; k < p.nx * p.ny; k++)
+        if (k % p.nx < p.nx / 2) data[k] = 0;
+    write_image(&p, PRODUCT_IMAGE, 0, data, FITS_RICE_FLUX, PIXEL_SCALE);
+    CU_ASSERT_EQUAL(unlink(path_of(&p.brick, PRODUCT_INVVAR, 0)), 0);
+    CU_ASSERT_EQUAL(cut_one(&b, &flag_bands) & ~IMAGE_MASKED, IMAGE_BAD_PIXELS);
+    CU_ASSERT(fabs(b.stats[STAT_FRAC_COVERED_G] - 0.5) < 0.02);
+}
+
+static void another_pixel_scale_is_refused(void)
+{
+    Part p = one_brick();
+    ImageBatch b;
+    write_image(&p, PRODUCT_IMAGE, 0, filled(&p, 1), FITS_PLAIN, PIXEL_SCALE * 1.02);
+    CU_ASSERT_EQUAL(cut_one(&b, &flag_bands), IMAGE_BAD_SCALE);
+    write_image(&p, PRODUCT_IMAGE, 0, filled(&p, 1), FITS_PLAIN, PIXEL_SCALE * 1.005);
+    CU_ASSERT_EQUAL(cut_one(&b, &flag_bands), 0);
+}
+
+static void broken_files_are_flagged(void)
+{
+    Part p = one_brick();
+    ImageBatch b;
+    CU_ASSERT_EQUAL(truncate(path_of(&p.brick, PRODUCT_IMAGE, 0), 1000), 0);
+    CU_ASSERT_EQUAL(cut_one(&b, &flag_bands), IMAGE_UNREADABLE);
+    p = one_brick();
+    CU_ASSERT_EQUAL(truncate(path_of(&p.brick, PRODUCT_IMAGE, 1), 60000), 0); /* in the middle of the pixels */
+    CU_ASSERT(cut_one(&b, &flag_bands) & IMAGE_UNREADABLE);
+    p = one_brick();
+    CU_ASSERT_EQUAL(truncate(path_of(&p.brick, PRODUCT_INVVAR, 1), 0), 0);
+    CU_ASSERT_EQUAL(cut_one(&b, &flag_bands), IMAGE_UNREADABLE);
+    p = one_brick();
+    Part smaller = p;
+    smaller.nx = smaller.ny = 50;
+    write_image(&smaller, PRODUCT_INVVAR, 1, filled(&smaller, 1), FITS_PLAIN, PIXEL_SCALE); /* not of this image */
+    CU_ASSERT_EQUAL(cut_one(&b, &flag_bands), IMAGE_UNREADABLE);
+    CU_ASSERT_EQUAL(fail_record()->status, OK); /* nothing is left to stop the program */
+}
+
+static void positions_off_the_sky_are_flagged(void)
+{
+    (void)one_brick();
+    CatalogRow rows[4] = {row_at(0, 0), row_at(0, 0), row_at(0, 0), row_at(0, 0)};
+    rows[0].ra = NAN;
+    rows[1].dec = -99;
+    rows[2].has_image = 0;
+    ImageBatch b;
+    cut(&b, rows, 4, &flag_bands, 0);
+    CU_ASSERT_EQUAL(b.flag[0], IMAGE_BAD_POSITION);
+    CU_ASSERT_EQUAL(b.flag[1], IMAGE_BAD_POSITION);
+    CU_ASSERT_EQUAL(b.flag[2], IMAGE_NOT_ASKED);
+    CU_ASSERT_EQUAL(b.flag[3], 0);
+}
+
+/* Whole bands, boxes, and the choice between them; rows reversed, rows one by one. Bits must be equal, NaN-marked tiles included. */
+static void the_way_of_reading_changes_no_bit(void)
+{
+    silence();
+    double ra, dec;
+    junction(&ra, &dec, 150.1, 33.0);
+    build_scene(ra, dec);
+    for (int i = 0; i < scene.n; i++) { /* noise, a NaN here and there, in the survey's compression */
+        const Part *p = &scene.part[i];
+        float *data = filled(p, 0);
+        for (int64_t k = 0; k < p->nx * p->ny; k++)
+            data[k] = k % 1013 == 0 ? NAN : (float)(0.01 * sin((double)(k * (i + 3))) + 0.1 * cos(0.37 * (double)k));
+        for (int band = 0; band < N_BANDS; band++) write_image(p, PRODUCT_IMAGE, band, data, FITS_RICE_FLUX, PIXEL_SCALE);
+    }
+    enum { N = 12 };
+    CatalogRow rows[N], reversed[N];
+    for (int i = 0; i < N; i++) rows[i] = row_at(13.3 * (i % 4) - 25.1, 37.7 * (i / 4 - 1) + 2.3);
+    rows[5].dec = -99;
+    for (int i = 0; i < N; i++) reversed[i] = rows[N - 1 - i];
+    ImageBatch whole, boxes, cheap, back;
+    cut(&whole, rows, N, &flag_bands, 1);
+    cut(&boxes, rows, N, &flag_bands, -1);
+    cut(&cheap, rows, N, &flag_bands, 0);
+    cut(&back, reversed, N, &flag_bands, 0);
+    size_t bytes = N_BANDS * PIXELS * sizeof(float);
+    CU_ASSERT(!is_zero(whole.pixels, PIXELS));
+    CU_ASSERT_EQUAL(memcmp(whole.pixels, boxes.pixels, N * bytes), 0);
+    CU_ASSERT_EQUAL(memcmp(whole.pixels, cheap.pixels, N * bytes), 0);
+    CU_ASSERT_EQUAL(memcmp(whole.flag, boxes.flag, N * sizeof *whole.flag), 0);
+    CU_ASSERT_EQUAL(memcmp(whole.stats, boxes.stats, N * N_IMAGE_STATS * sizeof *whole.stats), 0);
+    for (int i = 0; i < N; i++) {
+        ImageBatch alone;
+        cut(&alone, &rows[i], 1, &flag_bands, 0);
+        CU_ASSERT_EQUAL(memcmp(alone.pixels, whole.pixels + i * N_BANDS * PIXELS, bytes), 0);
+        CU_ASSERT_EQUAL(alone.flag[0], whole.flag[i]);
+        CU_ASSERT_EQUAL(memcmp(back.pixels + (N - 1 - i) * N_BANDS * PIXELS, alone.pixels, bytes), 0);
+        CU_ASSERT_EQUAL(back.flag[N - 1 - i], alone.flag[0]);
+    }
+}
+
+static void costs_follow_the_tiles(void)
+{
+    BrickBand rows = {.compressed = true, .ny = 3600, .nx = 3600, .tile_y = 1, .tile_x = 3600}, tiles = rows, plain = rows;
+    tiles.tile_y = tiles.tile_x = 100;
+    plain.compressed = false;
+    CU_ASSERT_EQUAL(brickband_cost(&rows, 10, 162, 10, 162), 152 * 3600);
+    CU_ASSERT_EQUAL(brickband_cost(&tiles, 50, 202, 10, 162), 300 * 200);
+    CU_ASSERT_EQUAL(brickband_cost(&tiles, 3550, 3600, 0, 100), 100 * 100);
+    CU_ASSERT_EQUAL(brickband_cost(&tiles, 5, 5, 0, 100), 0);
+    /* Measured break-even (machine.md 6): 25 cutouts for row tiles, 255 for 100 x 100, 98 for plain files. */
+    CU_ASSERT_DOUBLE_EQUAL(3600.0 * 3600 / (double)brickband_cost(&rows, 10, 162, 10, 162), 25, 5);
+    CU_ASSERT_DOUBLE_EQUAL(3600.0 * 3600 / (double)brickband_cost(&plain, 10, 162, 10, 162), 98, 15);
+}
+
+static void rows_go_where_the_caller_says(void)
+{
+    (void)one_brick();
+    CatalogRow row = row_at(0.2, 0.3);
+    ImageSource *s;
+    ImageBatch b, alone;
+    CHECK_OK(images_batch(&b, 3, &test_arena));
+    CHECK_OK(legacy_survey.open(&s, &scene.config, &test_arena));
+    CHECK_OK(legacy_survey.cutouts(&b, 1, s, &flag_bands, &row, 1, &test_arena));
+    cut(&alone, &row, 1, &flag_bands, 0);
+    CU_ASSERT(is_zero(b.pixels, N_BANDS * PIXELS));
+    CU_ASSERT(is_zero(b.pixels + 2 * N_BANDS * PIXELS, N_BANDS * PIXELS));
+    CU_ASSERT_EQUAL(memcmp(b.pixels + N_BANDS * PIXELS, alone.pixels, N_BANDS * PIXELS * sizeof(float)), 0);
+    CU_ASSERT_EQUAL(b.stats[N_IMAGE_STATS], 1);
+    CHECK_OK(legacy_survey.cutouts(&b, 0, s, &flag_bands, &row, 0, &test_arena)); /* no rows at all */
+}
+
+static void photsys_chooses_the_region(void)
+{
+    Part p = one_brick();
+    static const char *both[] = {"south", "north"}, *turned[] = {"north", "south"};
+    scene.config.regions = (ConfigTexts){2, both};
+    CU_ASSERT_STRING_EQUAL(legacy_region(&scene.config, 'N', &p.brick), "north");
+    CU_ASSERT_STRING_EQUAL(legacy_region(&scene.config, 'S', &p.brick), "south");
+    scene.config.regions = (ConfigTexts){2, turned};
+    CU_ASSERT_STRING_EQUAL(legacy_region(&scene.config, 0, &p.brick), "south"); /* only the south has the files */
+    scene.config.regions.n = 1;
+    CU_ASSERT_STRING_EQUAL(legacy_region(&scene.config, 'S', &p.brick), "north"); /* DR10 has one region */
+    scene.config.regions = (ConfigTexts){2, both};
+    CatalogRow rows[2] = {row_at(0, 0), row_at(0, 0)};
+    rows[0].photsys = 'N';
+    rows[1].photsys = 0;
+    ImageBatch b;
+    cut(&b, rows, 2, &flag_bands, 0);
+    CU_ASSERT_EQUAL(b.flag[0], IMAGE_NO_BRICK);
+    CU_ASSERT_EQUAL(b.flag[1], 0);
+    FileList files;
+    CHECK_OK(legacy_survey.image_files(&files, &scene.config, &rows[1], &test_arena));
+    CU_ASSERT_EQUAL(files.n, 6);
+    CU_ASSERT_STRING_EQUAL(files.path[0], "dr9/south/coadd/150/1501p022/legacysurvey-1501p022-image-g.fits.fz");
+    CU_ASSERT_STRING_EQUAL(files.path[5], "dr9/south/coadd/150/1501p022/legacysurvey-1501p022-invvar-z.fits.fz");
+    CHECK_OK(legacy_survey.locate(&rows[0], &scene.config));
+    CU_ASSERT_STRING_EQUAL(rows[0].brickname, "1501p022");
+    CU_ASSERT_EQUAL(rows[0].brickid, 343928);
+    char path[LEGACY_PATH];
+    CHECK_OK(legacy_survey.photometry_file(path, sizeof path, &scene.config, &rows[0]));
+    CU_ASSERT_STRING_EQUAL(path, "dr9/north/tractor/150/tractor-1501p022.fits");
+    snprintf(rows[0].brickname, sizeof rows[0].brickname, "../../x"); /* never part of a path */
+    CHECK_OK(legacy_survey.photometry_file(path, sizeof path, &scene.config, &rows[0]));
+    CU_ASSERT_STRING_EQUAL(path, "dr9/north/tractor/150/tractor-1501p022.fits");
+}
+
+TEST_MAIN("cutout", {"a window inside a brick follows the rule", a_window_inside_a_brick_follows_the_rule},
+          {"mosaics follow the rule, pixel by pixel", mosaics_follow_the_rule}, {"the pole is a place", the_pole_is_a_place},
+          {"what no brick shows is zero and flagged", what_no_brick_shows_is_zero_and_flagged},
+          {"an absent band is flagged, or zero", an_absent_band_is_flagged_or_zero},
+          {"a window without weight has no coverage", a_window_without_weight_has_no_coverage},
+          {"too many pixels without weight are masked", too_many_pixels_without_weight_are_masked},
+          {"NaN pixels become zero", nan_pixels_become_zero},
+          {"without an invvar file exact zeros are not covered", without_an_invvar_file_exact_zeros_are_not_covered},
+          {"another pixel scale is refused", another_pixel_scale_is_refused}, {"broken files are flagged", broken_files_are_flagged},
+          {"positions off the sky are flagged", positions_off_the_sky_are_flagged},
+          {"the way of reading changes no bit", the_way_of_reading_changes_no_bit}, {"costs follow the tiles", costs_follow_the_tiles},
+          {"rows go where the caller says", rows_go_where_the_caller_says}, {"PHOTSYS chooses the region", photsys_chooses_the_region})

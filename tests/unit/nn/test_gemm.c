@@ -1,0 +1,188 @@
+/* test_gemm.c - every provider of matrix products: the numbers of the loops, and rows that cannot see each other. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/gemm.h"
+#include "test_main.h"
+
+/* n_in -> n_out of the models: tiny, odd, between, published. */
+static const int64_t shapes[][2] = {{22, 48}, {48, 22}, {5, 7}, {61, 33}, {48, 144}, {120, 360}, {480, 120}, {255, 257}, {768, 192}, {432, 1024}, {768, 3072}};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+
+/* Sums of up to 3072 products of numbers below 1/2: float rounding leaves about 1e-6 of the largest. */
+static const double same_numbers = 5e-6;
+
+static real *numbers(int64_t n, uint32_t seed)
+{
+    real *x;
+    if (!CHECK_OK(arena_new(&x, &test_arena, n))) CU_FAIL_FATAL("no memory");
+    uint32_t state = seed * 2654435761u + 12345;
+    for (int64_t i = 0; i < n; i++) {
+        state = state * 1664525u + 1013904223u;
+        x[i] = (real)(state >> 8) / (real)(1 << 24) - (real)0.5;
+    }
+    return x;
+}
+
+static bool near(const real *a, const real *b, int64_t n)
+{
+    double difference = 0, largest = 0;
+    for (int64_t i = 0; i < n; i++) {
+        difference = fmax(difference, fabs((double)a[i] - (double)b[i]));
+        largest = fmax(largest, fabs((double)b[i]));
+    }
+    return difference <= same_numbers * largest;
+}
+
+static void compare(const GemmProvider *p, int64_t rows, int64_t n_in, int64_t n_out)
+{
+    const Mark mark = arena_mark(&test_arena);
+    const real *x = numbers(rows * n_in, 1), *w = numbers(n_out * n_in, 2), *b = numbers(n_out, 3), *d_y = numbers(rows * n_out, 4);
+    real *y = numbers(rows * n_out, 5), *y_ref = numbers(rows * n_out, 6); /* forward overwrites */
+    p->forward(y, x, w, b, rows, n_out, n_in);
+    gemm_ref.forward(y_ref, x, w, b, rows, n_out, n_in);
+    CU_ASSERT(near(y, y_ref, rows * n_out));
+    p->forward(y, x, w, NULL, rows, n_out, n_in);
+    gemm_ref.forward(y_ref, x, w, NULL, rows, n_out, n_in);
+    CU_ASSERT(near(y, y_ref, rows * n_out));
+    real *d_x = numbers(rows * n_in, 7), *d_x_ref = numbers(rows * n_in, 7); /* the backward products add */
+    p->backward_x(d_x, d_y, w, rows, n_out, n_in);
+    gemm_ref.backward_x(d_x_ref, d_y, w, rows, n_out, n_in);
+    CU_ASSERT(near(d_x, d_x_ref, rows * n_in));
+    real *d_w = numbers(n_out * n_in, 8), *d_w_ref = numbers(n_out * n_in, 8);
+    p->backward_w(d_w, d_y, x, rows, n_out, n_in);
+    gemm_ref.backward_w(d_w_ref, d_y, x, rows, n_out, n_in);
+    CU_ASSERT(near(d_w, d_w_ref, n_out * n_in));
+    arena_reset(&test_arena, mark);
+}
+
+static void providers_agree_with_the_loops(void)
+{
+    static const int64_t rows[] = {1, 15, 16, 50};
+    for (const GemmProvider *const *p = gemm_providers; *p; p++) {
+        if (!(*p)->available()) continue;
+        (*p)->set_threads(1);
+        for (int s = 0; s < N_SHAPES; s++)
+            for (int r = 0; r < 4; r++) compare(*p, rows[r], shapes[s][0], shapes[s][1]);
+    }
+}
+
+static void loops_are_right(void)
+{
+    const real x[] = {1, 2, 3, 4, 5, 6}, w[] = {1, 0, -1, 2, 1, 0}, b[] = {10, 20}; /* x (2, 3), w (2, 3) */
+    const real want[] = {8, 24, 8, 33};
+    real y[4], d_x[6] = {1}, d_w[6] = {0};
+    gemm_ref.forward(y, x, w, b, 2, 2, 3);
+    CU_ASSERT(memcmp(y, want, sizeof want) == 0);
+    const real d_y[] = {1, 2, 3, 4};
+    const real want_x[] = {6, 2, -1, 11, 4, -3}, want_w[] = {13, 17, 21, 18, 24, 30};
+    gemm_ref.backward_x(d_x, d_y, w, 2, 2, 3);
+    gemm_ref.backward_w(d_w, d_y, x, 2, 2, 3);
+    CU_ASSERT(memcmp(d_x, want_x, sizeof want_x) == 0);
+    CU_ASSERT(memcmp(d_w, want_w, sizeof want_w) == 0);
+}
+
+/* ---- the contract ---- */
+
+static void rows_stand_alone(void)
+{
+    for (const GemmProvider *const *p = gemm_providers; *p; p++) {
+        if (!(*p)->available()) continue;
+        for (int threads = 1; threads <= 2; threads++) {
+            (*p)->set_threads(threads);
+            for (int s = 0; s < N_SHAPES - (*p == &gemm_ref ? 2 : 0); s++) { /* loops know one way only: spare the slowest shapes */
+                bool keeps;
+                CHECK_OK(gemm_keeps_rows(&keeps, *p, shapes[s][1], shapes[s][0]));
+                if (!keeps) printf("%s: %d -> %d breaks rows\n", (*p)->name, (int)shapes[s][0], (int)shapes[s][1]);
+                CU_ASSERT(keeps);
+            }
+        }
+        (*p)->set_threads(1);
+    }
+}
+
+/* The row count runs through 1 .. 40 and the other rows hold other numbers each time: row `row` of each product stays the same. */
+static void row_counts_and_neighbours(const GemmProvider *p, int64_t n_in, int64_t n_out)
+{
+    enum { MOST = 40 };
+    const Mark mark = arena_mark(&test_arena);
+    const real *w = numbers(n_out * n_in, 2), *b = numbers(n_out, 3), *mine = numbers(n_in, 9);
+    real *want = numbers(n_out, 1), *y = numbers(MOST * n_out, 1);
+    p->forward(want, mine, w, b, 1, n_out, n_in);
+    for (int64_t rows = 1; rows <= MOST; rows++) {
+        const Mark again = arena_mark(&test_arena);
+        real *x = numbers(rows * n_in, 100 + (uint32_t)rows);
+        const int64_t row = rows * 7 % 11 % rows;
+        memcpy(x + row * n_in, mine, sizeof *x * (size_t)n_in);
+        p->set_threads(1 + (int)(rows % 2));
+        p->forward(y, x, w, b, rows, n_out, n_in);
+        CU_ASSERT(memcmp(y + row * n_out, want, sizeof *y * (size_t)n_out) == 0);
+        arena_reset(&test_arena, again);
+    }
+    p->set_threads(1);
+    arena_reset(&test_arena, mark);
+}
+
+static void neighbours_do_not_matter(void)
+{
+    static const int64_t pairs[][2] = {{22, 48}, {48, 22}, {120, 120}, {768, 192}, {768, 3072}};
+    for (const GemmProvider *const *p = gemm_providers; *p; p++)
+        if ((*p)->available())
+            for (int s = 0; s < (*p == &gemm_ref ? 4 : 5); s++) row_counts_and_neighbours(*p, pairs[s][0], pairs[s][1]);
+}
+
+/* Large enough for several threads to share the columns: forward, d_x and d_w. */
+static void threads_change_no_bit(void)
+{
+    enum { ROWS = 784, N_IN = 432, N_OUT = 1024 };
+    const real *x = numbers(ROWS * N_IN, 1), *w = numbers(N_OUT * N_IN, 2), *d_y = numbers(ROWS * N_OUT, 4);
+    real *y[2], *d_x[2], *d_w[2];
+    for (int k = 0; k < 2; k++) {
+        y[k] = numbers(ROWS * N_OUT, 5);
+        d_x[k] = numbers(ROWS * N_IN, 6);
+        d_w[k] = numbers(N_OUT * N_IN, 7);
+        gemm_openblas.set_threads(1 + 2 * k);
+        gemm_openblas.forward(y[k], x, w, NULL, ROWS, N_OUT, N_IN);
+        gemm_openblas.backward_x(d_x[k], d_y, w, ROWS, N_OUT, N_IN);
+        gemm_openblas.backward_w(d_w[k], d_y, x, ROWS, N_OUT, N_IN);
+    }
+    gemm_openblas.set_threads(1);
+    CU_ASSERT(memcmp(y[0], y[1], sizeof *y[0] * ROWS * N_OUT) == 0);
+    CU_ASSERT(memcmp(d_x[0], d_x[1], sizeof *d_x[0] * ROWS * N_IN) == 0);
+    CU_ASSERT(memcmp(d_w[0], d_w[1], sizeof *d_w[0] * N_OUT * N_IN) == 0);
+}
+
+/* ---- a provider that breaks it: the number of rows leaks into the result ---- */
+
+static void leaky_forward(real *y, const real *x, const real *w, const real *b, int64_t rows, int64_t n_out, int64_t n_in)
+{
+    gemm_ref.forward(y, x, w, b, rows, n_out, n_in);
+    for (int64_t i = 0; i < rows * n_out; i++) y[i] += (real)1e-6 * (real)(rows % 16);
+}
+
+static void broken_contract_is_noticed(void)
+{
+    GemmProvider leaky = gemm_ref;
+    leaky.forward = leaky_forward;
+    bool keeps = true;
+    CHECK_OK(gemm_keeps_rows(&keeps, &leaky, 48, 22));
+    CU_ASSERT(!keeps);
+}
+
+static void provider_is_chosen_by_name(void)
+{
+    CHECK_FAILS(gemm_choose("abacus", 1), E_CONFIG);
+    CHECK_OK(gemm_choose("ref", 1));
+    CU_ASSERT_PTR_EQUAL(gemm(), &gemm_ref);
+    CU_ASSERT(strncmp(gemm_provider_text(), "ref loops, ", 11) == 0);
+    CHECK_OK(gemm_choose("auto", 1));
+    CU_ASSERT_PTR_EQUAL(gemm(), gemm_providers[0]);
+}
+
+TEST_MAIN("gemm", {"the loops compute what a linear layer is", loops_are_right},
+          {"every provider agrees with the loops", providers_agree_with_the_loops},
+          {"a row's bits do not depend on how many rows there are or where it stands", rows_stand_alone},
+          {"a row's bits do not depend on its neighbours", neighbours_do_not_matter},
+          {"threads change no bit", threads_change_no_bit},
+          {"a provider that mixes rows is noticed", broken_contract_is_noticed},
+          {"a provider is chosen by name, and an unknown name lists them", provider_is_chosen_by_name})
