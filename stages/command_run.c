@@ -158,13 +158,11 @@ static void print_written(const char *folder)
 
 Status command_run(const Command *c, int *code)
 {
-    Par par;
     Arena a = {0};
     Run run;
     char program[PATH_MAX] = "";
-    par_serial(&par);
     TRY(arena_init(&a, "run", 0));
-    Status st = command_configure(&run, c, &par, &a);
+    Status st = command_configure(&run, c, &par_alone, &a);
     if (st == OK && readlink("/proc/self/exe", program, sizeof program - 1) < 0)
         st = FAIL(E_BUG, "cannot find the program itself: %s", strerror(errno));
     if (st == OK) {

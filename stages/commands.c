@@ -74,12 +74,10 @@ static Status print_plan(Run *run)
 
 Status command_check(const Command *c)
 {
-    Par par;
     Arena a = {0};
     Run run;
-    par_serial(&par);
     TRY(arena_init(&a, "check", 0));
-    Status st = command_configure(&run, c, &par, &a);
+    Status st = command_configure(&run, c, &par_alone, &a);
     if (st == OK) st = print_plan(&run);
     arena_free(&a);
     return st;

@@ -109,6 +109,7 @@ static Status run_embed(Run *run)
     TRY_DONE(par_agree(par, stage_envelope(&envelope, run, "embeddings", EMBEDDINGS_VERSION, &embed_stage, fingerprint)));
     TRY_DONE(embed_release(&ledger, &e, rc->output, &envelope, par, run->arena));
     TRY_DONE(judge(&ledger, run, &e));
+    envelope.seconds = log_elapsed();
     TRY_DONE(volume_join(&e, rc->output, &envelope, &ledger, par, run->arena));
     log_info("embed: wrote %s", path);
 done:

@@ -1,11 +1,13 @@
-/* config.h - one YAML file per campaign, validated whole by every stage, against tables that stand beside the structs they fill.
+/* config.h - one YAML file per campaign, validated whole by every stage, against tables that stand beside the structs
+   they fill.
 
-   A section is a struct with a table of ConfigField rows; a row gives name, type, default, range, help and offset. Mistakes are
-   collected (the first 20) and reported at once as file:line:column, with the nearest known name. Nested rows: FIELD_GROUP
-   holds a table of its own; FIELD_KIND reads `kind:` and then that kind's own table into its own memory (a plug-in: a survey,
-   an encoder). RESULT fields enter the stage's fingerprint, EFFORT fields (batch sizes, paths, ranks) do not.
-   YAML 1.1 subset: maps, flow or block sequences of scalars, scalars; aliases, merge keys and tags are mistakes; booleans are true and
-   false only. Files are flat text: no expressions, no environment. Local, all of it. */
+   A section is a struct with a table of ConfigField rows; a row gives name, type, default, range, help and offset.
+   Mistakes are collected (the first 20) and reported at once as file:line:column, with the nearest known name. Nested
+   rows: FIELD_GROUP holds a table of its own; FIELD_KIND reads `kind:` and then that kind's own table into its own
+   memory (a plug-in: a survey, an encoder). RESULT fields enter the stage's fingerprint, EFFORT fields (batch sizes,
+   paths, ranks) do not. YAML 1.1 subset: maps, flow or block sequences of scalars, scalars; aliases, merge keys and
+   tags are mistakes; booleans are true and false only. Files are flat text: no expressions, no environment. Local, all
+   of it. */
 #ifndef CORE_CONFIG_H
 #define CORE_CONFIG_H
 
@@ -101,14 +103,15 @@ typedef struct {
 
 typedef struct Config Config;
 
-/* Local. Parses `text` (named `name` in messages) and then each override "section.key=value" against `sections` (NULL-terminated) into
-   `a`. All mistakes at once as one E_CONFIG record: "3 mistakes in run.yaml\n  run.yaml:3:3: unknown key 'stpes', did you mean 'steps'?".
-   A section that the file leaves out gets its defaults; a required key (no preset) that is missing is a mistake only if its section
-   appears in the file or in an override (its groups and kinds included), or `need` (NULL or NULL-terminated names of sections) lists
-   the section. Elsewhere it stays 0, "" or empty, and `check` is not called.
-   Overrides: the last one wins; the value is a flow list ("[a, b]"), a quoted scalar, or else taken as it stands up to surrounding blanks;
-   empty is the empty text or list. "x.kind=NAME" switches the plug-in: keys that the file set for the other one are then passed over.
-   `check` runs when its section or plug-in has no mistakes; its message is listed like any other. */
+/* Local. Parses `text` (named `name` in messages) and then each override "section.key=value" against `sections`
+   (NULL-terminated) into `a`. All mistakes at once as one E_CONFIG record: "3 mistakes in run.yaml\n  run.yaml:3:3:
+   unknown key 'stpes', did you mean 'steps'?". A section that the file leaves out gets its defaults; a required key (no
+   preset) that is missing is a mistake only if its section appears in the file or in an override (its groups and kinds
+   included), or `need` (NULL or NULL-terminated names of sections) lists the section. Elsewhere it stays 0, "" or
+   empty, and `check` is not called. Overrides: the last one wins; the value is a flow list ("[a, b]"), a quoted scalar,
+   or else taken as it stands up to surrounding blanks; empty is the empty text or list. "x.kind=NAME" switches the
+   plug-in: keys that the file set for the other one are then passed over. `check` runs when its section or plug-in has
+   no mistakes; its message is listed like any other. */
 Status config_parse(Config **out, const char *name, const char *text, size_t bytes, const char *const *overrides,
                     int n_overrides, const ConfigSection *const *sections, const char *const *need, Arena *a);
 
@@ -118,12 +121,13 @@ const void *config_get(const Config *c, const ConfigSection *section);
 /* Local. True when the file or an override sets any key of the section. */
 bool config_has(const Config *c, const ConfigSection *section);
 
-/* Local. The effective file as YAML, with each field's help as a comment when `help`; parses back to the same values. A section that was
-   left out and has required keys stands there commented out. */
+/* Local. The effective file as YAML, with each field's help as a comment when `help`; parses back to the same values. A
+   section that was left out and has required keys stands there commented out. */
 Status config_dump(char **out, const Config *c, bool help, Arena *a);
 
-/* Local. What `config/reference.yaml` is: every section with every key, default, range and help; each KIND with all its plug-ins,
-   all but the default one commented out; required keys commented out as "# key: (required)". It parses once those are set. */
+/* Local. What `config/reference.yaml` is: every section with every key, default, range and help; each KIND with all its
+   plug-ins, all but the default one commented out; required keys commented out as "# key: (required)". It parses once
+   those are set. */
 Status config_reference(char **out, const ConfigSection *const *sections, Arena *a);
 
 /* Local. One section's keys with defaults and help, for `astroclip about`. */

@@ -1,5 +1,5 @@
-/* hash.h - checksums and fingerprints: xxHash (XXH3, 64 and 128 bits) for data and fingerprints, FNV-1a and sha256 where a format
-   asks for them. Local. */
+/* hash.h - checksums and fingerprints: xxHash (XXH3, 64 and 128 bits) for data and fingerprints, FNV-1a and sha256
+   where a format asks for them. Local. */
 #ifndef CORE_HASH_H
 #define CORE_HASH_H
 

@@ -12,7 +12,8 @@ typedef struct {
     int left; /* unused words of buffer */
 } Rng;
 
-/* One stream per (seed, purpose, object, step); `purpose` is a short literal such as "mock.noise". A stream holds 2^34 words. */
+/* One stream per (seed, purpose, object, step); `purpose` is a short literal such as "mock.noise". A stream holds 2^34
+   words. */
 Rng rng_stream(uint64_t seed, const char *purpose, int64_t object, uint32_t step);
 
 uint32_t rng_u32(Rng *r);

@@ -1,9 +1,9 @@
 /* treesum.h - sums whose order is fixed by the catalogue, not by who adds.
 
-   Values live at the leaves 0 .. n_blocks-1 of a binary tree over block indices; the sum of a node is left + right, a missing right
-   child adds nothing. A TreeSum takes the leaves of one contiguous range in increasing order and keeps the complete subtrees of that range:
-   at most 2 log2(n_blocks) vectors. par_tree_finish (par/par.h) joins the ranges of all ranks: same bits for any number of ranks.
-   Local. */
+   Values live at the leaves 0 .. n_blocks-1 of a binary tree over block indices; the sum of a node is left + right, a
+   missing right child adds nothing. A TreeSum takes the leaves of one contiguous range in increasing order and keeps
+   the complete subtrees of that range: at most 2 log2(n_blocks) vectors. par_tree_finish (par/par.h) joins the ranges
+   of all ranks: same bits for any number of ranks. Local. */
 #ifndef CORE_TREESUM_H
 #define CORE_TREESUM_H
 

@@ -11,11 +11,11 @@ enum { N_BRICKS = 662174, N_BRICK_ROWS = 721, BRICK_NAME = 12, BRICK_LIST = 64 }
 #define BRICK_SIZE 0.25 /* degrees */
 
 typedef struct {
-    int32_t id;                   /* BRICKID, 1 .. N_BRICKS                               */
-    int32_t row, col;             /* 0-based; rows grow with DEC, columns with RA         */
-    double ra, dec;               /* centre, deg                                          */
-    double ra1, ra2, dec1, dec2;  /* the box, deg; low edges belong to it, high edges do not */
-    char name[BRICK_NAME];        /* "0001p000": centre cut (not rounded) to 0.1 deg      */
+    int32_t id;                  /* BRICKID, 1 .. N_BRICKS                               */
+    int32_t row, col;            /* 0-based; rows grow with DEC, columns with RA         */
+    double ra, dec;              /* centre, deg                                          */
+    double ra1, ra2, dec1, dec2; /* the box, deg; low edges belong to it, high edges do not */
+    char name[BRICK_NAME];       /* "0001p000": centre cut (not rounded) to 0.1 deg      */
 } Brick;
 
 /* False when (ra, dec) is no position: not finite, |dec| > 90, or RA outside [-360, 720]; RA is taken modulo 360. */
@@ -23,6 +23,7 @@ bool brick_is_position(double ra, double dec);
 
 /* The brick whose box holds a position; false as above. */
 bool brick_at(Brick *out, double ra, double dec);
+int32_t brick_id_at(double ra, double dec); /* its BRICKID alone, 0 = none: for one pixel after the other */
 
 /* By row and column, by BRICKID; false when there is none. */
 bool brick_at_row(Brick *out, int64_t row, int64_t col);

@@ -13,8 +13,8 @@ typedef struct {
     BandState state;
     FitsFile image, invvar;
     bool has_invvar;
-    bool good_scale;      /* 0.262" within 1 % */
-    bool compressed;      /* in tiles          */
+    bool good_scale; /* 0.262" within 1 % */
+    bool compressed; /* in tiles          */
     Wcs wcs;
     int64_t ny, nx;         /* pixels */
     int64_t tile_y, tile_x; /* of the image file */
@@ -34,6 +34,7 @@ int64_t brickband_cost(const BrickBand *b, int64_t y0, int64_t y1, int64_t x0, i
 void brickband_load(BrickBand *b, Arena *a);
 
 /* Pixels and inverse variances of a box inside the image, as in the files (NaN and all). False when a file cannot be read there (logged once). */
-Status brickband_read(bool *good, float *pixels, float *ivar, BrickBand *b, ImageSource *s, int64_t y0, int64_t y1, int64_t x0, int64_t x1);
+Status brickband_read(bool *good, float *pixels, float *ivar, BrickBand *b, ImageSource *s, int64_t y0, int64_t y1,
+                      int64_t x0, int64_t x1);
 
 #endif

@@ -46,9 +46,10 @@ Status legacy_check_bricks(const char *path, Arena *scratch);
 
 /* The parts of legacy_survey (data/survey.h says what each does). legacy_cutouts: cutout.c. Rows with has_image 0 are flagged
    NOT_ASKED and nothing is read for them. */
-Status legacy_read_photometry(CatalogRow **rows, int64_t *n, int64_t *n_file, const void *config, const char *path, Arena *a);
-Status legacy_cutouts(ImageBatch *out, int64_t at, ImageSource *s, const ImagesConfig *options, const CatalogRow *rows, int64_t n,
-                      Arena *scratch);
+Status legacy_read_photometry(CatalogRow **rows, int64_t *n, int64_t *n_file, const void *config, const char *path,
+                              Arena *a);
+Status legacy_cutouts(ImageBatch *out, int64_t at, ImageSource *s, const ImagesConfig *options, const CatalogRow *rows,
+                      int64_t n, Arena *scratch);
 
 /* Says once per file what is wrong with it. */
 void legacy_report(ImageSource *s, const char *path, const char *what);

@@ -1,7 +1,7 @@
 /* par.h - the ranks: start and end, agreement on failure, exact reductions, dynamic work, ordered sums, exchanges, sort.
 
-   The only layer that includes mpi.h; all MPI calls are on the main thread. Each function says Collective or Local. Floats that
-   reach an artefact are never summed by MPI: they go through TreeSum (core/treesum.h) and par_tree_finish. */
+   The only layer that includes mpi.h; all MPI calls are on the main thread. Each function says Collective or Local.
+   Floats that reach an artefact are never summed by MPI: they go through TreeSum (core/treesum.h) and par_tree_finish. */
 #ifndef PAR_PAR_H
 #define PAR_PAR_H
 
@@ -20,21 +20,27 @@ typedef struct {
 /* Local. Was this process started by mpirun or srun? Works before par_init. */
 bool par_launched(void);
 
-/* Collective. MPI_Init (MPI_THREAD_FUNNELED), error handler, abort hook of MUST, log_init. Signals that kill print one line with the rank. */
+/* Collective. MPI_Init (MPI_THREAD_FUNNELED), error handler, abort hook of MUST, log_init. Signals that kill print one
+   line with the rank. */
 Status par_init(Par *par, int *argc, char ***argv);
 
 /* Local. One rank without MPI: for `list`, `check`, `inspect` and unit tests. Everything below works on it. */
 void par_serial(Par *par);
 
-/* Collective. The ranks of one colour as a Par of their own, in rank order (groups of ranks that write one volume). par_release frees it. */
+/* This rank by itself: for functions that want a Par where one rank acts alone. */
+extern const Par par_alone;
+
+/* Collective. The ranks of one colour as a Par of their own, in rank order (groups of ranks that write one volume).
+   par_release frees it. */
 Status par_split(Par *out, const Par *par, int colour);
 void par_release(Par *split);
 
 /* Collective. Agrees on `st`, rank 0 prints the record, MPI is finalised; returns the exit code. */
 int par_finish(Par *par, Status st);
 
-/* Collective. All ranks get the status of the lowest failing rank and its record; OK only if all are OK. Ranks that meet here from
-   different lines say so (E_BUG) instead of hanging later. Call it before each other collective that follows local work. */
+/* Collective. All ranks get the status of the lowest failing rank and its record; OK only if all are OK. Ranks that
+   meet here from different lines say so (E_BUG) instead of hanging later. Call it before each other collective that
+   follows local work. */
 #define par_agree(par, mine) par_agree_at((par), (mine), __FILE__, __LINE__)
 Status par_agree_at(const Par *par, Status mine, const char *file, int line);
 
@@ -54,29 +60,31 @@ int64_t par_offset_i64(const Par *par, int64_t mine);
 /* Collective. Rank 0 reads the file, everyone gets the bytes (NUL-terminated, in `a`) or the failure. */
 Status par_read_file(char **out, int64_t *bytes, const Par *par, const char *path, Arena *a);
 
-/* Collective. Concatenates every rank's records in rank order on all ranks (par_allgather) or on rank 0 (par_gather; others get n = 0). */
+/* Collective. Concatenates every rank's records in rank order on all ranks (par_allgather) or on rank 0 (par_gather;
+   others get n = 0). Beside the result, 24 bytes per rank stay in `a`. */
 Status par_allgather(void **out, int64_t *n_out, const Par *par, const void *mine, int64_t n, size_t record, Arena *a);
 Status par_gather(void **out, int64_t *n_out, const Par *par, const void *mine, int64_t n, size_t record, Arena *a);
 
-/* Collective. Record i goes to rank dest[i]; received records come ordered by source rank, then by their order there. Messages are chunked
-   below 2^31 bytes. Beside the result, 32 bytes per rank stay in `a`. */
+/* Collective. Record i goes to rank dest[i]; received records come ordered by source rank, then by their order there.
+   Messages are chunked below 2^31 bytes. Beside the result, 32 bytes per rank stay in `a`. */
 Status par_exchange(void **out, int64_t *n_out, const Par *par, const void *records, const int *dest, int64_t n,
                     size_t record, Arena *a);
 
-/* Collective. The same for records that already lie in the order of their ranks: n_to[r] of them go to rank r. No copy is made.
-   n_from, unless NULL, gets how many came from each rank (n_ranks). */
+/* Collective. The same for records that already lie in the order of their ranks: n_to[r] of them go to rank r. No copy
+   is made. n_from, unless NULL, gets how many came from each rank (n_ranks). */
 Status par_exchange_grouped(void **out, int64_t *n_out, int64_t *n_from, const Par *par, const void *records,
                             const int64_t *n_to, size_t record, Arena *a);
 
-/* Collective. Sorts the records of all ranks by `compare` and leaves equal shares: rank r gets the rows [r*N/P, (r+1)*N/P) of the sorted
-   whole. Equal records keep the order of ranks and rows, so the result does not depend on how the rows were divided. Sample sort; no
-   rank holds more than about 2 x N/P, however uneven the shares and however many equal records there are. While it works, `a` holds about
-   6 x the larger of n and N/P; then only the result. */
+/* Collective. Sorts the records of all ranks by `compare` and leaves equal shares: rank r gets the rows [r*N/P,
+   (r+1)*N/P) of the sorted whole. Equal records keep the order of ranks and rows, so the result does not depend on how
+   the rows were divided. Sample sort; no rank holds more than about 2 x N/P, however uneven the shares and however many
+   equal records there are. While it works, `a` holds about 6 x the larger of n and N/P; then only the result. */
 Status par_sort(void **out, int64_t *n_out, const Par *par, const void *records, int64_t n, size_t record,
                 int (*compare)(const void *, const void *), Arena *a);
 
-/* Collective. Joins the TreeSums of all ranks (contiguous ranges of leaves in rank order, some possibly empty) and gives the total to all
-   ranks: the same bits for any number of ranks. `mine` is used up; all ranks gave treesum_init the same numbers. */
+/* Collective. Joins the TreeSums of all ranks (contiguous ranges of leaves in rank order, some possibly empty) and
+   gives the total to all ranks: the same bits for any number of ranks. `mine` is used up; all ranks gave treesum_init
+   the same numbers. */
 Status par_tree_finish(double *out, TreeSum *mine, const Par *par, Arena *a);
 
 /* This rank's contiguous share [*first, *last) of n items. Local. */
@@ -94,11 +102,12 @@ void par_work_stop(Work *w, const Par *par);          /* Local: hands out nothin
 int64_t par_work_done(const Work *w, const Par *par); /* Local: units handed out so far (for progress) */
 void par_work_close(Work *w, const Par *par);         /* Collective */
 
-/* Collective. One table of clocks and memory peaks in the log: min, mean, max over ranks and the slowest rank. Ranks may have
-   different clocks: a clock that a rank never started counts as zero there. */
+/* Collective. One table of clocks and memory peaks in the log: min, mean, max over ranks and the slowest rank. Ranks
+   may have different clocks: a clock that a rank never started counts as zero there. */
 void par_print_clocks(const Par *par);
 
-/* Local. The longest message in bytes (default 2^30); tests make it tiny to see what happens at the cuts. All ranks alike. */
+/* Local. The longest message in bytes (default 2^30); tests make it tiny to see what happens at the cuts. All ranks
+   alike. */
 void par_set_chunk(int64_t bytes);
 int64_t par_chunk(void);
 

@@ -1,8 +1,9 @@
 /* config.c - reads the tree of a run file against the tables and fills the structs.
 
-   Every map is read the same way: first its keys in the order of the file (unknown ones are compared with the known ones), then the
-   defaults of whatever was not set. Nothing stops at a mistake: it is listed and the field keeps its zero. Cross-field checks of a
-   section or plug-in run only when all its values are good, so that they may trust them. */
+   Every map is read the same way: first its keys in the order of the file (unknown ones are compared with the known
+   ones), then the defaults of whatever was not set. Nothing stops at a mistake: it is listed and the field keeps its
+   zero. Cross-field checks of a section or plug-in run only when all its values are good, so that they may trust them.
+   */
 #include "config_impl.h"
 
 #include <errno.h>

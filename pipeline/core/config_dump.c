@@ -1,7 +1,8 @@
-/* config_dump.c - prints configurations: the effective file, the reference file, a section's description, the text that is hashed.
+/* config_dump.c - prints configurations: the effective file, the reference file, a section's description, the text that
+   is hashed.
 
-   All of it walks the same tables that config.c reads with, and a value has one printed form, which reads back to the same bits. Lines are
-   composed in memory streams. */
+   All of it walks the same tables that config.c reads with, and a value has one printed form, which reads back to the
+   same bits. Lines are composed in memory streams. */
 #include "config_impl.h"
 
 #include <inttypes.h>
@@ -277,7 +278,7 @@ static void describe_kinds(FILE *out, const ConfigField *f, const char *path)
     for (int i = 0; f->kinds[i]; i++) {
         const ConfigPlugin *kind = f->kinds[i];
         bool preset = f->preset && strcmp(f->preset, kind->name) == 0;
-        char name[256];
+        char name[320];
         snprintf(name, sizeof name, "%s.kind=%s", path, kind->name);
         describe_line(out, name, preset ? "(default)" : f->preset ? "" : "(required)", kind->help);
         describe_fields(out, kind->fields, path);

@@ -1,12 +1,13 @@
 /* config_impl.h - what the files of config share: the tree of a run file, the list of mistakes, the filled structs.
-   config_tree.c makes the tree from YAML and overrides, config.c reads it against the tables, config_mistakes.c words what is wrong,
-   config_dump.c prints. */
+   config_tree.c makes the tree from YAML and overrides, config.c reads it against the tables, config_mistakes.c words
+   what is wrong, config_dump.c prints. */
 #ifndef CORE_CONFIG_IMPL_H
 #define CORE_CONFIG_IMPL_H
 
 #include "core/config.h"
 
-/* Where a value stands: in the file, or on the command line (`origin` = "--set train.lr=3"), or in a table ("default of train.lr"). */
+/* Where a value stands: in the file, or on the command line (`origin` = "--set train.lr=3"), or in a table ("default of
+   train.lr"). */
 typedef struct {
     const char *origin; /* NULL = the file */
     int line, column;   /* from 1; 0 = nowhere in particular */

@@ -1,4 +1,5 @@
-/* config_mistakes.c - the list of what is wrong with a run file, names that are nearly right, and the one message at the end. */
+/* config_mistakes.c - the list of what is wrong with a run file, names that are nearly right, and the one message at
+   the end. */
 #include "config_impl.h"
 
 #include <ctype.h>

@@ -1,8 +1,8 @@
 /* config_tree.c - YAML text to a tree of maps, lists and scalars, overrides put in. The only file that knows libyaml.
 
-   libyaml's events carry everything that its document interface resolves away: aliases, anchors, tags and the second document are
-   seen here and reported as mistakes with their place; libyaml itself lets duplicate keys pass, so each map is searched.
-   Size, depth and number of nodes are bounded: a run file is a few hundred lines. */
+   libyaml's events carry everything that its document interface resolves away: aliases, anchors, tags and the second
+   document are seen here and reported as mistakes with their place; libyaml itself lets duplicate keys pass, so each
+   map is searched. Size, depth and number of nodes are bounded: a run file is a few hundred lines. */
 #include "config_impl.h"
 
 #include <ctype.h>
@@ -301,7 +301,8 @@ static void put(ConfigNode *map, ConfigNode *node)
     if (map->last == before) map->last = node;
 }
 
-/* The map under `key`, made if it is not there. A section that is no map is a mistake of the file, whatever the override says. */
+/* The map under `key`, made if it is not there. A section that is no map is a mistake of the file, whatever the
+   override says. */
 static Status enter(ConfigNode **out, ConfigNode *map, Mistakes *m, const char *key, Place place, bool is_section,
                     Arena *a)
 {

@@ -1,6 +1,6 @@
-/* hash.c - xxHash for data and fingerprints, FNV-1a and sha256 where a file format asks for them.
-   XXH3 gives the same value with every instruction set; its canonical form is the same on every byte order. So a fingerprint made on
-   one machine is recognised on another. */
+/* hash.c - xxHash for data and fingerprints, FNV-1a and sha256 where a file format asks for them. XXH3 gives the same
+   value with every instruction set; its canonical form is the same on every byte order. So a fingerprint made on one
+   machine is recognised on another. */
 #include "core/hash.h"
 
 #include <errno.h>

@@ -1,6 +1,8 @@
 /* rng.c - Philox4x32-10 and the distributions drawn from it.
-   "Parallel Random Numbers: As Easy as 1, 2, 3", Salmon et al. 2011, section 4: ten rounds of two multiplications; every (key, counter)
-   gives four words that depend on nothing else. The counter is {draw, step, object low, object high}, draw counting fours of words. */
+
+   "Parallel Random Numbers: As Easy as 1, 2, 3", Salmon et al. 2011, section 4: ten rounds of two multiplications;
+   every (key, counter) gives four words that depend on nothing else. The counter is {draw, step, object low, object
+   high}, draw counting fours of words. */
 #include "core/rng.h"
 
 #include <math.h>

@@ -1,9 +1,10 @@
 /* treesum.c - a binary counter of subtrees: sums over leaves in an order fixed by the leaves' numbers alone.
 
-   Node (level, i) = node (level - 1, 2i) + node (level - 1, 2i + 1). Whoever adds leaves of a contiguous range can complete exactly the
-   nodes whose leaves all lie in the range; those wait, left to right, for their siblings. A node whose right sibling has no leaves at
-   all (it begins at or beyond n_blocks) is its parent unchanged: it rises at once. So any division into ranges makes the same
-   additions with the same operands, and the root is the last node standing. */
+   Node (level, i) = node (level - 1, 2i) + node (level - 1, 2i + 1). Whoever adds leaves of a contiguous range can
+   complete exactly the nodes whose leaves all lie in the range; those wait, left to right, for their siblings. A node
+   whose right sibling has no leaves at all (it begins at or beyond n_blocks) is its parent unchanged: it rises at once.
+   So any division into ranges makes the same additions with the same operands, and the root is the last node standing.
+   */
 #include "core/treesum.h"
 
 #include <string.h>
@@ -16,7 +17,8 @@ static int tree_height(int64_t n_blocks)
     return height;
 }
 
-/* A contiguous range leaves at most two nodes per level (one on its left slope, one on its right), and one more while merging. */
+/* A contiguous range leaves at most two nodes per level (one on its left slope, one on its right), and one more while
+   merging. */
 Status treesum_init(TreeSum *t, int64_t n, int64_t n_blocks, Arena *a)
 {
     MUST(n >= 0 && n_blocks >= 0);
@@ -33,7 +35,8 @@ Status treesum_init(TreeSum *t, int64_t n, int64_t n_blocks, Arena *a)
 static int64_t first_leaf(const TreeNode *node) { return node->index << node->level; }
 static int64_t end_leaf(const TreeNode *node) { return (node->index + 1) << node->level; }
 
-/* Merges the last two nodes while they are siblings, and raises a last node that has no sibling and is not yet the root. */
+/* Merges the last two nodes while they are siblings, and raises a last node that has no sibling and is not yet the
+   root. */
 static void settle(TreeSum *t)
 {
     int height = tree_height(t->n_blocks);

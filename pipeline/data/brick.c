@@ -85,12 +85,25 @@ bool brick_at_row(Brick *out, int64_t row, int64_t col)
     return true;
 }
 
-bool brick_at(Brick *out, double ra, double dec)
+static bool locate(int64_t *row, int64_t *col, double ra, double dec)
 {
     if (!brick_is_position(ra, dec)) return false;
-    int64_t row = row_of(dec), columns = brick_columns(row);
-    int64_t col = clamp((int64_t)(wrap(ra) / 360 * (double)columns), 0, columns - 1);
-    return brick_at_row(out, row, col);
+    *row = row_of(dec);
+    int64_t columns = brick_columns(*row);
+    *col = clamp((int64_t)(wrap(ra) / 360 * (double)columns), 0, columns - 1);
+    return true;
+}
+
+bool brick_at(Brick *out, double ra, double dec)
+{
+    int64_t row, col;
+    return locate(&row, &col, ra, dec) && brick_at_row(out, row, col);
+}
+
+int32_t brick_id_at(double ra, double dec)
+{
+    int64_t row, col;
+    return locate(&row, &col, ra, dec) ? (int32_t)(below[row] + col + 1) : 0;
 }
 
 bool brick_with_id(Brick *out, int64_t id)

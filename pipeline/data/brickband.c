@@ -6,9 +6,10 @@
 #include "core/log.h"
 
 enum {
-    MAX_SIDE = 1 << 20,       /* a header that says more is broken           */
-    MAX_WHOLE = 1 << 26,      /* pixels of a band that may be held as a whole */
-    PLAIN_FACTOR = 6,         /* seeks of an uncompressed file: 98 boxes of 152 x 152 cost as much as 3600 x 3600 (machine.md 6) */
+    MAX_SIDE = 1 << 20,  /* a header that says more is broken           */
+    MAX_WHOLE = 1 << 26, /* pixels of a band that may be held as a whole */
+    PLAIN_FACTOR =
+        6, /* seeks of an uncompressed file: 98 boxes of 152 x 152 cost as much as 3600 x 3600 (machine.md 6) */
 };
 
 /* Turns a failure into "broken"; memory stays a failure. */
@@ -50,7 +51,8 @@ static Status open_invvar(BrickBand *b, const char *path)
     TRY(fitsfile_goto_image(&b->invvar));
     TRY(fitsfile_image_size(dims, &n_axes, &b->invvar));
     if (n_axes != 2 || dims[0] != b->ny || dims[1] != b->nx)
-        return FAIL(E_INPUT, "%s: another size than its image of %lld x %lld pixels", path, (long long)b->ny, (long long)b->nx);
+        return FAIL(E_INPUT, "%s: another size than its image of %lld x %lld pixels", path, (long long)b->ny,
+                    (long long)b->nx);
     return OK;
 }
 
@@ -120,10 +122,12 @@ void brickband_load(BrickBand *b, Arena *a)
 
 static void copy_box(float *out, const float *whole, int64_t nx, int64_t y0, int64_t y1, int64_t x0, int64_t x1)
 {
-    for (int64_t y = y0; y < y1; y++) memcpy(out + (y - y0) * (x1 - x0), whole + y * nx + x0, (size_t)(x1 - x0) * sizeof *out);
+    for (int64_t y = y0; y < y1; y++)
+        memcpy(out + (y - y0) * (x1 - x0), whole + y * nx + x0, (size_t)(x1 - x0) * sizeof *out);
 }
 
-Status brickband_read(bool *good, float *pixels, float *ivar, BrickBand *b, ImageSource *s, int64_t y0, int64_t y1, int64_t x0, int64_t x1)
+Status brickband_read(bool *good, float *pixels, float *ivar, BrickBand *b, ImageSource *s, int64_t y0, int64_t y1,
+                      int64_t x0, int64_t x1)
 {
     *good = true;
     if (b->pixels) {
@@ -131,9 +135,11 @@ Status brickband_read(bool *good, float *pixels, float *ivar, BrickBand *b, Imag
         if (b->ivar) copy_box(ivar, b->ivar, b->nx, y0, y1, x0, x1);
     } else {
         TRY(forgive(good, fitsfile_read_box(pixels, &b->image, y0, y1, x0, x1), s, b->image.path));
-        if (*good && b->has_invvar) TRY(forgive(good, fitsfile_read_box(ivar, &b->invvar, y0, y1, x0, x1), s, b->invvar.path));
+        if (*good && b->has_invvar)
+            TRY(forgive(good, fitsfile_read_box(ivar, &b->invvar, y0, y1, x0, x1), s, b->invvar.path));
     }
     if (*good && !b->has_invvar)
-        for (int64_t i = 0; i < (y1 - y0) * (x1 - x0); i++) ivar[i] = pixels[i] != 0; /* NaN counts; it is dealt with as NaN */
+        for (int64_t i = 0; i < (y1 - y0) * (x1 - x0); i++)
+            ivar[i] = pixels[i] != 0; /* NaN counts; it is dealt with as NaN */
     return OK;
 }

@@ -67,10 +67,10 @@ static void flag_all(const Job *j, int32_t bits)
 /* The pixels of a window that its own brick does not show. */
 typedef struct {
     int64_t n;
-    int32_t *pixel;      /* (n) index in the window            */
-    double *ra, *dec;    /* (n) positions; NaN = none          */
-    int32_t *holder;     /* (n) BRICKID of the box, 0 = none   */
-    double *x, *y;       /* (n) where a neighbour has them     */
+    int32_t *pixel;   /* (n) index in the window            */
+    double *ra, *dec; /* (n) positions; NaN = none          */
+    int32_t *holder;  /* (n) BRICKID of the box, 0 = none   */
+    double *x, *y;    /* (n) where a neighbour has them     */
 } Missing;
 
 static Status missing_find(Missing *m, Job *j)
@@ -91,10 +91,7 @@ static Status missing_find(Missing *m, Job *j)
         m->n++;
     }
     wcs_to_sky(m->ra, m->dec, &j->own.wcs, m->x, m->y, m->n);
-    for (int64_t i = 0; i < m->n; i++) {
-        Brick b;
-        m->holder[i] = brick_at(&b, m->ra[i], m->dec[i]) ? b.id : 0;
-    }
+    for (int64_t i = 0; i < m->n; i++) m->holder[i] = brick_id_at(m->ra[i], m->dec[i]);
     return OK;
 }
 
@@ -108,7 +105,8 @@ static Status find_neighbour(BrickBand **out, Job *j, const Brick *b)
     *out = &j->neighbour[j->n_neighbours++];
     TRY(brickband_open(*out, j->source, j->region, b, j->band, j->scratch));
     if ((*out)->state == BAND_READY && !(*out)->good_scale)
-        legacy_report(j->source, (*out)->image.path, "another pixel scale than 0.262 arcsec: not used beside other bricks");
+        legacy_report(j->source, (*out)->image.path,
+                      "another pixel scale than 0.262 arcsec: not used beside other bricks");
     return OK;
 }
 
@@ -180,7 +178,8 @@ static Status mosaic(Job *j)
     TRY(missing_find(&m, j));
     for (int64_t i = 0; i < m.n; i++) { /* each pixel from the brick whose box holds it */
         Brick b;
-        if (m.holder[i] == j->brick.id || is_among(tried, n_tried, m.holder[i]) || !brick_with_id(&b, m.holder[i])) continue;
+        if (m.holder[i] == j->brick.id || is_among(tried, n_tried, m.holder[i]) || !brick_with_id(&b, m.holder[i]))
+            continue;
         if (n_tried < MAX_NEIGHBOURS) tried[n_tried++] = b.id;
         TRY(fill_from(j, &m, &b, true));
     }
@@ -202,7 +201,8 @@ static Status fill_own(bool *good, Job *j)
 {
     Window *w = &j->window;
     BrickBand *b = &j->own;
-    int64_t x0 = clamp(w->x0, b->nx), x1 = clamp(w->x0 + SIDE, b->nx), y0 = clamp(w->y0, b->ny), y1 = clamp(w->y0 + SIDE, b->ny);
+    int64_t x0 = clamp(w->x0, b->nx), x1 = clamp(w->x0 + SIDE, b->nx), y0 = clamp(w->y0, b->ny),
+            y1 = clamp(w->y0 + SIDE, b->ny);
     *good = true;
     if (x1 <= x0 || y1 <= y0) return OK;
     TRY(brickband_read(good, w->box, w->box_ivar, b, j->source, y0, y1, x0, x1));
@@ -320,11 +320,21 @@ static Status do_band(BandState *state, Job *j)
     return st;
 }
 
-static void report_absent(const Job *j, const char *path_of_band)
+/* Flags and reports the bands that are not there: one line for each, or one for a brick that has none. */
+static Status flag_absent(const Job *j, const BandState state[N_BANDS])
 {
-    char path[LEGACY_PATH];
-    survey_file(path, sizeof path, j->source->config->root, path_of_band);
-    legacy_report(j->source, path, "absent");
+    bool any = false;
+    for (int band = 0; band < N_BANDS; band++) any = any || state[band] != BAND_ABSENT;
+    for (int band = 0; band < N_BANDS; band++) {
+        char name[LEGACY_PATH], path[2 * LEGACY_PATH];
+        if (state[band] != BAND_ABSENT) continue;
+        flag_all(j, any ? IMAGE_MISSING_BAND : IMAGE_NO_BRICK);
+        TRY(legacy_image_path(name, sizeof name, j->source->config, j->region, j->brick.name, PRODUCT_IMAGE, band));
+        survey_file(path, sizeof path, j->source->config->root, name);
+        if (any || band == 0)
+            legacy_report(j->source, path, any ? "absent" : "absent, as are the other bands of its brick");
+    }
+    return OK;
 }
 
 /* Rows with too many pixels that lack data in some band. Bands without any data have flags of their own and do not count here: with
@@ -341,21 +351,11 @@ static void judge_rows(const Job *j)
 static Status cut_brick(Job *j)
 {
     BandState state[N_BANDS];
-    bool any = false;
     j->brick = j->item[0].brick;
     j->region = legacy_region(j->source->config, j->item[0].photsys, &j->brick);
     TRY(arena_take((void **)&j->lacking, j->scratch, j->n, WORDS * sizeof *j->lacking));
-    for (j->band = 0; j->band < N_BANDS; j->band++) {
-        TRY(do_band(&state[j->band], j));
-        any = any || state[j->band] != BAND_ABSENT;
-    }
-    for (int band = 0; band < N_BANDS; band++) {
-        if (state[band] != BAND_ABSENT) continue;
-        char path[LEGACY_PATH];
-        flag_all(j, any ? IMAGE_MISSING_BAND : IMAGE_NO_BRICK);
-        TRY(legacy_image_path(path, sizeof path, j->source->config, j->region, j->brick.name, PRODUCT_IMAGE, band));
-        report_absent(j, path);
-    }
+    for (j->band = 0; j->band < N_BANDS; j->band++) TRY(do_band(&state[j->band], j));
+    TRY(flag_absent(j, state));
     judge_rows(j);
     return OK;
 }
@@ -369,7 +369,8 @@ static int compare_items(const void *a, const void *b)
 }
 
 /* Rows that have a brick, sorted by it; the others are flagged. */
-static Status group_rows(Item **out, int64_t *n_out, const ImageBatch *batch, int64_t at, const CatalogRow *rows, int64_t n, Arena *a)
+static Status group_rows(Item **out, int64_t *n_out, const ImageBatch *batch, int64_t at, const CatalogRow *rows,
+                         int64_t n, Arena *a)
 {
     Item *item;
     int64_t k = 0;
@@ -390,8 +391,8 @@ static Status group_rows(Item **out, int64_t *n_out, const ImageBatch *batch, in
     return OK;
 }
 
-Status legacy_cutouts(ImageBatch *out, int64_t at, ImageSource *s, const ImagesConfig *options, const CatalogRow *rows, int64_t n,
-                      Arena *scratch)
+Status legacy_cutouts(ImageBatch *out, int64_t at, ImageSource *s, const ImagesConfig *options, const CatalogRow *rows,
+                      int64_t n, Arena *scratch)
 {
     Status st = OK;
     Mark start = arena_mark(scratch);

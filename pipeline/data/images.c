@@ -13,7 +13,8 @@ static const ConfigField images_fields[] = {
                "more pixels of the cutout than this without data in a band: no embedding"),
     FIELD_END};
 
-const ConfigSection images_section = {"images", "cutouts: missing bands and missing pixels", images_fields, sizeof(ImagesConfig), NULL};
+const ConfigSection images_section = {"images", "cutouts: missing bands and missing pixels", images_fields,
+                                      sizeof(ImagesConfig), NULL};
 
 Status images_batch(ImageBatch *out, int64_t n, Arena *a)
 {

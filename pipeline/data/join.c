@@ -88,7 +88,7 @@ double join_separation(double ra1, double dec1, double ra2, double dec2)
     const double degree = M_PI / 180;
     double s = sin((dec2 - dec1) * degree / 2), t = sin((ra2 - ra1) * degree / 2);
     double h = s * s + cos(dec1 * degree) * cos(dec2 * degree) * t * t; /* haversine: exact at small angles */
-    return 2 * asin(sqrt(h < 1 ? h : 1)) / degree * 3600;
+    return 2 * asin(sqrt(h > 1 ? 1 : h)) / degree * 3600;
 }
 
 int64_t join_match(Match *how, const CatalogRow *row, const CatalogRow *table, int64_t n_table, double arcsec)

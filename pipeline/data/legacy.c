@@ -54,15 +54,17 @@ static bool is_brick_name(const char *name)
 
 static Status check_length(int length, size_t size, const char *path)
 {
-    return length < 0 || (size_t)length >= size ? FAIL(E_CONFIG, "the path %.200s... is longer than %zu characters", path, size) : OK;
+    return length < 0 || (size_t)length >= size
+               ? FAIL(E_CONFIG, "the path %.200s... is longer than %zu characters", path, size)
+               : OK;
 }
 
 Status legacy_image_path(char *path, size_t size, const LegacyConfig *c, const char *region, const char *brickname,
                          LegacyProduct product, int band)
 {
     static const char *const products[N_PRODUCTS] = {"image", "invvar"};
-    int length = snprintf(path, size, "%s/%s/coadd/%.3s/%s/legacysurvey-%s-%s-%c.fits.fz", c->release, region, brickname, brickname,
-                          brickname, products[product], band_name[band]);
+    int length = snprintf(path, size, "%s/%s/coadd/%.3s/%s/legacysurvey-%s-%s-%c.fits.fz", c->release, region,
+                          brickname, brickname, brickname, products[product], band_name[band]);
     return check_length(length, size, path);
 }
 
@@ -101,7 +103,8 @@ static Status legacy_photometry_file(char *path, size_t size, const void *config
     const char *brick = row->brickname;
     if (!is_brick_name(brick)) {
         if (!brick_at(&b, row->ra, row->dec))
-            return FAIL(E_INPUT, "TARGETID %lld: no brick at RA %g, DEC %g", (long long)row->targetid, row->ra, row->dec);
+            return FAIL(E_INPUT, "TARGETID %lld: no brick at RA %g, DEC %g", (long long)row->targetid, row->ra,
+                        row->dec);
         brick = b.name;
     }
     const char *named = named_region(c, row->photsys);
@@ -112,7 +115,8 @@ static Status legacy_photometry_file(char *path, size_t size, const void *config
         TRY(check_length(length, size, path));
         if (named || survey_file(full, sizeof full, c->root, path)) return OK;
     }
-    int length = snprintf(path, size, "%s/%s/tractor/%.3s/tractor-%s.fits", c->release, c->regions.item[0], brick, brick);
+    int length =
+        snprintf(path, size, "%s/%s/tractor/%.3s/tractor-%s.fits", c->release, c->regions.item[0], brick, brick);
     return check_length(length, size, path);
 }
 
@@ -167,7 +171,9 @@ static Status check_rows(FitsFile *f, const char *path, bool has_id, int64_t fir
         bool same = brick_at(&b, ra[i], dec[i]) && fabs(b.ra - ra[i]) < 1e-6 && fabs(b.dec - dec[i]) < 1e-6;
         same = same && strcmp(b.name, listed) == 0 && (!has_id || b.id == id[i]);
         if (!same)
-            return FAIL(E_INPUT, "%s: row %lld: brick %s at (%.6f, %.6f) is not a brick of the 0.25 degree grid; is this the brick table of the release?",
+            return FAIL(E_INPUT,
+                        "%s: row %lld: brick %s at (%.6f, %.6f) is not a brick of the 0.25 degree grid; is this the "
+                        "brick table of the release?",
                         path, (long long)(first + i), listed, ra[i], dec[i]);
     }
     return OK;
@@ -216,7 +222,8 @@ static Status find_table(char *path, size_t size, bool *found, const LegacyConfi
     *found = survey_file(path, size, c->root, name);
     for (int64_t i = 0; i < c->regions.n && !*found; i++) {
         const char *region = c->regions.item[i];
-        length = snprintf(name, sizeof name, "%s/%s/survey-bricks-%s-%s.fits.gz", c->release, region, c->release, region);
+        length =
+            snprintf(name, sizeof name, "%s/%s/survey-bricks-%s-%s.fits.gz", c->release, region, c->release, region);
         TRY(check_length(length, sizeof name, name));
         *found = survey_file(path, size, c->root, name);
     }
@@ -236,7 +243,8 @@ static Status legacy_open(ImageSource **out, const void *config, Arena *a)
 static void legacy_close(ImageSource *s) { (void)s; /* files are closed within each call */ }
 
 const ImageSurvey legacy_survey = {
-    .plugin = {"legacy", "Legacy Surveys DR9/DR10 bricks and Tractor catalogues", legacy_fields, sizeof(LegacyConfig), legacy_check},
+    .plugin = {"legacy", "Legacy Surveys DR9/DR10 bricks and Tractor catalogues", legacy_fields, sizeof(LegacyConfig),
+               legacy_check},
     .root = legacy_root,
     .image_release = legacy_release,
     .locate = legacy_locate,

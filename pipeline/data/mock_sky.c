@@ -69,10 +69,10 @@ static void make_object(MockObject *o, const MockSky *sky, int64_t number, const
     o->in_dark = defect == MOCK_PLAIN && number % 16 == 0;
 }
 
-/* Bricks of the field, left to right and upwards in rows of up to 4, then the one without a band, then the one without files. */
+/* Bricks of the field in a square, left to right and upwards, then the one without a band, then the one without files. */
 static Status lay_bricks(MockSky *sky, const MockConfig *c, Arena *a)
 {
-    int64_t n_full = (c->objects + c->per_brick - 1) / c->per_brick, per_row = n_full < 4 ? (n_full + 1) / 2 : 4;
+    int64_t n_full = (c->objects + c->per_brick - 1) / c->per_brick, per_row = (int64_t)ceil(sqrt((double)n_full));
     Brick centre;
     sky->n_bricks = n_full + 2;
     TRY(arena_new(&sky->brick, a, sky->n_bricks));

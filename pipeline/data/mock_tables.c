@@ -12,22 +12,18 @@
 Status mock_begin(FitsFile *f, const char *path)
 {
     char part[FITS_PATH];
-    Par alone;
-    par_serial(&alone);
     const char *slash = strrchr(path, '/');
     MUST(slash != NULL);
     snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
-    TRY(artefact_make_folder(&alone, part));
+    TRY(artefact_make_folder(&par_alone, part));
     if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part) return FAIL(E_CONFIG, "%s: the path is too long", path);
     return fitsfile_create(f, part);
 }
 
 Status mock_end(FitsFile *f, const char *path)
 {
-    Par alone;
-    par_serial(&alone);
     TRY(fitsfile_finish(f));
-    return artefact_publish(&alone, path);
+    return artefact_publish(&par_alone, path);
 }
 
 /* A column of doubles through a callback: tables here are small. */
@@ -128,10 +124,8 @@ static Status fill_bricks(FitsFile *f, const MockSky *sky, Arena *a)
 Status mock_write_bricks(const MockSky *sky, const LegacyConfig *legacy, Arena *a)
 {
     FitsFile f = {0};
-    Par alone;
     char path[FITS_PATH], plain[FITS_PATH + 8], part[FITS_PATH + 8];
     Mark mark = arena_mark(a);
-    par_serial(&alone);
     snprintf(path, sizeof path, "%s/%s/survey-bricks.fits.gz", legacy->root, legacy->release);
     snprintf(plain, sizeof plain, "%.*s.plain", (int)sizeof path, path);
     snprintf(part, sizeof part, "%.*s.part", (int)sizeof path, path);
@@ -142,7 +136,7 @@ Status mock_write_bricks(const MockSky *sky, const LegacyConfig *legacy, Arena *
     if (st == OK) st = gzip_file(part, plain);
     unlink(plain);
     arena_reset(a, mark);
-    return st != OK ? st : artefact_publish(&alone, path);
+    return st != OK ? st : artefact_publish(&par_alone, path);
 }
 
 /* ---- labels ---- */
@@ -177,19 +171,17 @@ static Status fill_labels(H5File *f, const MockSky *sky, Arena *a)
 Status mock_write_labels(const MockSky *sky, const char *path, Arena *a)
 {
     H5File f = {0};
-    Par alone;
     char part[H5_PATH];
     Mark mark = arena_mark(a);
-    par_serial(&alone);
     const char *slash = strrchr(path, '/');
     if (slash) {
         snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
-        TRY(artefact_make_folder(&alone, part));
+        TRY(artefact_make_folder(&par_alone, part));
     }
     snprintf(part, sizeof part, "%s.part", path);
     TRY(h5_create(&f, part, NULL));
     Status st = fill_labels(&f, sky, a), closed = h5_close(&f);
     if (st == OK) st = closed;
     arena_reset(a, mark);
-    return st != OK ? st : artefact_publish(&alone, path);
+    return st != OK ? st : artefact_publish(&par_alone, path);
 }

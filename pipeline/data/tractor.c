@@ -25,7 +25,8 @@ static Status read_kept(Columns *c, FitsFile *f, int64_t first, int64_t n)
 {
     memset(c->primary, 1, sizeof c->primary);
     TRY(fitsfile_read_text(c->type[0], TYPE_CELL, f, "TYPE", first, n));
-    if (fitsfile_has_column(f, "BRICK_PRIMARY")) TRY(fitsfile_read_column(c->primary, f, "BRICK_PRIMARY", FITS_BOOL, first, n));
+    if (fitsfile_has_column(f, "BRICK_PRIMARY"))
+        TRY(fitsfile_read_column(c->primary, f, "BRICK_PRIMARY", FITS_BOOL, first, n));
     for (int64_t i = 0; i < n; i++)
         if (strcmp(c->type[i], "DUP") == 0) c->primary[i] = 0;
     return OK;
@@ -48,7 +49,8 @@ static Status read_columns(Columns *c, FitsFile *f, int64_t first, int64_t n)
     TRY(fitsfile_read_column(c->brickid, f, "BRICKID", FITS_I32, first, n));
     TRY(fitsfile_read_column(c->objid, f, "OBJID", FITS_I32, first, n));
     if (fitsfile_has_column(f, "RELEASE")) TRY(fitsfile_read_column(c->release, f, "RELEASE", FITS_I16, first, n));
-    if (fitsfile_has_column(f, "BRICKNAME")) TRY(fitsfile_read_text(c->brickname[0], BRICK_NAME, f, "BRICKNAME", first, n));
+    if (fitsfile_has_column(f, "BRICKNAME"))
+        TRY(fitsfile_read_text(c->brickname[0], BRICK_NAME, f, "BRICKNAME", first, n));
     if (fitsfile_has_column(f, "PHOTSYS")) TRY(fitsfile_read_text(c->photsys[0], PHOTSYS_CELL, f, "PHOTSYS", first, n));
     for (int b = 0; b < N_BANDS; b++) TRY(read_float(c->flux[b], f, flux[b], first, n));
     return read_float(c->ebv, f, "EBV", first, n);
@@ -101,14 +103,16 @@ static Status count_kept(int64_t *n_kept, Columns *c, FitsFile *f, int64_t n)
     return OK;
 }
 
-Status legacy_read_photometry(CatalogRow **rows, int64_t *n, int64_t *n_file, const void *config, const char *path, Arena *a)
+Status legacy_read_photometry(CatalogRow **rows, int64_t *n, int64_t *n_file, const void *config, const char *path,
+                              Arena *a)
 {
     Status st = OK;
     FitsFile f = {0};
     char full[2 * LEGACY_PATH];
     Columns c;
     int64_t n_kept, k = 0;
-    survey_file(full, sizeof full, ((const LegacyConfig *)config)->root, path); /* an absent file is named by the open */
+    survey_file(full, sizeof full, ((const LegacyConfig *)config)->root,
+                path); /* an absent file is named by the open */
     TRY_DONE(fitsfile_open(&f, full));
     TRY_DONE(fitsfile_goto_number(&f, 1));
     TRY_DONE(fitsfile_rows(n_file, &f));

@@ -53,7 +53,8 @@ Status wcs_open(Wcs *w, const char *cards, int n_cards, const char *path)
     pthread_mutex_lock(&lock);
     int bad = wcspih((char *)cards, n_cards, WCSHDR_all, 0, &rejected, &w->n, &all);
     w->handle = all;
-    Status st = bad ? FAIL(E_INPUT, "%s: WCSLIB cannot parse the header: %s", path, wcshdr_errmsg[bad]) : set_up(w, path);
+    Status st =
+        bad ? FAIL(E_INPUT, "%s: WCSLIB cannot parse the header: %s", path, wcshdr_errmsg[bad]) : set_up(w, path);
     pthread_mutex_unlock(&lock);
     if (st != OK) wcs_close(w);
     return st;

@@ -1,7 +1,6 @@
 /* volume.c - a file of blocks: borders, creation or resumption, writes with checksums, the joining virtual file. */
 #include "embed/volume.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -211,17 +210,6 @@ Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t num
 
 /* ---- blocks ---- */
 
-static Status sync_file(const char *path)
-{
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0) {
-        if (fd >= 0) close(fd);
-        return FAIL(E_OUTPUT, "%s: cannot sync to disk", path);
-    }
-    close(fd);
-    return OK;
-}
-
 static Status write_columns(H5File *f, const EmbedBlock *b, int64_t at, Arena *a)
 {
     int64_t n = b->n, *id = NULL;
@@ -263,7 +251,7 @@ Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Arena *scratc
         if (v->dim[s] > 0) TRY(h5_write_rows(&v->file, embedding_dataset[s], H5_F32, 0, block->set[s], at, block->n));
     for (int m = 0; m < N_MODALITIES; m++)
         TRY(h5_write_rows(&v->file, flag_dataset[m], H5_I32, 0, block->flag[m], at, block->n));
-    TRY(sync_file(v->part));
+    TRY(h5_sync(&v->file));
     uint64_t sum = block_checksum(block, v->dim);
     return h5_write_rows(&v->file, "block_checksum", H5_U64, 0, &sum, b, 1);
 }

@@ -142,20 +142,18 @@ void fitsfile_name_hdu(FitsFile *f)
 
 static void go_back(FitsFile *f, int number)
 {
-    int code = 0;
-    fits_movabs_hdu(f->handle, number, NULL, &code);
+    fitsfile_move(f, number);
     fits_clear_errmsg();
 }
 
 /* Moves to the first HDU of that name; otherwise stays where the search ended and returns cfitsio's status of the last step. */
-static int search(fitsfile *handle, const char *extname)
+static int search(FitsFile *f, const char *extname)
 {
     char name[FLEN_VALUE];
     for (int number = 1;; number++) {
-        int code = 0;
-        fits_movabs_hdu(handle, number, NULL, &code);
+        int code = fitsfile_move(f, number);
         if (code) return code;
-        if (read_extname(name, handle) && strcasecmp(name, extname) == 0) return 0;
+        if (read_extname(name, f->handle) && strcasecmp(name, extname) == 0) return 0;
     }
 }
 
@@ -184,7 +182,7 @@ Status fitsfile_goto(FitsFile *f, const char *extname)
 {
     int before = 1;
     fits_get_hdu_num(f->handle, &before);
-    int code = search(f->handle, extname);
+    int code = search(f, extname);
     Status st = code ? not_found(f, extname, code) : OK;
     if (st != OK) go_back(f, before);
     fitsfile_name_hdu(f);
@@ -195,16 +193,16 @@ bool fitsfile_has(FitsFile *f, const char *extname)
 {
     int before = 1;
     fits_get_hdu_num(f->handle, &before);
-    bool found = search(f->handle, extname) == 0;
+    bool found = search(f, extname) == 0;
     go_back(f, before);
     return found;
 }
 
 Status fitsfile_goto_number(FitsFile *f, int hdu)
 {
-    int code = 0, before = 1;
+    int before = 1;
     fits_get_hdu_num(f->handle, &before);
-    fits_movabs_hdu(f->handle, hdu + 1, NULL, &code);
+    int code = hdu < 0 ? BAD_HDU_NUM : fitsfile_move(f, hdu + 1);
     if (code) {
         Status st = FITS_FAIL(f, E_INPUT, code, "cannot go to HDU number %d (0 is the primary)", hdu);
         go_back(f, before);
@@ -217,10 +215,10 @@ Status fitsfile_goto_number(FitsFile *f, int hdu)
 Status fitsfile_goto_image(FitsFile *f)
 {
     for (int number = 1;; number++) {
-        int code = 0, type = 0, axes = 0;
-        fits_movabs_hdu(f->handle, number, &type, &code);
+        int type = 0, axes = 0, code = fitsfile_move(f, number);
         if (code) return FITS_FAIL(f, E_INPUT, code == END_OF_FILE ? 0 : code, "no HDU up to this one holds an image");
         fitsfile_name_hdu(f);
+        fits_get_hdu_type(f->handle, &type, &code);
         if (type != IMAGE_HDU) continue;
         fits_get_img_dim(f->handle, &axes, &code);
         if (code) return FITS_FAIL(f, E_INPUT, code, "cannot read NAXIS");

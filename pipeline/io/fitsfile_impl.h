@@ -13,6 +13,9 @@ void fitsfile_name_hdu(FitsFile *f);                                   /* sets f
 bool fitsfile_find_column(int *number, FitsFile *f, const char *name); /* 1-based; exact case first, then any case */
 int fitsfile_code(FitsType type);                                      /* cfitsio's code of our type in memory: TFLOAT ... */
 
+/* Moves to an HDU (1 = primary), checking headers on the way that cfitsio would stumble over; cfitsio's status. */
+int fitsfile_move(FitsFile *f, int number);
+
 /* cfitsio takes names apart ("!x", "~x", leading blanks) even where it promises not to; a path that begins with / or ./ is safe. Fails when
    the path is too long. */
 Status fitsfile_literal(char out[FITS_PATH + 2], const char *path, Status kind);

@@ -1,7 +1,8 @@
 /* exchange.c - records from all ranks to all ranks: everybody's to everybody, to rank 0, or each to the rank it names.
 
-   The same three steps everywhere: (1) counts travel, so that each rank knows what it will hold; (2) memory is taken and the ranks agree
-   that they have it; (3) the records travel, in messages of at most par_chunk() bytes because MPI counts are int. */
+   The same three steps everywhere: (1) counts travel, so that each rank knows what it will hold; (2) memory is taken
+   and the ranks agree that they have it; (3) the records travel, in messages of at most par_chunk() bytes because MPI
+   counts are int. */
 #include <mpi.h>
 #include <string.h>
 
@@ -207,8 +208,8 @@ static Status count_destinations(Plan *p, bool *grouped, const Par *par, const i
     return OK;
 }
 
-/* A copy of the records in the order of their ranks, each rank's in their old order. Uses up p->n_to as the place of the next one,
-   and restores it. */
+/* A copy of the records in the order of their ranks, each rank's in their old order. Uses up p->n_to as the place of
+   the next one, and restores it. */
 static Status group_records(void **out, Plan *p, const Par *par, const void *records, const int *dest, int64_t n,
                             size_t record, Arena *a)
 {

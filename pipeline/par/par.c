@@ -1,8 +1,9 @@
 /* par.c - how the ranks start, agree that something failed, and end.
 
-   A failure is local until the next par_agree; there one all-reduce tells everybody whether any rank failed, and only then does the record
-   of the lowest failing rank travel, so that all ranks unwind with the same status and the same message. The same all-reduce compares
-   where the ranks are: two ranks at different agreements would otherwise hang in the next collective that only one of them reaches. */
+   A failure is local until the next par_agree; there one all-reduce tells everybody whether any rank failed, and only
+   then does the record of the lowest failing rank travel, so that all ranks unwind with the same status and the same
+   message. The same all-reduce compares where the ranks are: two ranks at different agreements would otherwise hang in
+   the next collective that only one of them reaches. */
 #include "par/par.h"
 
 #include <mpi.h>

@@ -1,7 +1,7 @@
 /* reduce.c - what all ranks learn together: exact reductions (integers, maxima), one rank's bytes, one file.
 
-   Nothing here adds floating-point numbers: such sums depend on the number of ranks. Messages are cut into pieces of par_chunk() bytes,
-   because MPI counts are int. */
+   Nothing here adds floating-point numbers: such sums depend on the number of ranks. Messages are cut into pieces of
+   par_chunk() bytes, because MPI counts are int. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -49,7 +49,8 @@ static void reduce_i64(const Par *par, int64_t *values, int64_t n, MPI_Op op)
 void par_sum_i64(const Par *par, int64_t *values, int64_t n) { reduce_i64(par, values, n, MPI_SUM); }
 void par_max_i64(const Par *par, int64_t *values, int64_t n) { reduce_i64(par, values, n, MPI_MAX); }
 
-/* The integers that order as the doubles do: -inf < ... < -0 < +0 < ... < inf < NaN. MPI_MAX of doubles leaves -0 and NaN to chance. */
+/* The integers that order as the doubles do: -inf < ... < -0 < +0 < ... < inf < NaN. MPI_MAX of doubles leaves -0 and
+   NaN to chance. */
 static int64_t key_of(double x)
 {
     int64_t bits;

@@ -1,7 +1,7 @@
 /* report.c - where the time and the memory went, over all ranks: imbalance is the first question.
 
-   Clocks are matched by name. The list of names is grown until no rank has a name that is missing from it: rank 0's first, then those
-   of the lowest rank that has more. */
+   Clocks are matched by name. The list of names is grown until no rank has a name that is missing from it: rank 0's
+   first, then those of the lowest rank that has more. */
 #include <mpi.h>
 #include <stdio.h>
 #include <string.h>

@@ -2,9 +2,10 @@
 
    Handlers call async-signal-safe functions only: text is put together by hand and leaves in one write(2).
 
-   MPI keeps the messages between ranks of one node in files of /dev/shm. An orderly end removes them and so does mpirun after a crash, but
-   nobody does when mpirun itself is killed: they would fill the node's memory until it restarts. So the death of the launcher arrives
-   as a signal of its own, whose handler removes the files seen mapped after MPI_Init and then kills this process. */
+   MPI keeps the messages between ranks of one node in files of /dev/shm. An orderly end removes them and so does mpirun
+   after a crash, but nobody does when mpirun itself is killed: they would fill the node's memory until it restarts. So
+   the death of the launcher arrives as a signal of its own, whose handler removes the files seen mapped after MPI_Init
+   and then kills this process. */
 #include "par/signals.h"
 
 #include <signal.h>

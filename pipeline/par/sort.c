@@ -1,11 +1,12 @@
 /* sort.c - sample sort, then equal shares.
 
-   (1) Each rank sorts its rows. (2) Every stride-th row of every rank is a sample, the same stride everywhere, so that a rank counts by its
-   rows; n_ranks - 1 of all samples, evenly spaced, are the splitters. (3) Rows between two splitters go to one rank, which merges the
-   sorted runs that arrive. (4) The rows move once more, between neighbours mostly, so that the shares are equal to the row.
+   (1) Each rank sorts its rows. (2) Every stride-th row of every rank is a sample, the same stride everywhere, so that
+   a rank counts by its rows; n_ranks - 1 of all samples, evenly spaced, are the splitters. (3) Rows between two
+   splitters go to one rank, which merges the sorted runs that arrive. (4) The rows move once more, between neighbours
+   mostly, so that the shares are equal to the row.
 
-   Equal rows are told apart by where they come from (rank, then place), in the splitters too: a million equal keys still divide evenly,
-   and the whole sort is stable. */
+   Equal rows are told apart by where they come from (rank, then place), in the splitters too: a million equal keys
+   still divide evenly, and the whole sort is stable. */
 #include <string.h>
 
 #include "par/par.h"
@@ -32,7 +33,8 @@ static void insertion_sort(char *rows, int64_t n, size_t record, Compare compare
     }
 }
 
-/* Rows [first, middle) and [middle, last) of `from`, each sorted, into [first, last) of `to`; of equal rows the left comes first. */
+/* Rows [first, middle) and [middle, last) of `from`, each sorted, into [first, last) of `to`; of equal rows the left
+   comes first. */
 static void merge_two(char *to, const char *from, int64_t first, int64_t middle, int64_t last, size_t record,
                       Compare compare)
 {
@@ -49,8 +51,8 @@ static void merge_two(char *to, const char *from, int64_t first, int64_t middle,
     if (right < right_end) memcpy(out, right, (size_t)(right_end - right));
 }
 
-/* Merges n_runs neighbouring runs pairwise until one is left; bound (n_runs + 1) is overwritten. Returns where the rows are: rows or
-   spare. */
+/* Merges n_runs neighbouring runs pairwise until one is left; bound (n_runs + 1) is overwritten. Returns where the rows
+   are: rows or spare. */
 static char *merge_runs(char *rows, char *spare, int64_t *bound, int64_t n_runs, size_t record, Compare compare)
 {
     while (n_runs > 1) {
@@ -124,7 +126,8 @@ static Status take_samples(char **out, int64_t *n_out, const Par *par, const cha
     return OK;
 }
 
-/* All samples of all ranks, sorted: they come as one sorted run per rank, so that merging keeps (row, rank, index) order. */
+/* All samples of all ranks, sorted: they come as one sorted run per rank, so that merging keeps (row, rank, index)
+   order. */
 static Status sort_samples(char **out, int64_t *n_out, const Par *par, const char *mine, int64_t n, size_t record,
                            Compare compare, Arena *a)
 {

@@ -1,8 +1,8 @@
 /* treejoin.c - the TreeSums of all ranks become one.
 
-   Ranks pair up at distances 1, 2, 4, ...: the right one of a pair sends the nodes it holds, the left one appends them. What a rank
-   holds always covers one contiguous range of leaves, so appending completes the same nodes from the same operands as one rank alone
-   would have done: the same bits for any number of ranks. Rank 0 ends with the root. */
+   Ranks pair up at distances 1, 2, 4, ...: the right one of a pair sends the nodes it holds, the left one appends them.
+   What a rank holds always covers one contiguous range of leaves, so appending completes the same nodes from the same
+   operands as one rank alone would have done: the same bits for any number of ranks. Rank 0 ends with the root. */
 #include <mpi.h>
 
 #include "par/par.h"

@@ -1,9 +1,9 @@
 /* work.c - units of work handed out as ranks become free.
 
-   One counter on rank 0, read and raised by all ranks through one-sided MPI: nobody plays the server, and the order in which units are
-   handed out is their order in the list (so put the long ones first). Which rank gets which unit differs from run to run; results must
-   not depend on it. Where the network has no remote atomics, a request is served when rank 0 next calls MPI, at the latest when it asks
-   for a unit of its own. */
+   One counter on rank 0, read and raised by all ranks through one-sided MPI: nobody plays the server, and the order in
+   which units are handed out is their order in the list (so put the long ones first). Which rank gets which unit
+   differs from run to run; results must not depend on it. Where the network has no remote atomics, a request is served
+   when rank 0 next calls MPI, at the latest when it asks for a unit of its own. */
 #include <mpi.h>
 #include <stdlib.h>
 
@@ -55,6 +55,13 @@ int64_t par_work_next(Work *w, const Par *par)
     if (unit < w->n_units) return unit;
     w->local = -1;
     return -1;
+}
+
+void par_work_stop(Work *w, const Par *par)
+{
+    (void)par;
+    if (w->window) raise_counter(w->window, w->n_units + 1);
+    w->local = -1;
 }
 
 int64_t par_work_done(const Work *w, const Par *par)

@@ -30,13 +30,11 @@ Status checkpoint_save(const char *path, const Params *p, const Envelope *envelo
 {
     char part[H5_PATH];
     snprintf(part, sizeof part, "%s.part", path);
-    Par alone;
-    par_serial(&alone);
     H5File f = {0};
     TRY(h5_create(&f, part, NULL));
     Status st = save(&f, p, envelope), closed = h5_close(&f);
     TRY(st != OK ? st : closed);
-    return artefact_publish(&alone, path);
+    return artefact_publish(&par_alone, path);
 }
 
 static Status same_shape(const Param *t, const H5Shape *s, const char *path)

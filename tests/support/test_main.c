@@ -1,8 +1,8 @@
 /* test_main.c - runs one table of properties on one rank or on all ranks of mpirun, and says in one line how it went.
 
-   CUnit keeps the failures of its own process. At the end the outcomes of all ranks are joined: a test has failed when it failed
-   anywhere; it was skipped when any rank skipped it and none failed. Rank 0 prints every failure with its rank. An argument selects
-   the tests whose name contains it: `mpi_sort "equal shares"`. */
+   CUnit keeps the failures of its own process. At the end the outcomes of all ranks are joined: a test has failed when
+   it failed anywhere; it was skipped when any rank skipped it and none failed. Rank 0 prints every failure with its
+   rank. An argument selects the tests whose name contains it: `mpi_sort "equal shares"`. */
 #include "test_main.h"
 
 #include <ftw.h>

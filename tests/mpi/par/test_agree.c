@@ -1,4 +1,5 @@
-/* What the ranks learn together: reductions, broadcasts, offsets, shares, one file, clocks. Expected values are computed on each rank. */
+/* What the ranks learn together: reductions, broadcasts, offsets, shares, one file, clocks. Expected values are
+   computed on each rank. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Exchanges keep every record, bring it to the right rank and keep the order that the contract names; for uneven and empty shares, any
-   record size, and messages that are cut anywhere. */
+/* Exchanges keep every record, bring it to the right rank and keep the order that the contract names; for uneven and
+   empty shares, any record size, and messages that are cut anywhere. */
 #include <string.h>
 
 #include "core/rng.h"

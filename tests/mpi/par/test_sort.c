@@ -1,5 +1,5 @@
-/* The sorted whole is the same whatever the division of the rows, shares are exactly equal, and equal keys keep their order. Each rank
-   makes all rows of all ranks and sorts them by itself to compare. */
+/* The sorted whole is the same whatever the division of the rows, shares are exactly equal, and equal keys keep their
+   order. Each rank makes all rows of all ranks and sorts them by itself to compare. */
 #include <stdlib.h>
 #include <string.h>
 

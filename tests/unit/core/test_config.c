@@ -1,4 +1,5 @@
-/* test_config.c - run files against small tables of every kind of field: values, mistakes with their places, overrides, the way back. */
+/* test_config.c - run files against small tables of every kind of field: values, mistakes with their places, overrides,
+   the way back. */
 #include "test_main.h"
 
 #include <math.h>

@@ -70,7 +70,8 @@ static void the_leaves_can_tell_orders_apart(void)
     CU_ASSERT_NOT_EQUAL(memcmp(running, expected, sizeof running), 0); /* else this file tests nothing */
 }
 
-/* Cuts 0 .. n_blocks at `parts` - 1 random places (ranges may be empty), sums each range, joins the nodes left to right. */
+/* Cuts 0 .. n_blocks at `parts` - 1 random places (ranges may be empty), sums each range, joins the nodes left to
+   right. */
 static void split_and_join(double total[N], int64_t n_blocks, int parts, Rng *r)
 {
     TreeSum all;

@@ -11,9 +11,9 @@ static const struct {
     int32_t id;
     double ra_c, dec_c; /* centre, to 1e-6 deg */
 } vectors[] = {
-    {0.1, 0.0, "0001p000", 330368, 0.125000, 0.0},      {180.0, 45.0, "1801p450", 564835, 180.176125, 45.0},
+    {0.1, 0.0, "0001p000", 330368, 0.125000, 0.0},         {180.0, 45.0, "1801p450", 564835, 180.176125, 45.0},
     {112.6, 22.25, "1126p222", 455939, 112.668666, 22.25}, {233.42, 33.11, "2334p330", 511250, 233.404959, 33.0},
-    {150.1, 2.2, "1501p022", 343928, 150.125000, 2.25}, {359.99, -33.7, "3598m337", 148089, 359.850000, -33.75},
+    {150.1, 2.2, "1501p022", 343928, 150.125000, 2.25},    {359.99, -33.7, "3598m337", 148089, 359.850000, -33.75},
     {266.0, 65.5, "2658p655", 632220, 265.813953, 65.5},
 };
 
@@ -70,7 +70,8 @@ static void every_way_to_a_brick_agrees(void)
         CU_ASSERT_FATAL(brick_with_id(&a, id));
         CU_ASSERT_FATAL(brick_at(&b, a.ra, a.dec));
         CU_ASSERT_FATAL(brick_at_row(&c, a.row, a.col));
-        if (a.id != id || b.id != id || c.id != id || strcmp(a.name, b.name) != 0) bad++;
+        if (a.id != id || brick_id_at(a.ra, a.dec) != id || b.id != id || c.id != id || strcmp(a.name, b.name) != 0)
+            bad++;
         CU_ASSERT_FATAL(brick_at(&b, a.ra1 + 1e-9, a.dec1));
         if (b.id != id) bad++;
         if (b.ra1 != a.ra1 || a.ra2 <= a.ra1 || a.dec2 <= a.dec1) bad++;
@@ -94,6 +95,7 @@ static void nonsense_is_no_position(void)
 {
     Brick b;
     CU_ASSERT(!brick_at(&b, NAN, 0));
+    CU_ASSERT_EQUAL(brick_id_at(NAN, 0), 0);
     CU_ASSERT(!brick_at(&b, 0, NAN));
     CU_ASSERT(!brick_at(&b, INFINITY, 0));
     CU_ASSERT(!brick_at(&b, 0, 90.001));
@@ -108,7 +110,8 @@ static void nonsense_is_no_position(void)
 /* brick_list against all bricks within one degree, one by one. */
 static void the_list_is_complete_and_ordered(void)
 {
-    static const double at[][2] = {{0.001, 0.12}, {359.999, 45.1}, {180, -30.124}, {17, 89.8}, {200, -89.9}, {3, 90}, {95.2, 80.37}, {0, -89.62}};
+    static const double at[][2] = {{0.001, 0.12}, {359.999, 45.1}, {180, -30.124}, {17, 89.8},
+                                   {200, -89.9},  {3, 90},         {95.2, 80.37},  {0, -89.62}};
     for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {
         Brick list[BRICK_LIST], b;
         int n = brick_list(list, at[i][0], at[i][1], 0.16), found = 0;
@@ -129,6 +132,8 @@ static void the_list_is_complete_and_ordered(void)
 }
 
 TEST_MAIN("brick", {"positions give the published bricks", positions_give_the_published_bricks},
-          {"boxes are those of real headers", boxes_are_those_of_real_headers}, {"the sky has 662174 bricks", the_sky_has_662174_bricks},
-          {"every way to a brick agrees", every_way_to_a_brick_agrees}, {"right ascension wraps", right_ascension_wraps},
-          {"nonsense is no position", nonsense_is_no_position}, {"the list of bricks is complete and ordered", the_list_is_complete_and_ordered})
+          {"boxes are those of real headers", boxes_are_those_of_real_headers},
+          {"the sky has 662174 bricks", the_sky_has_662174_bricks},
+          {"every way to a brick agrees", every_way_to_a_brick_agrees},
+          {"right ascension wraps", right_ascension_wraps}, {"nonsense is no position", nonsense_is_no_position},
+          {"the list of bricks is complete and ordered", the_list_is_complete_and_ordered})

@@ -18,7 +18,7 @@ typedef struct {
 static Arms *new_arms(double flux, double ivar)
 {
     Arms *s = NULL;
-    if (!CHECK_OK(arena_new(&s, &test_arena, 1))) return NULL;
+    MUST(arena_new(&s, &test_arena, 1) == OK);
     for (int b = 0; b < N_ARMS; b++) {
         for (int64_t k = 0; k < arm_pixels[b]; k++) s->flux[b][k] = (float)flux, s->ivar[b][k] = (float)ivar;
         s->arm[b] = (Arm){arm_pixels[b], arm_start[b], s->flux[b], s->ivar[b], s->mask[b]};
@@ -252,7 +252,21 @@ static void shorter_arms_are_placed_by_their_start(void)
                     (float)((2751.0 - 10 - 51) / 2751)); /* 51 pixels are shared with R */
 }
 
-TEST_MAIN("spectra", {"a clean spectrum keeps its numbers and has no flag", clean_spectrum_has_no_flag},
+static void defaults_are_what_the_released_weights_saw(void)
+{
+    const ConfigSection *sections[] = {&spectra_section, NULL};
+    const char *const overrides[] = {"spectra.merge=desispec-2024", "spectra.bad_pixels=released"};
+    Config *config;
+    if (!CHECK_OK(config_parse(&config, "run.yaml", "", 0, NULL, 0, sections, NULL, &test_arena))) return;
+    const SpectraConfig *c = config_get(config, &spectra_section);
+    CU_ASSERT(c->merge == MERGE_LEGACY_2022 && c->bad_pixels == BAD_PIXELS_ZERO && c->max_masked_fraction == 0.5);
+    if (!CHECK_OK(config_parse(&config, "run.yaml", "", 0, overrides, 2, sections, NULL, &test_arena))) return;
+    c = config_get(config, &spectra_section);
+    CU_ASSERT(c->merge == MERGE_DESISPEC_2024 && c->bad_pixels == BAD_PIXELS_RELEASED);
+}
+
+TEST_MAIN("spectra", {"defaults are what the released weights saw", defaults_are_what_the_released_weights_saw},
+          {"a clean spectrum keeps its numbers and has no flag", clean_spectrum_has_no_flag},
           {"masked pixels do not change the result", masked_pixels_are_ignored},
           {"ivar 0 equals masked", ivar_zero_equals_masked},
           {"no mask equals a mask of zeros", no_mask_equals_mask_of_zeros},

@@ -1,0 +1,101 @@
+/* fitsfile_guard.c - a look at the next header before cfitsio believes it.
+
+   cfitsio (4.2 at least) divides by ZTILEn, sizes the buffers of the RICE decoder by ZVALn, and formats ZGCOUNT into a short text, all without
+   a check: a damaged byte in the header of a compressed image ends the program. Every other number in a header survives a test
+   that replaces it by nonsense (tests/fault/io/test_bad_fits.c). So all moves to an HDU that was not visited yet go through here. */
+#include <fitsio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fitsfile_impl.h"
+
+enum { BLOCK = 2880, CARD = 80, MAX_AXES = 6, MAX_SIDE = 1 << 24, MAX_TILE = 1 << 27 };
+
+typedef struct {
+    bool rice, bad_tile;
+    double tile;   /* pixels of a tile: the product of all ZTILEn */
+    double bitpix; /* of the image; 0 = not a compressed image */
+    double block, bytes; /* of RICE: ZVAL1 and ZVAL2 */
+    double groups; /* ZGCOUNT */
+} Claims;
+
+/* The number that cfitsio would make of a value: it also reads numbers inside quotes. */
+static double number_of(const char *value)
+{
+    while (*value == ' ' || *value == '\'') value++;
+    return strtod(value, NULL);
+}
+
+static void read_card(Claims *c, const char *card)
+{
+    char text[CARD + 1];
+    memcpy(text, card, CARD);
+    text[CARD] = '\0';
+    char *equals = strchr(text, '=');
+    if (text[0] != 'Z' || !equals) return;
+    double value = number_of(equals + 1);
+    text[strcspn(text, " =")] = '\0';
+    if (strncmp(text, "ZTILE", 5) == 0) {
+        c->bad_tile |= !(value >= 1 && value <= MAX_SIDE);
+        c->tile *= value;
+    } else if (strcmp(text, "ZCMPTYPE") == 0) {
+        c->rice |= strstr(equals + 1, "RICE") != NULL;
+    } else if (strcmp(text, "ZBITPIX") == 0) {
+        c->bitpix = value;
+    } else if (strcmp(text, "ZVAL1") == 0) {
+        c->block = value;
+    } else if (strcmp(text, "ZVAL2") == 0) {
+        c->bytes = value;
+    } else if (strcmp(text, "ZGCOUNT") == 0) {
+        c->groups = value;
+    }
+}
+
+static const char *complaint(const Claims *c)
+{
+    if (c->bad_tile || !(c->tile <= MAX_TILE)) return "absurd ZTILEn";
+    if (c->groups != 1) return "ZGCOUNT is not 1";
+    if (!c->rice) return NULL;
+    int needed = c->bitpix == 8 ? 1 : c->bitpix == 16 ? 2 : 4; /* bytes of the integers; reals are quantised to 4 */
+    if (c->block != 16 && c->block != 32) return "RICE block size ZVAL1 is neither 16 nor 32";
+    if ((c->bytes != 1 && c->bytes != 2 && c->bytes != 4) || c->bytes < needed) return "RICE pixel size ZVAL2 does not fit ZBITPIX";
+    return NULL;
+}
+
+/* What is wrong with the header after the current HDU; NULL if nothing, or if there is none. */
+static const char *look_ahead(fitsfile *handle)
+{
+    Claims claims = {.tile = 1, .block = 32, .bytes = 4, .groups = 1};
+    char block[BLOCK];
+    LONGLONG start = 0, end = 0;
+    int code = 0;
+    fits_get_hduaddrll(handle, NULL, &start, &end, &code);
+    for (LONGLONG length = handle->Fptr->filesize; code == 0 && end < length; end += BLOCK) { /* beyond it cfitsio would make blocks */
+        LONGLONG bytes = length - end < BLOCK ? length - end : BLOCK;
+        fits_read_ext(handle, end - start, bytes, block, &code);
+        for (int i = 0; i + CARD <= bytes && code == 0; i += CARD) {
+            if (strncmp(block + i, "END     ", 8) == 0) return complaint(&claims);
+            read_card(&claims, block + i);
+        }
+    }
+    fits_clear_errmsg();
+    return NULL; /* the header does not end: cfitsio says so itself */
+}
+
+int fitsfile_move(FitsFile *f, int number)
+{
+    fitsfile *handle = f->handle;
+    int code = 0;
+    while (handle->Fptr->maxhdu + 1 < number && code == 0) { /* maxhdu: the last one visited, from 0 */
+        int known = handle->Fptr->maxhdu + 1;
+        fits_movabs_hdu(handle, known, NULL, &code);
+        const char *wrong = code ? NULL : look_ahead(handle);
+        if (wrong) {
+            fits_write_errmsg(wrong);
+            return DATA_DECOMPRESSION_ERR;
+        }
+        fits_movabs_hdu(handle, known + 1, NULL, &code);
+    }
+    if (code == 0) fits_movabs_hdu(handle, number, NULL, &code);
+    return code;
+}

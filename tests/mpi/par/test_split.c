@@ -1,0 +1,30 @@
+/* Groups of ranks: sizes, order, independence; and a queue that one rank stops. */
+#include "test_main.h"
+
+static void groups_are_in_rank_order(void)
+{
+    Par group;
+    int colour = test_par.rank % 2;
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(par_split(&group, &test_par, colour)));
+    CU_ASSERT_EQUAL(group.n_ranks, (test_par.n_ranks + 1 - colour) / 2);
+    CU_ASSERT_EQUAL(group.rank, test_par.rank / 2);
+    int64_t sum = 1;
+    par_sum_i64(&group, &sum, 1);
+    CU_ASSERT_EQUAL(sum, group.n_ranks);
+    par_release(&group);
+}
+
+static void stopped_work_ends_everywhere(void)
+{
+    Work work;
+    int64_t mine = 0;
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(par_work_open(&work, &test_par, 1000000000)));
+    if (test_par.rank == test_par.n_ranks - 1) par_work_stop(&work, &test_par);
+    par_barrier(&test_par);
+    while (par_work_next(&work, &test_par) >= 0 && mine < 1000000) mine++;
+    CU_ASSERT_TRUE(mine < 1000000);
+    par_work_close(&work, &test_par);
+}
+
+TEST_MAIN("split", {"groups are in rank order", groups_are_in_rank_order},
+          {"work that one rank stops ends for all", stopped_work_ends_everywhere})

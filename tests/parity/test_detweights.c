@@ -1,0 +1,160 @@
+/* test_detweights.c - the whole model with deterministic weights against golden/midsize_detweights.h5: weights, tokens, embeddings. */
+#include "model/encoders.h"
+#include "model/prepare_image.h"
+#include "model/prepare_spectrum.h"
+#include "model/specformer.h"
+#include "model/vit.h"
+#include "parity.h"
+
+static const double tolerance = TOLERANCE(1e-5, 1e-10); /* golden README */
+static const double tolerance_image = 1e-6;             /* golden README: prepared images, absolute */
+static const double tolerance_sum = 1e-12;              /* sums of all weights, of the sum of their sizes */
+
+typedef struct {
+    H5File g;
+    VitConfig vit;
+    SpecformerConfig specformer;
+    ModelConfig config;
+    Model *model;
+    int64_t n, size, n_pixels;
+    const float *images; /* (n, 3, size, size): native order */
+    const float *flux;   /* (n, n_pixels) */
+} Case;
+
+/* The file holds images as (column, row, band). */
+static float *native_order(const float *hf, int64_t n, int64_t size)
+{
+    float *out;
+    CHECK_OK(arena_new(&out, &test_arena, n * 3 * size * size));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t x = 0; x < size; x++)
+            for (int64_t y = 0; y < size; y++)
+                for (int64_t b = 0; b < 3; b++) out[((i * 3 + b) * size + y) * size + x] = hf[((i * size + x) * size + y) * 3 + b];
+    return out;
+}
+
+static bool open_case(Case *c)
+{
+    if (!golden_open(&c->g, "midsize_detweights.h5")) return false;
+    H5File *g = &c->g;
+    H5Shape s;
+    CHECK_OK(h5_shape(&s, g, "inputs/model_image"));
+    c->vit = (VitConfig){s.dims[3],
+                         golden_int(g, "patch_size"),
+                         golden_int(g, "image_embed_dim"),
+                         golden_int(g, "image_depth"),
+                         golden_int(g, "image_heads"),
+                         golden_int(g, "block_chunks")};
+    /* what the file does not name is as published */
+    c->specformer = (SpecformerConfig){
+        golden_int(g, "spectrum_embed_dim"), golden_int(g, "spectrum_layers"), golden_int(g, "spectrum_heads"), 800, 20, 10};
+    c->config = (ModelConfig){golden_int(g, "embed_dim"), golden_int(g, "n_head"), {image_encoders[0], &c->vit}, {spectrum_encoders[0], &c->specformer}};
+    CHECK_OK(image_encoders[0]->check(&c->vit));
+    CHECK_OK(spectrum_encoders[0]->check(&c->specformer));
+    CHECK_OK(model_build(&c->model, &c->config, &test_arena));
+    params_deterministic(model_params(c->model), (uint64_t)golden_int(g, "weight_seed"));
+    const float *hf = golden_f32(&s, g, "inputs/hf_image");
+    c->n = s.dims[0];
+    c->size = s.dims[1];
+    c->images = native_order(hf, c->n, c->size);
+    c->flux = golden_f32(&s, g, "inputs/spectrum");
+    c->n_pixels = s.dims[1];
+    return true;
+}
+
+static void check_weight(const Param *param, const real *value, const double want[5])
+{
+    double sum = 0, sizes = 0, squares = 0;
+    for (int64_t i = 0; i < param->n; i++) {
+        sum += (double)value[i];
+        sizes += fabs((double)value[i]);
+        squares += (double)value[i] * (double)value[i];
+    }
+    CU_ASSERT_EQUAL((double)value[0], want[0]);
+    CU_ASSERT_EQUAL((double)value[param->n / 2], want[1]);
+    CU_ASSERT_EQUAL((double)value[param->n - 1], want[2]);
+    CU_ASSERT_DOUBLE_EQUAL(sum, want[3], tolerance_sum * sizes);
+    CU_ASSERT_DOUBLE_EQUAL(squares, want[4], tolerance_sum * squares);
+}
+
+static void weights_agree(void)
+{
+    Case c;
+    if (!open_case(&c)) return;
+    H5Shape s;
+    char *names;
+    CHECK_OK(h5_get((void **)&names, &s, &c.g, "weights_check/names", H5_TEXT, &test_arena));
+    const double *want = golden_f64(NULL, &c.g, "weights_check/first_mid_last_sum_sumsq");
+    const Params *p = model_params(c.model);
+    CU_ASSERT_EQUAL(s.dims[0], p->n_params);
+    for (int64_t i = 0; i < s.dims[0]; i++) {
+        char name[PARAM_NAME];
+        snprintf(name, sizeof name, "%.*s", (int)s.width, names + i * s.width);
+        const Param *param = params_find(p, name);
+        if (!param) printf("no parameter '%s'\n", name);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(param);
+        check_weight(param, p->value + param->offset, want + i * 5);
+    }
+    CHECK_OK(h5_close(&c.g));
+}
+
+static void images_are_prepared_alike(void)
+{
+    Case c;
+    if (!open_case(&c)) return;
+    const float *want = golden_f32(NULL, &c.g, "inputs/model_image");
+    const int64_t crop = c.vit.image_size, n = 3 * crop * crop;
+    float *got;
+    CHECK_OK(arena_new(&got, &test_arena, n));
+    for (int64_t i = 0; i < c.n; i++) {
+        CHECK_OK(prepare_image(got, c.images + i * 3 * c.size * c.size, c.size, crop));
+        double worst = 0;
+        for (int64_t k = 0; k < n; k++) worst = fmax(worst, fabs((double)got[k] - (double)want[i * n + k]));
+        CU_ASSERT(worst <= tolerance_image);
+    }
+    CHECK_OK(h5_close(&c.g));
+}
+
+static double cosine(const real *a, const real *b, int64_t n)
+{
+    double ab = 0, aa = 0, bb = 0;
+    for (int64_t i = 0; i < n; i++) {
+        ab += (double)a[i] * (double)b[i];
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+    }
+    return ab / sqrt(aa * bb);
+}
+
+static void check_embeddings(Case *c)
+{
+    const int64_t e = model_embed_dim(c->model), d_image = model_image_dim(c->model), d_spectrum = model_spectrum_dim(c->model);
+    real *image, *spectrum, *cls, *mean, *cosines;
+    CHECK_OK(arena_new(&image, &test_arena, c->n * e));
+    CHECK_OK(arena_new(&spectrum, &test_arena, c->n * e));
+    CHECK_OK(arena_new(&cls, &test_arena, c->n * d_image));
+    CHECK_OK(arena_new(&mean, &test_arena, c->n * d_spectrum));
+    CHECK_OK(arena_new(&cosines, &test_arena, c->n * c->n));
+    CHECK_OK(model_prepare(c->model, &test_arena));
+    for (int64_t i = 0; i < c->n; i++) {
+        CHECK_OK(model_image(image + i * e, cls + i * d_image, c->model, c->images + i * 3 * c->size * c->size, c->size, &test_arena));
+        CHECK_OK(model_spectrum(spectrum + i * e, mean + i * d_spectrum, c->model, c->flux + i * c->n_pixels, c->n_pixels, &test_arena));
+    }
+    for (int64_t i = 0; i < c->n * c->n; i++) cosines[i] = (real)cosine(image + i / c->n * e, spectrum + i % c->n * e, e);
+    CU_ASSERT(near_real("image_embedding", image, golden_f64(NULL, &c->g, "outputs/image_embedding"), c->n * e, tolerance));
+    CU_ASSERT(near_real("spectrum_embedding", spectrum, golden_f64(NULL, &c->g, "outputs/spectrum_embedding"), c->n * e, tolerance));
+    CU_ASSERT(near_real("astrodino_cls", cls, golden_f64(NULL, &c->g, "outputs/astrodino_cls"), c->n * d_image, tolerance));
+    CU_ASSERT(near_real("specformer_mean", mean, golden_f64(NULL, &c->g, "outputs/specformer_mean"), c->n * d_spectrum, tolerance));
+    CU_ASSERT(near_real("cosine", cosines, golden_f64(NULL, &c->g, "outputs/cosine"), c->n * c->n, tolerance));
+}
+
+static void embeddings_agree(void)
+{
+    Case c;
+    if (!open_case(&c)) return;
+    FOR_EACH_PROVIDER(check_embeddings(&c));
+    CHECK_OK(h5_close(&c.g));
+}
+
+TEST_MAIN("detweights", {"deterministic weights agree", weights_agree}, {"images are prepared alike", images_are_prepared_alike},
+          {"embeddings agree", embeddings_agree})

@@ -1,0 +1,45 @@
+# sky.sh - sourced by shell tests: one small mock sky per test, commands on any number of ranks, comparison of artefacts.
+# Sets: work (a folder, removed at the end), run (function), ranks_run (function), same_data (function), fail (function).
+set -u
+cd "$ASTROCLIP_SOURCE" || exit 1
+work=$(mktemp -d "${TMPDIR:-/tmp}/astroclip-e2e-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+failures=0
+fail() { echo "FAILED: $*"; failures=$((failures + 1)); }
+
+yaml=tests/e2e/small.yaml
+roots=(--set "release.spectra.root=$work/sky/desi" --set "release.images.root=$work/sky/legacy" --set "release.labels=$work/sky/labels.hdf5")
+
+# run OUTPUT RANKS [astroclip run arguments...]: the whole chain
+run() {
+    local output=$1 ranks=$2
+    shift 2
+    "$ASTROCLIP_BIN" run "$yaml" -n "$ranks" "${roots[@]}" --set "run.output=$work/$output" "$@"
+}
+
+# stage STAGE OUTPUT RANKS [arguments...]: one stage
+stage() {
+    local name=$1 output=$2 ranks=$3
+    shift 3
+    timeout 120 "$ASTROCLIP_MPIRUN" --allow-run-as-root --oversubscribe --bind-to none --quiet -n "$ranks" \
+        "$ASTROCLIP_BIN" "$name" "$yaml" "${roots[@]}" --set "run.output=$work/$output" "$@"
+}
+
+make_sky() { stage mock sky 2 "$@" > "$work/mock.log" 2>&1 || { cat "$work/mock.log"; exit 1; }; }
+
+# DATASUMs of all HDUs of a FITS file
+datasums() { head -c 400000 "$1" | fold -w 80 | grep -a '^DATASUM' | cut -c1-30; }
+
+# same_data A B: the data of embeddings, probes and properties of two outputs are the same bits
+same_data() {
+    local file
+    for file in catalog.h5 embeddings.h5 probes.h5; do
+        h5diff --exclude-attribute / "$work/$1/$file" "$work/$2/$file" > "$work/h5diff.log" 2>&1 || { fail "$file of $1 and $2 differ"; head -5 "$work/h5diff.log"; }
+    done
+    cmp -s "$work/$1/scores.csv" "$work/$2/scores.csv" || fail "scores.csv of $1 and $2 differ"
+    [ "$(datasums "$work/$1/properties.fits")" = "$(datasums "$work/$2/properties.fits")" ] || fail "data of properties.fits of $1 and $2 differ"
+}
+
+no_parts() { [ -z "$(find "$work/$1" -name '*.part')" ] || fail "partial files in $1: $(find "$work/$1" -name '*.part')"; }
+
+finish() { [ $failures -eq 0 ] && echo "all properties hold"; exit $((failures > 0)); }
