@@ -1,4 +1,5 @@
-/* catalog.c - the stage: redshift files, photometry and labels become catalog.h5, the list of rows that every later stage follows. */
+/* catalog.c - the stage: redshift files, photometry and labels become catalog.h5, the list of rows that every later
+   stage follows. */
 #include <string.h>
 #include <sys/stat.h>
 
@@ -15,7 +16,7 @@ typedef struct {
     const RunConfig *run;
     const CatalogConfig *config;
     const ReleaseConfig *release;
-    FileList files;      /* of redshifts */
+    FileList files; /* of redshifts */
     ManifestRoots roots;
     const char *label_file; /* name in roots.labels, "" = none */
     char *path;             /* of catalog.h5 */
@@ -79,8 +80,8 @@ static Status add_earlier(ManifestList *list, const Setup *s, const Par *par, Ar
     return st;
 }
 
-/* Collective. Measures the files of the catalogue that is there again. Which files beside the sources these are follows from the sources and the
-   configuration, so equal fingerprints mean that nothing changed. */
+/* Collective. Measures the files of the catalogue that is there again. Which files beside the sources these are follows
+   from the sources and the configuration, so equal fingerprints mean that nothing changed. */
 static Status check_current(bool *current, const Setup *s, Run *run)
 {
     const Par *par = &run->par;
@@ -110,17 +111,6 @@ typedef struct {
     Tally tally;
 } Build;
 
-/* Collective. Each rank reads its part of the label table and sends the entries to the owners of their targets. */
-static Status join_label_table(Build *w, const Setup *s, const Par *par, Arena *scratch)
-{
-    LabelEntry *entry = NULL;
-    int64_t n = 0;
-    Status st = OK;
-    if (s->label_file[0]) st = labels_read(&entry, &n, s->release->labels, par->rank, par->n_ranks, scratch);
-    TRY(par_agree(par, st));
-    return join_labels(w->row, w->n, entry, n, par, scratch);
-}
-
 /* Collective. Rows go from one pool to the other, so that two generations of them exist at a time. */
 static Status make_rows(Build *w, const Setup *s, Arena pool[2], const Par *par)
 {
@@ -128,15 +118,17 @@ static Status make_rows(Build *w, const Setup *s, Arena pool[2], const Par *par)
     int64_t n = 0;
     const Mark empty[2] = {arena_mark(&pool[0]), arena_mark(&pool[1])};
     Sources sources = {release_spectra(s->release), s->release->spectra.config, &s->files, s->config, s->run->seed};
-    Photometry photometry = {.survey = release_images(s->release), .config = s->release->images.config,
-                             .arcsec = s->config->position_match_arcsec, .used = w->used};
+    Photometry photometry = {.survey = release_images(s->release),
+                             .config = s->release->images.config,
+                             .arcsec = s->config->position_match_arcsec,
+                             .used = w->used};
     clock_begin("read redshifts");
     TRY(sources_read(&row, &n, &w->tally.source_rows, &w->rejects, &sources, par, &pool[0]));
     clock_end("read redshifts");
     TRY(join_unique(&w->row, &w->n, &w->rejects, row, n, par, &pool[1]));
     arena_reset(&pool[0], empty[0]);
     clock_begin("join labels");
-    TRY(join_label_table(w, s, par, &pool[0]));
+    TRY(join_label_file(w->row, w->n, s->label_file[0] ? s->release->labels : NULL, par, &pool[0]));
     arena_reset(&pool[0], empty[0]);
     clock_end("join labels");
     clock_begin("join photometry");
@@ -167,27 +159,43 @@ static Status write_catalog(const Build *w, const Setup *s, Run *run, Arena *scr
     clock_begin("write");
     st = stage_envelope(&envelope, run, "catalog", CATALOG_VERSION, &catalog_stage, fingerprint_of(run, manifest, n));
     TRY(par_agree(par, st));
-    TRY(catalog_write(s->path, &envelope, w->row, w->n, w->rejects.row, w->rejects.n, (const char *const *)s->files.path, s->files.n,
-                      manifest, n, par, scratch));
+    TRY(catalog_write(s->path, &envelope, w->row, w->n, w->rejects.row, w->rejects.n,
+                      (const char *const *)s->files.path, s->files.n, manifest, n, par, scratch));
     clock_end("write");
     return OK;
 }
 
 /* ---- the stage ---- */
 
+/* Local. Does this run make its own sky first? */
+static bool after_mock(const RunConfig *c)
+{
+    for (int64_t i = 0; i < c->stages.n; i++)
+        if (strcmp(c->stages.item[i], "mock") == 0) return true;
+    return false;
+}
+
 static Status plan_catalog(Run *run, FILE *out)
 {
     Setup s;
     int64_t bytes = 0, n_labels = 0;
     TRY(set_up(&s, run));
-    TRY(release_spectra(s.release)->list_redshifts(&s.files, s.release->spectra.config, run->arena));
+    Status st = release_spectra(s.release)->list_redshifts(&s.files, s.release->spectra.config, run->arena);
+    if (st == OK && s.label_file[0]) st = labels_count(&n_labels, s.release->labels);
+    if (st != OK && after_mock(s.run)) {
+        fail_clear();
+        fprintf(out, "catalog: its inputs are made by mock, which comes first; writes %s\n", s.path);
+        return OK;
+    }
+    TRY(st);
     for (int64_t i = 0; i < s.files.n; i++) {
         char path[FITS_PATH];
         struct stat info;
-        if (survey_file(path, sizeof path, s.roots.spectra, s.files.path[i]) && stat(path, &info) == 0) bytes += info.st_size;
+        if (survey_file(path, sizeof path, s.roots.spectra, s.files.path[i]) && stat(path, &info) == 0)
+            bytes += info.st_size;
     }
-    if (s.label_file[0]) TRY(labels_count(&n_labels, s.release->labels));
-    fprintf(out, "catalog: %lld redshift files, %.3g GB; %lld rows of labels; photometry and images under %s; writes %s\n",
+    fprintf(out,
+            "catalog: %lld redshift files, %.3g GB; %lld rows of labels; photometry and images under %s; writes %s\n",
             (long long)s.files.n, 1e-9 * (double)bytes, (long long)n_labels, s.roots.images, s.path);
     return OK;
 }
@@ -234,9 +242,12 @@ const Stage catalog_stage = {
     .reads = "redshift files (zcatalog or redrock), photometry (tractor), a label table",
     .writes = "catalog.h5",
     .help = "one row per object: redshifts, photometry and labels joined, cut, sorted, split",
-    .purpose = "Reads the redshift files of the release, rejects the rows that fail the cuts (each with its reason, in /rejected), finds each\n"
-               "object's photometry by identifier or else by position, and its labels by TARGETID. The rows are sorted by the file that holds\n"
-               "their spectrum; this order is the order of everything after it. /manifest lists every input file that later stages read.",
+    .purpose = "Reads the redshift files of the release, rejects the rows that fail the cuts (each with its reason, in "
+               "/rejected), finds each\n"
+               "object's photometry by identifier or else by position, and its labels by TARGETID. The rows are sorted "
+               "by the file that holds\n"
+               "their spectrum; this order is the order of everything after it. /manifest lists every input file that "
+               "later stages read.",
     .revision = 1,
     .sections = sections,
     .run = run_catalog,

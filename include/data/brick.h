@@ -1,6 +1,6 @@
-/* brick.h - the bricks of the Legacy Surveys: 0.25 degree boxes in rows of constant DEC, numbered from the south pole (the algorithm of
-   desiutil.brick; formats.md B10). A brick's image is a TAN square of 3600 pixels of 0.262" that reaches 21.6" beyond the box at the equator.
-   Local, serial, no state. */
+/* brick.h - the bricks of the Legacy Surveys: 0.25 degree boxes in rows of constant DEC, numbered from the south
+   pole (the algorithm of desiutil.brick; formats.md B10). A brick's image is a TAN square of 3600 pixels of 0.262"
+   that reaches 21.6" beyond the box at the equator. Local, serial, no state. */
 #ifndef DATA_BRICK_H
 #define DATA_BRICK_H
 
@@ -35,7 +35,8 @@ int64_t brick_columns(int64_t row);
 /* True when a TAN image of `half` degrees to each side of the brick's centre shows the position. */
 bool brick_shows(const Brick *b, double ra, double dec, double half);
 
-/* All bricks whose image of that half side shows the position, in order of BRICKID, at most BRICK_LIST; returns how many. half <= 0.5. */
+/* All bricks whose image of that half side shows the position, in order of BRICKID, at most BRICK_LIST; returns how
+   many. half <= 0.5. */
 int brick_list(Brick out[BRICK_LIST], double ra, double dec, double half);
 
 #endif

@@ -1,5 +1,6 @@
-/* desi.h - DESI's files as they lie on disk (formats.md B1, B2, B5, B6): configuration, names of files, readers. Paths that these functions build are
-   relative to the root, the folder that holds spectro/redux/SPECPROD. Local, serial. */
+/* desi.h - DESI's files as they lie on disk (formats.md B1, B2, B5, B6): configuration, names of files, readers.
+   Paths that these functions build are relative to the root, the folder that holds spectro/redux/SPECPROD. Local,
+   serial. */
 #ifndef DATA_DESI_H
 #define DATA_DESI_H
 
@@ -29,13 +30,15 @@ bool desi_parse_name(DesiName *out, const char *name, const char *kind);
 /* True for 1 to 7 lower-case letters and digits: what SURVEY and PROGRAM look like, and safe as part of a path. */
 bool desi_is_word(const char *text);
 
-/* spectro/redux/SPECPROD/healpix/SURVEY/PROGRAM/PIXEL/100/PIXEL/KIND-SURVEY-PROGRAM-PIXEL.fits; kind is "coadd" or "redrock". */
+/* spectro/redux/SPECPROD/healpix/SURVEY/PROGRAM/PIXEL/100/PIXEL/KIND-SURVEY-PROGRAM-PIXEL.fits; kind is "coadd" or
+   "redrock". */
 Status desi_pixel_path(char *path, size_t size, const char *specprod, const char *kind, const char *survey,
                        const char *program, int32_t healpix);
 /* spectro/redux/SPECPROD/zcatalog/v1/zpix-SURVEY-PROGRAM.fits */
 Status desi_zpix_path(char *path, size_t size, const char *specprod, const char *survey, const char *program);
 
-/* Opens a file of DESI and makes sure that it is whole: HDUs that a cut takes away would pass for HDUs that were never there. */
+/* Opens a file of DESI and makes sure that it is whole: HDUs that a cut takes away would pass for HDUs that were
+   never there. */
 Status desi_open(FitsFile *f, const char *path);
 
 /* The parts of desi_survey (data/survey.h says what each does). */

@@ -1,4 +1,5 @@
-/* healpix.h - the HEALPix pixels that name DESI's files: nside 64, NESTED, 49152 pixels of 0.84 square degrees. Local. */
+/* healpix.h - the HEALPix pixels that name DESI's files: nside 64, NESTED, 49152 pixels of 0.84 square degrees.
+   Local. */
 #ifndef DATA_HEALPIX_H
 #define DATA_HEALPIX_H
 

@@ -1,6 +1,6 @@
-/* join.h - brings together what several files say of one object. Rows travel: first to the rank that owns their TARGETID (the best row of each key
-   stays; labels meet them there), then to the rank that owns their photometry file, which reads it once. What a row ends up with
-   does not depend on the number of ranks. */
+/* join.h - brings together what several files say of one object. Rows travel: first to the rank that owns their
+   TARGETID (the best row of each key stays; labels meet them there), then to the rank that owns their photometry file,
+   which reads it once. What a row ends up with does not depend on the number of ranks. */
 #ifndef DATA_JOIN_H
 #define DATA_JOIN_H
 
@@ -13,13 +13,19 @@
 #include "data/survey.h"
 #include "par/par.h"
 
-/* Collective. Sends rows to the owners of their TARGETIDs; of rows with equal (TARGETID, SURVEY, PROGRAM) the best stays (cuts_compare_quality), the
-   others are added to the owner's rejects as DUPLICATE. Result ordered by key. */
-Status join_unique(CatalogRow **out, int64_t *n_out, RejectList *rejects, const CatalogRow *rows, int64_t n, const Par *par, Arena *a);
+/* Collective. Sends rows to the owners of their TARGETIDs; of rows with equal (TARGETID, SURVEY, PROGRAM) the best
+   stays (cuts_compare_quality), the others are added to the owner's rejects as DUPLICATE. Result ordered by key. */
+Status join_unique(CatalogRow **out, int64_t *n_out, RejectList *rejects, const CatalogRow *rows, int64_t n,
+                   const Par *par, Arena *a);
 
-/* Collective. Gives the rows (those of join_unique, where they are) the labels of their TARGETID; each rank brings any part of the label table.
-   Where the table has no redshift, a row's own counts if ZWARN is 0. Entries travel through `scratch`. */
-Status join_labels(CatalogRow *rows, int64_t n, const LabelEntry *labels, int64_t n_labels, const Par *par, Arena *scratch);
+/* Collective. Gives the rows (those of join_unique, where they are) the labels of their TARGETID; each rank brings any
+   part of the label table. Where the table has no redshift, a row's own counts if ZWARN is 0. Entries travel through
+   `scratch`. */
+Status join_labels(CatalogRow *rows, int64_t n, const LabelEntry *labels, int64_t n_labels, const Par *par,
+                   Arena *scratch);
+
+/* Collective. The same with the labels of a file, each rank reading its part of the table; NULL = no table. */
+Status join_label_file(CatalogRow *rows, int64_t n, const char *path, const Par *par, Arena *scratch);
 
 typedef struct {
     const ImageSurvey *survey;
@@ -30,9 +36,11 @@ typedef struct {
     ManifestList *used;   /* all of them are added; its arena is not `a` below   */
 } Photometry;
 
-/* Collective. Sends rows to the owners of their photometry files and matches them: by (RELEASE, BRICKID, BRICK_OBJID), else the nearest within `arcsec`
-   in that file. A matched row gets identifiers, fluxes, E(B-V) and PHOTSYS from there; MATCH says how. All rows get has_image. */
-Status join_photometry(CatalogRow **out, int64_t *n_out, Photometry *p, const CatalogRow *rows, int64_t n, const Par *par, Arena *a);
+/* Collective. Sends rows to the owners of their photometry files and matches them: by (RELEASE, BRICKID, BRICK_OBJID),
+   else the nearest within `arcsec` in that file. A matched row gets identifiers, fluxes, E(B-V) and PHOTSYS from there;
+   MATCH says how. All rows get has_image. */
+Status join_photometry(CatalogRow **out, int64_t *n_out, Photometry *p, const CatalogRow *rows, int64_t n,
+                       const Par *par, Arena *a);
 
 /* Local. Index of the row of `table` that is `row`, or -1; *how says by what. */
 int64_t join_match(Match *how, const CatalogRow *row, const CatalogRow *table, int64_t n_table, double arcsec);

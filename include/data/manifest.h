@@ -1,5 +1,6 @@
-/* manifest.h - which files a catalogue depends on, measured: path relative to its root, role, size, DATASUM. Candidates are collected by every
-   rank as they come up, with repetitions; manifest_measure makes them one list over all ranks and looks at each file once. */
+/* manifest.h - which files a catalogue depends on, measured: path relative to its root, role, size, DATASUM. Candidates
+   are collected by every rank as they come up, with repetitions; manifest_measure makes them one list over all ranks
+   and looks at each file once. */
 #ifndef DATA_MANIFEST_H
 #define DATA_MANIFEST_H
 
@@ -10,13 +11,13 @@
 #include "data/survey.h"
 #include "par/par.h"
 
-/* Roles: what a file is to the catalogue. Redshift and spectra files live under the spectra root, tractor and image files under the image root;
-   the label file is its own root. */
+/* Roles: what a file is to the catalogue. Redshift and spectra files live under the spectra root, tractor and image
+   files under the image root; the label file is its own root. */
 #define ROLE_REDSHIFTS "redshifts"
-#define ROLE_SPECTRA "spectra"
-#define ROLE_TRACTOR "tractor"
-#define ROLE_IMAGE "image"
-#define ROLE_LABELS "labels"
+#define ROLE_SPECTRA   "spectra"
+#define ROLE_TRACTOR   "tractor"
+#define ROLE_IMAGE     "image"
+#define ROLE_LABELS    "labels"
 
 typedef struct {
     const char *spectra; /* folder */
@@ -36,26 +37,30 @@ typedef struct {
 /* Local. Adds a file unless it was added just before. E_INPUT when the path is too long. */
 Status manifest_add(ManifestList *list, const char *role, const char *path);
 
-/* Local. Adds the files that embedding these rows will read: the spectrum file and the images of the own brick. `scratch` is not the list's arena. */
-Status manifest_add_rows(ManifestList *list, const CatalogRow *rows, int64_t n, const ReleaseConfig *release, Arena *scratch);
+/* Local. Adds the files that embedding these rows will read: the spectrum file and the images of the own brick.
+   `scratch` is not the list's arena. */
+Status manifest_add_rows(ManifestList *list, const CatalogRow *rows, int64_t n, const ReleaseConfig *release,
+                         Arena *scratch);
 
-/* Local. Size and DATASUM of one file (or of path.gz, where only that exists); -1 and 0 when it is absent. Never fails: a broken file has a size
-   and a checksum of its bytes. */
+/* Local. Size and DATASUM of one file (or of path.gz, where only that exists); -1 and 0 when it is absent. Never fails:
+   a broken file has a size and a checksum of its bytes. */
 void manifest_look(ManifestRow *row, const ManifestRoots *roots);
 
 /* Collective. Every file of all lists once, measured; each rank holds those whose path hashes to it. */
-Status manifest_measure(ManifestRow **out, int64_t *n, const ManifestList *list, const ManifestRoots *roots, const Par *par, Arena *a);
+Status manifest_measure(ManifestRow **out, int64_t *n, const ManifestList *list, const ManifestRoots *roots,
+                        const Par *par, Arena *a);
 
 /* Order of /manifest: role, path. */
 int manifest_compare(const void *a, const void *b);
 
-/* A fingerprint of a set of records spread over ranks in any way: the hashes of the records are added, 32 bits at a time, so that neither
-   order nor ownership matters. Records that are to be ordered carry their position. */
+/* A fingerprint of a set of records spread over ranks in any way: the hashes of the records are added, 32 bits at a
+   time, so that neither order nor ownership matters. Records that are to be ordered carry their position. */
 typedef struct {
     uint32_t word[4];
 } SetHash;
-void sethash_add(SetHash *h, const void *record, size_t bytes);               /* Local */
-Fingerprint sethash_finish(const SetHash *mine, const Par *par);              /* Collective */
-void sethash_add_manifest(SetHash *h, const ManifestRow *rows, int64_t n);    /* Local. Path, role, size, DATASUM of each. */
+void sethash_add(SetHash *h, const void *record, size_t bytes);  /* Local */
+Fingerprint sethash_finish(const SetHash *mine, const Par *par); /* Collective */
+void sethash_add_manifest(SetHash *h, const ManifestRow *rows,
+                          int64_t n); /* Local. Path, role, size, DATASUM of each. */
 
 #endif

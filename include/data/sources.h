@@ -1,4 +1,5 @@
-/* sources.h - the source rows of a catalogue: the redshift files of a survey, read by all ranks, cut, and given their split. */
+/* sources.h - the source rows of a catalogue: the redshift files of a survey, read by all ranks, cut, and given their
+   split. */
 #ifndef DATA_SOURCES_H
 #define DATA_SOURCES_H
 
@@ -20,8 +21,10 @@ typedef struct {
     int64_t seed; /* of the split */
 } Sources;
 
-/* Collective. Files are handed to ranks as these come free; a rank keeps the rows of the files it read that pass the cuts, and adds the others to
-   its rejects. *n_source counts all rows read here. Which rank holds which row is a matter of luck; what the rows say is not. */
-Status sources_read(CatalogRow **rows, int64_t *n, int64_t *n_source, RejectList *rejects, const Sources *s, const Par *par, Arena *a);
+/* Collective. Files are handed to ranks as these come free; a rank keeps the rows of the files it read that pass the
+   cuts, and adds the others to its rejects. *n_source counts all rows read here. Which rank holds which row is a matter
+   of luck; what the rows say is not. */
+Status sources_read(CatalogRow **rows, int64_t *n, int64_t *n_source, RejectList *rejects, const Sources *s,
+                    const Par *par, Arena *a);
 
 #endif

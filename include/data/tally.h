@@ -18,8 +18,8 @@ typedef struct {
     int64_t photometry_files, photometry_absent;
 } Tally;
 
-/* Collective. Adds up this rank's rows and rejects; t->source_rows and the two photometry counts hold this rank's numbers before. E_BUG unless
-   source rows = rows + rejected rows. */
+/* Collective. Adds up this rank's rows and rejects; t->source_rows and the two photometry counts hold this rank's
+   numbers before. E_BUG unless source rows = rows + rejected rows. */
 Status tally_sum(Tally *t, const CatalogRow *rows, int64_t n, const RejectList *rejects, const Par *par);
 
 /* Collective. Rank 0 logs the tally and the rows of every survey and program. */

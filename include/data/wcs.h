@@ -1,8 +1,8 @@
 /* wcs.h - sky to pixel and back for TAN images, through WCSLIB (wcs.c is the only file that includes its headers).
 
-   Pixel coordinates are 0-based: the centre of the first pixel is (0, 0), so the centre of a 3600-pixel brick is (1799.5, 1799.5). RA and DEC
-   in degrees. Threads: WCSLIB's header parser and its set-up are not safe everywhere, so wcs_open and wcs_close take one lock; the
-   conversions take none and use one Wcs per thread. */
+   Pixel coordinates are 0-based: the centre of the first pixel is (0, 0), so the centre of a 3600-pixel brick is
+   (1799.5, 1799.5). RA and DEC in degrees. Threads: WCSLIB's header parser and its set-up are not safe everywhere,
+   so wcs_open and wcs_close take one lock; the conversions take none and use one Wcs per thread. */
 #ifndef DATA_WCS_H
 #define DATA_WCS_H
 

@@ -15,8 +15,8 @@ typedef struct {
     int64_t embed_dim;  /* E, 1024 as published */
     int64_t head_heads; /* cross-attention heads, 4 */
     ConfigKind image;   /* vit: image_size 144, patch 12, embed_dim 1024, depth 24, heads 16, block_chunks 4 */
-    ConfigKind
-        spectrum; /* specformer: embed_dim 768, num_layers 6, num_heads 6, max_len 800, slice_section_length 20, slice_overlap 10 */
+    /* specformer: embed_dim 768, num_layers 6, num_heads 6, max_len 800, slice_section_length 20, slice_overlap 10 */
+    ConfigKind spectrum;
 } ModelConfig;
 extern const ConfigSection model_section; /* "model" */
 
@@ -34,9 +34,11 @@ int64_t model_flops(const Model *m, bool image); /* multiply-adds x 2 per object
 /* Precomputes what depends on weights alone (projected query). Call after the weights are set. */
 Status model_prepare(Model *m, Arena *a);
 
-/* One object. `aligned` (E) and/or `single` (D) may be NULL. pixels (3, n, n) nanomaggies g r z, n = 152: preparation of spec.md 1 included.
+/* One object, alone: its embedding depends on nothing but the object and the weights. `aligned` (E) and/or `single` (D) may be NULL. pixels (3, n, n) nanomaggies g r z, n = 152: preparation of spec.md 1 included.
    flux (n_pixels) on the DESI grid. Scratch is taken from `step` and given back. */
 Status model_image(real *aligned, real *single, const Model *m, const float *pixels, int64_t n, Arena *step);
 Status model_spectrum(real *aligned, real *single, const Model *m, const float *flux, int64_t n_pixels, Arena *step);
+/* The same for an image that is prepared already: planes (3, model_image_size, model_image_size) of prepare_image. */
+Status model_image_prepared(real *aligned, real *single, const Model *m, const float *planes, Arena *step);
 
 #endif

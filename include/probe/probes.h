@@ -1,7 +1,10 @@
 /* probes.h - probes.h5: what was fitted, on which embedding, with which scores. The only module that reads and writes it.
 
    A ProbeInput is what a probe sees: one or two embedding sets side by side, standardised with the mean and the population standard deviation of
-   the train rows. A ProbeFit is one property learnt from one input. Predictions: y = intercept + sum_d weight[d] * (x[d] - mean[d]) / std[d]. */
+   the train rows. A ProbeFit is one property learnt from one input. Predictions: y = intercept + sum_d weight[d] * (x[d] - mean[d]) / std[d].
+   A property with too few labels is kept as a fit whose numbers are all NaN: its predictions are NaN, its scores have n alone.
+
+   The file: group ENCODER_MODALITY (mean, std, attributes), in it PROBE/PROPERTY (weight, scores, attributes). */
 #ifndef PROBE_PROBES_H
 #define PROBE_PROBES_H
 
@@ -24,12 +27,14 @@ typedef struct {
     const ProbeInputRow *row;
     int64_t dim;            /* sum of the sets' dimensions          */
     double *mean, *std;     /* (dim) of train rows; std 1 where 0   */
-    double ood_quantile;    /* 0.99 quantile of the score over val rows: beyond it a row is out of distribution */
+    int64_t n_rows;             /* of the catalogue                     */
+    int64_t n_usable[N_SPLITS]; /* of these with a finite embedding     */
+    double ood_quantile;    /* 0.99 quantile of the score over val rows (train rows where val has under 10): beyond it a row is out of distribution */
 } ProbeInput;
 
 typedef struct {
     int64_t n;
-    double r2, rmse, bias, sigma_nmad, outlier_fraction; /* NaN where undefined; the last three for redshift only, bias for all */
+    double r2, rmse, bias, sigma_nmad, outlier_fraction; /* NaN where undefined; definitions in metrics.h; the last two for redshift only */
 } Scores;
 
 typedef struct {
@@ -39,7 +44,7 @@ typedef struct {
     double lambda;
     double intercept;
     double *weight; /* (dim) */
-    double std, l68, u68; /* of val residuals truth - prediction: standard deviation; 16 % and 84 % quantile */
+    double std, l68, u68; /* of val residuals truth - prediction (train where val has under 10): standard deviation; 16 % and 84 % quantile */
     Scores score[N_SPLITS];
 } ProbeFit;
 
@@ -52,11 +57,16 @@ typedef struct {
 
 /* Collective: rank 0 writes PATH (through .part) and scores.csv beside it; all ranks agree. */
 Status probes_write(const char *path, const ProbeSet *p, const Par *par, Arena *a);
-/* Local. */
+/* Local. Fits come by input, then probe, then property, in the order of the tables. */
 Status probes_read(ProbeSet *out, const char *path, Arena *a);
 
 /* Local. Rows [first, first+n) of an input's embeddings side by side: (n, dim) float32. */
 Status probe_read_input(float *out, Embeddings *e, const ProbeInputRow *row, int64_t first, int64_t n, Arena *scratch);
+
+/* Local. Sum of the dimensions of the input's sets; 0 when the file lacks one of them. */
+int64_t probe_input_dim(const Embeddings *e, const ProbeInputRow *row);
+/* Local. True when all values of a row are finite. */
+bool probe_usable(const float *x, int64_t dim);
 
 /* Local. One row; NaN in, NaN out. Sums in double in a fixed order. */
 double probe_predict(const ProbeFit *fit, const ProbeInput *input, const float *x);

@@ -1,5 +1,5 @@
-/* brick.c - which brick a position lies in, and which bricks' images show it. Everything follows from the number of columns of each row, so there
-   is no table to read: the 721 rows are counted once. */
+/* brick.c - which brick a position lies in, and which bricks' images show it. Everything follows from the number of
+   columns of each row, so there is no table to read: the 721 rows are counted once. */
 #include "data/brick.h"
 
 #include <math.h>
@@ -14,8 +14,8 @@
 static int32_t below[N_BRICK_ROWS + 1];
 static pthread_once_t counted = PTHREAD_ONCE_INIT;
 
-/* Rows are centred on -90, -89.75 .. 90. The edge nearer to the equator is the longer one and must fit the bricks: an even number of them; the
-   polar caps are one brick each. */
+/* Rows are centred on -90, -89.75 .. 90. The edge nearer to the equator is the longer one and must fit the bricks:
+   an even number of them; the polar caps are one brick each. */
 static void count_rows(void)
 {
     for (int row = 0; row < N_BRICK_ROWS; row++) {
@@ -52,7 +52,7 @@ static int64_t row_of(double dec)
     return clamp((int64_t)floor((dec + 90 + BRICK_SIZE / 2) / BRICK_SIZE), 0, N_BRICK_ROWS - 1);
 }
 
-/* The names cut, not round: 23.75 degrees is "237". 0.00005 degrees more or less than a tenth is decided by the rounding to 1e-4 degrees. */
+/* Names are cut to tenths of a degree, not rounded (23.75 is "237"), after rounding to 1e-4 degrees. */
 static void set_name(Brick *b)
 {
     char ra[32], dec[32];
@@ -125,7 +125,8 @@ bool brick_shows(const Brick *b, double ra, double dec, double half)
     return fabs(xi) <= half * DEGREE && fabs(eta) <= half * DEGREE;
 }
 
-/* How far in RA a brick centre may be that lies within `radius` degrees of a position at `dec`: all around when the pole is within reach. */
+/* How far in RA a brick centre may be that lies within `radius` degrees of a position at `dec`: all around when the
+   pole is within reach. */
 static double ra_reach(double dec, double radius)
 {
     if (fabs(dec) + radius >= 90) return 180;

@@ -1,4 +1,5 @@
-/* brickband.c - opening and reading one band of one brick. What is wrong with a file becomes a state and one line in the log: only memory fails. */
+/* brickband.c - opening and reading one band of one brick. What is wrong with a file becomes a state and one line in
+   the log: only memory fails. */
 #include "data/brickband.h"
 
 #include <string.h>
@@ -37,6 +38,8 @@ static Status open_image(BrickBand *b, const char *path, Arena *scratch)
     int64_t unused;
     b->compressed = fitsfile_get_i64(&unused, &b->image, "ZNAXIS");
     fitsfile_tile(&b->tile_y, &b->tile_x, &b->image);
+    if (b->tile_y < 1) b->tile_y = b->ny;
+    if (b->tile_x < 1) b->tile_x = b->nx;
     TRY(fitsfile_header(&cards, &n_cards, &b->image, scratch));
     TRY(wcs_open(&b->wcs, cards, n_cards, path));
     b->good_scale = wcs_has_scale(&b->wcs, PIXEL_SCALE, 0.01);

@@ -1,5 +1,5 @@
-/* catalog.c - catalog.h5. Each table of the file is an array of records in memory and one dataset per field on disk; a table of columns says
-   which field goes where, and writing, reading and the checks on opening all follow it. */
+/* catalog.c - catalog.h5. Each table of the file is an array of records in memory and one dataset per field on disk; a
+   table of columns says which field goes where, and writing, reading and the checks on opening all follow it. */
 #include "data/catalog.h"
 
 #include <stddef.h>
@@ -47,10 +47,13 @@ static const Column row_columns[] = {
     {"FILE", H5_I32, 4, offsetof(CatalogRow, source_file), "", "source of the row: index in /files"},
     {"ROW", H5_I64, 8, offsetof(CatalogRow, source_row), "", "source of the row: 0-based row of that file"},
     {"labels/z", H5_F64, 8, offsetof(CatalogRow, label[LABEL_Z]), "", "redshift, NaN = none"},
-    {"labels/logmstar", H5_F64, 8, offsetof(CatalogRow, label[LABEL_LOGMSTAR]), "", "log10 stellar mass in Msun, NaN = none"},
+    {"labels/logmstar", H5_F64, 8, offsetof(CatalogRow, label[LABEL_LOGMSTAR]), "",
+     "log10 stellar mass in Msun, NaN = none"},
     {"labels/age", H5_F64, 8, offsetof(CatalogRow, label[LABEL_AGE]), "Gyr", "mass-weighted age, NaN = none"},
-    {"labels/logz", H5_F64, 8, offsetof(CatalogRow, label[LABEL_LOGZ]), "", "log10 mass-weighted metallicity, NaN = none"},
-    {"labels/logssfr", H5_F64, 8, offsetof(CatalogRow, label[LABEL_LOGSSFR]), "", "log10 specific star formation rate in 1/yr, NaN = none"},
+    {"labels/logz", H5_F64, 8, offsetof(CatalogRow, label[LABEL_LOGZ]), "",
+     "log10 mass-weighted metallicity, NaN = none"},
+    {"labels/logssfr", H5_F64, 8, offsetof(CatalogRow, label[LABEL_LOGSSFR]), "",
+     "log10 specific star formation rate in 1/yr, NaN = none"},
 };
 static const Column rejected_columns[] = {
     {"rejected/FILE", H5_I32, 4, offsetof(RejectedRow, row.source_file), "", "index in /files"},
@@ -58,13 +61,16 @@ static const Column rejected_columns[] = {
     {"rejected/TARGETID", H5_I64, 8, offsetof(RejectedRow, row.targetid), "", "identifier, negative = not unique"},
     {"rejected/SURVEY", H5_TEXT, 8, offsetof(RejectedRow, row.survey), "", "survey of the spectrum"},
     {"rejected/PROGRAM", H5_TEXT, 8, offsetof(RejectedRow, row.program), "", "program of the spectrum"},
-    {"rejected/REASON", H5_I32, 4, offsetof(RejectedRow, reason), "", "index in /rejected/REASONS and /rejected/SENTENCES"},
+    {"rejected/REASON", H5_I32, 4, offsetof(RejectedRow, reason), "",
+     "index in /rejected/REASONS and /rejected/SENTENCES"},
 };
 static const Column manifest_columns[] = {
-    {"manifest/PATH", H5_TEXT, sizeof((ManifestRow *)0)->path, offsetof(ManifestRow, path), "", "relative to the root of its role"},
+    {"manifest/PATH", H5_TEXT, sizeof((ManifestRow *)0)->path, offsetof(ManifestRow, path), "",
+     "relative to the root of its role"},
     {"manifest/ROLE", H5_TEXT, 16, offsetof(ManifestRow, role), "", "what the file is read for"},
     {"manifest/SIZE", H5_I64, 8, offsetof(ManifestRow, size), "bytes", "-1 = absent"},
-    {"manifest/DATASUM", H5_U32, 4, offsetof(ManifestRow, datasum), "", "DATASUM of the first HDU with data, or a checksum"},
+    {"manifest/DATASUM", H5_U32, 4, offsetof(ManifestRow, datasum), "",
+     "DATASUM of the first HDU with data, or a checksum"},
 };
 enum {
     N_ROW_COLUMNS = sizeof row_columns / sizeof row_columns[0],
@@ -87,8 +93,8 @@ static Status new_table(H5File *f, const Column *column, int n_columns, int64_t 
 }
 
 /* Local. Records to rows [first, first + n). */
-static Status write_table(H5File *f, const Column *column, int n_columns, const void *records, size_t stride, int64_t first, int64_t n,
-                          Arena *scratch)
+static Status write_table(H5File *f, const Column *column, int n_columns, const void *records, size_t stride,
+                          int64_t first, int64_t n, Arena *scratch)
 {
     Mark mark = arena_mark(scratch);
     for (int c = 0; c < n_columns; c++) {
@@ -104,8 +110,8 @@ static Status write_table(H5File *f, const Column *column, int n_columns, const 
 }
 
 /* Local. The other way round; fields without a column become 0. */
-static Status read_table(void *records, size_t stride, H5File *f, const Column *column, int n_columns, int64_t first, int64_t n,
-                         Arena *scratch)
+static Status read_table(void *records, size_t stride, H5File *f, const Column *column, int n_columns, int64_t first,
+                         int64_t n, Arena *scratch)
 {
     Mark mark = arena_mark(scratch);
     if (n > 0) memset(records, 0, (size_t)n * stride);
@@ -154,7 +160,8 @@ static Part part_of(const Par *par, int64_t n)
 }
 
 /* Collective. What embed depends on: the files it will read, and for each row its key and where its data are. */
-static Fingerprint inputs_of(const CatalogRow *rows, Part part, const ManifestRow *manifest, int64_t n_manifest, const Par *par)
+static Fingerprint inputs_of(const CatalogRow *rows, Part part, const ManifestRow *manifest, int64_t n_manifest,
+                             const Par *par)
 {
     SetHash h = {0};
     for (int64_t i = 0; i < n_manifest; i++)
@@ -163,9 +170,10 @@ static Fingerprint inputs_of(const CatalogRow *rows, Part part, const ManifestRo
     for (int64_t i = 0; i < part.n; i++) {
         const CatalogRow *r = &rows[i];
         char text[256];
-        int bytes = snprintf(text, sizeof text, "%lld:%lld:%.8s:%.8s:%a:%a:%d:%.12s:%d:%c:%d%d", (long long)(part.first + i),
-                             (long long)r->targetid, r->survey, r->program, r->ra, r->dec, r->healpix, r->brickname, r->brickid,
-                             r->photsys ? r->photsys : '-', r->has_spectrum, r->has_image);
+        int bytes =
+            snprintf(text, sizeof text, "%lld:%lld:%.8s:%.8s:%a:%a:%d:%.12s:%d:%c:%d%d", (long long)(part.first + i),
+                     (long long)r->targetid, r->survey, r->program, r->ra, r->dec, r->healpix, r->brickname, r->brickid,
+                     r->photsys ? r->photsys : '-', r->has_spectrum, r->has_image);
         sethash_add(&h, text, (size_t)bytes);
     }
     return sethash_finish(&h, par);
@@ -211,15 +219,16 @@ typedef struct {
 static void fit_paths(Column column[N_MANIFEST_COLUMNS], const ManifestRow *manifest, int64_t n, const Par *par)
 {
     int64_t width = 1;
-    for (int64_t i = 0; i < n; i++) width = (int64_t)strlen(manifest[i].path) > width ? (int64_t)strlen(manifest[i].path) : width;
+    for (int64_t i = 0; i < n; i++)
+        width = (int64_t)strlen(manifest[i].path) > width ? (int64_t)strlen(manifest[i].path) : width;
     par_max_i64(par, &width, 1);
     memcpy(column, manifest_columns, sizeof manifest_columns);
     column[0].width = width;
 }
 
 /* Collective. Everything that all ranks do together, in the same order. */
-static Status write_structure(H5File *f, const Envelope *e, const Tables *t, const char *const *source_files, int64_t n_files,
-                              const Par *par, Arena *a)
+static Status write_structure(H5File *f, const Envelope *e, const Tables *t, const char *const *source_files,
+                              int64_t n_files, const Par *par, Arena *a)
 {
     TRY(artefact_write(f, e));
     Fingerprint inputs = inputs_of(t->row, t->rows, t->manifest, t->files.n, par);
@@ -236,8 +245,10 @@ static Status write_rows(H5File *f, const Tables *t, Arena *a)
 {
     TRY(FAIL_POINT("catalog.write"));
     TRY(write_table(f, row_columns, N_ROW_COLUMNS, t->row, sizeof *t->row, t->rows.first, t->rows.n, a));
-    TRY(write_table(f, rejected_columns, N_REJECTED_COLUMNS, t->rejected, sizeof *t->rejected, t->rejects.first, t->rejects.n, a));
-    return write_table(f, t->manifest_column, N_MANIFEST_COLUMNS, t->manifest, sizeof *t->manifest, t->files.first, t->files.n, a);
+    TRY(write_table(f, rejected_columns, N_REJECTED_COLUMNS, t->rejected, sizeof *t->rejected, t->rejects.first,
+                    t->rejects.n, a));
+    return write_table(f, t->manifest_column, N_MANIFEST_COLUMNS, t->manifest, sizeof *t->manifest, t->files.first,
+                       t->files.n, a);
 }
 
 /* PATH.part and the folder of PATH. */
@@ -248,9 +259,9 @@ static Status name_files(char **part, char **folder, const char *path, Arena *a)
     return arena_printf(folder, a, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
 }
 
-Status catalog_write(const char *path, const Envelope *e, const CatalogRow *rows, int64_t n, const RejectedRow *rejected,
-                     int64_t n_rejected, const char *const *source_files, int64_t n_files, const ManifestRow *manifest,
-                     int64_t n_manifest, const Par *par, Arena *a)
+Status catalog_write(const char *path, const Envelope *e, const CatalogRow *rows, int64_t n,
+                     const RejectedRow *rejected, int64_t n_rejected, const char *const *source_files, int64_t n_files,
+                     const ManifestRow *manifest, int64_t n_manifest, const Par *par, Arena *a)
 {
     Status st = OK;
     H5File f = {0};
@@ -289,7 +300,9 @@ static Status check_table(int64_t *n, H5File *f, const Column *column, int n_col
         TRY(h5_shape(&shape, f, column[c].name));
         if (c == 0) *n = shape.dims[0];
         if (shape.n_dims != 1 || shape.dims[0] != *n)
-            return FAIL(E_INPUT, "%s: dataset %s has another shape than %s: the file is damaged; remove it and run `astroclip catalog` again",
+            return FAIL(E_INPUT,
+                        "%s: dataset %s has another shape than %s: the file is damaged; remove it and run `astroclip "
+                        "catalog` again",
                         f->path, column[c].name, column[0].name);
     }
     return OK;
@@ -302,8 +315,9 @@ static Status check_file(Catalog *c, Arena *a)
     TRY(check_table(&c->n, &c->file, row_columns, N_ROW_COLUMNS));
     TRY(check_table(&c->n_manifest, &c->file, manifest_columns, N_MANIFEST_COLUMNS));
     if (!h5_get_attr_text(&inputs, &c->file, "/", inputs_attribute, a) || strlen(inputs) != FINGERPRINT_TEXT - 1)
-        return FAIL(E_INPUT, "%s: attribute '%s' is absent or damaged; remove the file and run `astroclip catalog` again", c->file.path,
-                    inputs_attribute);
+        return FAIL(E_INPUT,
+                    "%s: attribute '%s' is absent or damaged; remove the file and run `astroclip catalog` again",
+                    c->file.path, inputs_attribute);
     memcpy(c->manifest.text, inputs, FINGERPRINT_TEXT);
     return OK;
 }

@@ -1,8 +1,9 @@
 /* cutout.c - cutouts of any rows from any bricks (DESIGN.md section 8).
 
-   Rows are grouped by brick; a brick is read band by band, whole or box by box, whichever decompresses less. A window is filled in three steps: what
-   the own brick shows; of the rest, each pixel from the brick whose box holds its position; of what is left, from any brick that shows it,
-   lowest BRICKID first. What a row gets depends on the files alone, never on the other rows. */
+   Rows are grouped by brick; a brick is read band by band, whole or box by box, whichever decompresses less. A
+   window is filled in three steps: what the own brick shows; of the rest, each pixel from the brick whose box holds
+   its position; of what is left, from any brick that shows it, lowest BRICKID first. What a row gets depends on the
+   files alone, never on the other rows. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +11,10 @@
 #include "data/brickband.h"
 #include "data/flags.h"
 
-enum { SIDE = CUTOUT_PIXELS, PIXELS = SIDE * SIDE, WORDS = (PIXELS + 63) / 64, MAX_NEIGHBOURS = 32 };
+enum { SIDE = CUTOUT_PIXELS, PIXELS = SIDE * SIDE, WORDS = (PIXELS + 63) / 64, MAX_NEIGHBOURS = 64 };
 
-/* Degrees: candidates for a mosaic are bricks whose images, up to 15 % larger than 3600 pixels, meet a cutout around the position. Whether they
-   show a pixel is up to their own WCS and size. */
+/* Degrees: candidates for a mosaic are bricks whose images, up to 15 % larger than 3600 pixels, meet a cutout around
+   the position. Whether they show a pixel is up to their own WCS and size. */
 #define MOSAIC_REACH 0.16
 
 typedef struct {
@@ -64,25 +65,27 @@ static void flag_all(const Job *j, int32_t bits)
 
 /* ---- pixels from other bricks ---- */
 
-/* The pixels of a window that its own brick does not show. */
+/* The pixels of a window that its own brick does not show; those that are asked of one neighbour, and where it has
+   them. */
 typedef struct {
     int64_t n;
-    int32_t *pixel;   /* (n) index in the window            */
-    double *ra, *dec; /* (n) positions; NaN = none          */
-    int32_t *holder;  /* (n) BRICKID of the box, 0 = none   */
-    double *x, *y;    /* (n) where a neighbour has them     */
+    int32_t *pixel;   /* (n) index in the window          */
+    int32_t *holder;  /* (n) BRICKID of the box, 0 = none */
+    double *ra, *dec; /* (n) positions; NaN = none        */
+    int64_t n_asked;
+    int32_t *asked;               /* (n_asked) index in the window */
+    double *asked_ra, *asked_dec; /* (n_asked)                     */
+    double *x, *y;                /* (n_asked) in the neighbour, then its nearest pixel; -1 = not shown */
 } Missing;
 
 static Status missing_find(Missing *m, Job *j)
 {
     Window *w = &j->window;
     memset(m, 0, sizeof *m);
-    TRY(arena_new(&m->pixel, j->scratch, PIXELS));
-    TRY(arena_new(&m->holder, j->scratch, PIXELS));
-    TRY(arena_new(&m->ra, j->scratch, PIXELS));
-    TRY(arena_new(&m->dec, j->scratch, PIXELS));
-    TRY(arena_new(&m->x, j->scratch, PIXELS));
-    TRY(arena_new(&m->y, j->scratch, PIXELS));
+    int32_t **whole_numbers[] = {&m->pixel, &m->holder, &m->asked};
+    double **numbers[] = {&m->ra, &m->dec, &m->asked_ra, &m->asked_dec, &m->x, &m->y};
+    for (int i = 0; i < 3; i++) TRY(arena_new(whole_numbers[i], j->scratch, PIXELS));
+    for (int i = 0; i < 6; i++) TRY(arena_new(numbers[i], j->scratch, PIXELS));
     for (int32_t k = 0; k < PIXELS; k++) {
         if (w->shown[k]) continue;
         m->pixel[m->n] = k;
@@ -95,7 +98,8 @@ static Status missing_find(Missing *m, Job *j)
     return OK;
 }
 
-/* This band of another brick, open; NULL when there are already too many (never met: a window reaches nine bricks at most). */
+/* This band of another brick, open; NULL when there are already too many (never met: even a
+   polar cap has 26 bricks around it). */
 static Status find_neighbour(BrickBand **out, Job *j, const Brick *b)
 {
     *out = NULL;
@@ -110,18 +114,28 @@ static Status find_neighbour(BrickBand **out, Job *j, const Brick *b)
     return OK;
 }
 
-/* Nearest pixels of the neighbour. True and their bounding box when it shows any of the wanted; a box far larger than a window means a WCS that
-   no survey image has. */
-static bool bound(int64_t box[4], const Missing *m, const BrickBand *b, const uint8_t *shown, bool only_held)
+/* What is asked of a brick: pixels that nothing shows yet; with `only_held`, those of them that lie in its box. */
+static void ask(Missing *m, const uint8_t *shown, int32_t id, bool only_held)
+{
+    m->n_asked = 0;
+    for (int64_t i = 0; i < m->n; i++) {
+        if (shown[m->pixel[i]] || (only_held && m->holder[i] != id)) continue;
+        m->asked[m->n_asked] = m->pixel[i];
+        m->asked_ra[m->n_asked] = m->ra[i];
+        m->asked_dec[m->n_asked++] = m->dec[i];
+    }
+}
+
+/* Nearest pixels of the neighbour and the box around them. False when it shows none, or when the box is far larger
+   than a window: a WCS that no survey image has. */
+static bool bound(int64_t box[4], Missing *m, const BrickBand *b)
 {
     box[0] = box[2] = INT64_MAX;
     box[1] = box[3] = -1;
-    for (int64_t i = 0; i < m->n; i++) {
+    for (int64_t i = 0; i < m->n_asked; i++) {
         m->x[i] = floor(m->x[i] + 0.5);
         m->y[i] = floor(m->y[i] + 0.5);
-        bool wanted = !shown[m->pixel[i]] && (!only_held || m->holder[i] == b->id);
-        bool inside = m->x[i] >= 0 && m->x[i] < (double)b->nx && m->y[i] >= 0 && m->y[i] < (double)b->ny;
-        if (!wanted || !inside) {
+        if (!(m->x[i] >= 0 && m->x[i] < (double)b->nx && m->y[i] >= 0 && m->y[i] < (double)b->ny)) {
             m->x[i] = m->y[i] = -1;
             continue;
         }
@@ -135,15 +149,16 @@ static bool bound(int64_t box[4], const Missing *m, const BrickBand *b, const ui
 }
 
 /* Fills the missing pixels that brick b shows: all of them, or only those that lie in its box. */
-static Status fill_from(Job *j, const Missing *m, const Brick *b, bool only_held)
+static Status fill_from(Job *j, Missing *m, const Brick *b, bool only_held)
 {
     Window *w = &j->window;
     BrickBand *other;
     TRY(find_neighbour(&other, j, b));
     if (!other || other->state != BAND_READY || !other->good_scale) return OK;
-    wcs_to_pixel(m->x, m->y, &other->wcs, m->ra, m->dec, m->n);
     int64_t box[4];
-    if (!bound(box, m, other, w->shown, only_held)) return OK;
+    ask(m, w->shown, b->id, only_held);
+    wcs_to_pixel(m->x, m->y, &other->wcs, m->asked_ra, m->asked_dec, m->n_asked);
+    if (!bound(box, m, other)) return OK;
 
     int64_t width = box[3] - box[2];
     float *pixels, *ivar;
@@ -151,12 +166,12 @@ static Status fill_from(Job *j, const Missing *m, const Brick *b, bool only_held
     TRY(arena_new(&ivar, j->scratch, (box[1] - box[0]) * width));
     bool good;
     TRY(brickband_read(&good, pixels, ivar, other, j->source, box[0], box[1], box[2], box[3]));
-    for (int64_t i = 0; good && i < m->n; i++) {
+    for (int64_t i = 0; good && i < m->n_asked; i++) {
         if (m->x[i] < 0) continue;
         int64_t from = ((int64_t)m->y[i] - box[0]) * width + (int64_t)m->x[i] - box[2];
-        w->pixels[m->pixel[i]] = pixels[from];
-        w->ivar[m->pixel[i]] = ivar[from];
-        w->shown[m->pixel[i]] = SHOWN_BY_NEIGHBOUR;
+        w->pixels[m->asked[i]] = pixels[from];
+        w->ivar[m->asked[i]] = ivar[from];
+        w->shown[m->asked[i]] = SHOWN_BY_NEIGHBOUR;
     }
     return OK;
 }
@@ -337,8 +352,8 @@ static Status flag_absent(const Job *j, const BandState state[N_BANDS])
     return OK;
 }
 
-/* Rows with too many pixels that lack data in some band. Bands without any data have flags of their own and do not count here: with
-   images.missing_band zero they would void every row that the option is meant to keep. */
+/* Rows with too many pixels that lack data in some band. Bands without any data have flags of their own and do not
+   count here: with images.missing_band zero they would void every row that the option is meant to keep. */
 static void judge_rows(const Job *j)
 {
     for (int64_t i = 0; i < j->n; i++) {

@@ -23,11 +23,13 @@ const RejectRow reject_table[N_REJECTS] = {
 };
 
 static const ConfigField catalog_fields[] = {
-    FIELD_TEXTS(CatalogConfig, objtype, "[TGT]", NULL, RESULT, "OBJTYPEs to keep, [] = all (catalogues without the column pass)"),
+    FIELD_TEXTS(CatalogConfig, objtype, "[TGT]", NULL, RESULT,
+                "OBJTYPEs to keep, [] = all (catalogues without the column pass)"),
     FIELD_TEXTS(CatalogConfig, survey, "[]", NULL, RESULT, "SURVEYs to keep (main, sv3, ...), [] = all"),
     FIELD_TEXTS(CatalogConfig, program, "[]", NULL, RESULT, "PROGRAMs to keep (bright, dark, ...), [] = all"),
     FIELD_BOOL(CatalogConfig, good_fiberstatus, "true", RESULT, "reject rows with a bad COADD_FIBERSTATUS"),
-    FIELD_INT(CatalogConfig, fiberstatus_allowed, "0", 0, 2147483647, RESULT, "bits of COADD_FIBERSTATUS that count as good"),
+    FIELD_INT(CatalogConfig, fiberstatus_allowed, "0", 0, 2147483647, RESULT,
+              "bits of COADD_FIBERSTATUS that count as good"),
     FIELD_BOOL(CatalogConfig, good_zwarn, "false", RESULT, "reject rows with ZWARN other than 0"),
     FIELD_TEXTS(CatalogConfig, spectype, "[]", NULL, RESULT, "SPECTYPEs to keep (GALAXY, QSO, STAR), [] = all"),
     FIELD_REAL(CatalogConfig, min_deltachi2, "0", 0, 1e12, RESULT, "smallest DELTACHI2 to keep, 0 = off"),
@@ -44,7 +46,8 @@ static Status catalog_check(const void *config)
 {
     const CatalogConfig *c = config;
     if (c->val_fraction + c->test_fraction > 1)
-        return FAIL(E_CONFIG, "catalog: val_fraction + test_fraction is %g, more than 1", c->val_fraction + c->test_fraction);
+        return FAIL(E_CONFIG, "catalog: val_fraction + test_fraction is %g, more than 1",
+                    c->val_fraction + c->test_fraction);
     bool z_cut = c->z_min != 0 || c->z_max != 0;
     if (z_cut && c->z_max <= c->z_min)
         return FAIL(E_CONFIG, "catalog: z_max (%g) is not above z_min (%g); set both", c->z_max, c->z_min);
@@ -98,7 +101,8 @@ int cuts_compare_quality(const CatalogRow *a, const CatalogRow *b)
 {
     if (a->zcat_primary != b->zcat_primary) return a->zcat_primary ? -1 : 1;
     if ((a->zwarn == 0) != (b->zwarn == 0)) return a->zwarn == 0 ? -1 : 1;
-    double chi_a = isnan(a->deltachi2) ? -INFINITY : a->deltachi2, chi_b = isnan(b->deltachi2) ? -INFINITY : b->deltachi2;
+    double chi_a = isnan(a->deltachi2) ? -INFINITY : a->deltachi2,
+           chi_b = isnan(b->deltachi2) ? -INFINITY : b->deltachi2;
     if (chi_a != chi_b) return chi_a > chi_b ? -1 : 1;
     if (a->source_file != b->source_file) return a->source_file < b->source_file ? -1 : 1;
     return a->source_row < b->source_row ? -1 : a->source_row > b->source_row;

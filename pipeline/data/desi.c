@@ -1,7 +1,7 @@
 /* desi.c - DESI as a survey: its configuration, how its files are named, and which of them hold redshifts.
 
-   Every name that comes from a folder or a table is checked against a pattern before it becomes part of a path, so that no path
-   leaves the root. Folders are listed and sorted: the same files in the same order on every machine. */
+   Every name that comes from a folder or a table is checked against a pattern before it becomes part of a path, so
+   that no path leaves the root. Folders are listed and sorted: the same files in the same order on every machine. */
 #include "data/desi.h"
 
 #include <ctype.h>

@@ -1,8 +1,9 @@
 /* desi_spectra.c - spectra of the wanted rows of one coadd file.
 
-   1. FIBERMAP says where each TARGETID lies; 2. each arm is placed on the merged grid by its wavelengths; 3. the wanted rows, in file order and
-   without repeats, are read in contiguous runs, HDU by HDU; 4. arms are merged row by row. A row that cannot be had is flagged, whatever is
-   wrong with the file, and what becomes of a row does not depend on which other rows are asked for. */
+   1. FIBERMAP says where each TARGETID lies; 2. each arm is placed on the merged grid by its wavelengths; 3. the
+   wanted rows, in file order and without repeats, are read in contiguous runs, HDU by HDU; 4. arms are merged row by
+   row. A row that cannot be had is flagged, whatever is wrong with the file, and what becomes of a row does not
+   depend on which other rows are asked for. */
 #include "data/desi.h"
 
 #include <math.h>
@@ -183,8 +184,8 @@ static Status read_run(ArmFile *arm, Part part, FitsFile *f, int64_t slot, int64
     return fitsfile_read_rows((part == PART_FLUX ? arm->flux : arm->ivar) + at, f, FITS_F32, first, n);
 }
 
-/* One HDU of file rows file_row[0..n) (increasing) into slots 0..n-1, a run of neighbours at a time. A row that cannot be read loses its
-   `ok`: a run that fails is tried again row by row. *why keeps the first reason. */
+/* One HDU of file rows file_row[0..n) (increasing) into slots 0..n-1, a run of neighbours at a time. A row that
+   cannot be read loses its `ok`: a run that fails is tried again row by row. *why keeps the first reason. */
 static Status read_part(bool *ok, FailRecord *why, ArmFile *arm, int b, Part part, FitsFile *f, const int64_t *file_row,
                         int64_t n)
 {

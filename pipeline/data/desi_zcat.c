@@ -1,7 +1,8 @@
 /* desi_zcat.c - redshift catalogues and redrock files become catalogue rows, by column name.
 
-   Two tables say which column fills which field. A zcatalog holds both in one HDU; a redrock file holds redshifts in one HDU and targets in
-   another, row by row the same TARGETID. Rows come in chunks, so that each stretch of the file is read from disk once. */
+   Two tables say which column fills which field. A zcatalog holds both in one HDU; a redrock file holds redshifts in
+   one HDU and targets in another, row by row the same TARGETID. Rows come in chunks, so that each stretch of the
+   file is read from disk once. */
 #include "data/desi.h"
 
 #include <math.h>
@@ -72,13 +73,13 @@ Status desi_open(FitsFile *f, const char *path)
     struct stat info;
     TRY(fitsfile_open(f, path));
     if (stat(path, &info) != 0) return FAIL(E_INPUT, "cannot look at %s", path);
-    int64_t size = info.st_size, end = 0;
+    int64_t size = info.st_size, end = 0; /* of the data seen so far, without padding */
     int hdu = 0;
     for (; fitsfile_goto_number(f, hdu) == OK; hdu++) {
         int64_t start, bytes;
         TRY(fitsfile_data_span(&start, &bytes, f));
         if (bytes > INT64_MAX / 2) return FAIL(E_INPUT, "%s: HDU %s: the sizes in its header are absurd", path, f->hdu);
-        end = (start + bytes + FITS_BLOCK - 1) / FITS_BLOCK * FITS_BLOCK;
+        end = start + bytes;
     }
     fail_clear();
     size_t length = strlen(path);
@@ -86,10 +87,11 @@ Status desi_open(FitsFile *f, const char *path)
     if (end > (zipped ? GZIP_MOST * size : size))
         return FAIL(E_INPUT, "%s is cut short: its HDU %d should end at byte %lld, the file has %lld; fetch it again",
                     path, hdu, (long long)end, (long long)size);
-    if (!zipped && end < size)
+    int64_t rest = size - (end + FITS_BLOCK - 1) / FITS_BLOCK * FITS_BLOCK;
+    if (!zipped && rest > 0)
         return FAIL(E_INPUT,
                     "%s: the %lld bytes after HDU %d cannot be read, it is cut short or damaged; fetch it again", path,
-                    (long long)(size - end), hdu);
+                    (long long)rest, hdu);
     return fitsfile_goto_number(f, 0);
 }
 
@@ -183,7 +185,8 @@ static Status header_name(DesiName *out, FitsFile *f)
     return OK;
 }
 
-/* Every row gets its key: what its columns gave, else the header, else the name of the file; the pixel at last from its position. */
+/* Every row gets its key: what its columns gave, else the header, else the name of the file; the pixel at last from
+   its position. */
 static Status name_rows(CatalogRow *rows, int64_t n, const DesiName *name, const char *path)
 {
     for (int64_t i = 0; i < n; i++) {

@@ -1,4 +1,5 @@
-/* flags.c - the list of flags of each modality: bit, name, sentence. Everything that prints, counts or documents flags walks these tables. */
+/* flags.c - the list of flags of each modality: bit, name, sentence. Everything that prints, counts or documents
+   flags walks these tables. */
 #include "data/flags.h"
 
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* join.c - the distributed joins of the catalogue. Every join is the same three steps: choose an owner for each row by a hash of what is joined on,
-   exchange, and match locally on sorted rows. */
+/* join.c - the distributed joins of the catalogue. Every join is the same three steps: choose an owner for each row by
+   a hash of what is joined on, exchange, and match locally on sorted rows. */
 #include "data/join.h"
 
 #include <math.h>
@@ -25,7 +25,8 @@ static int compare_key_quality(const void *a, const void *b)
     return order ? order : cuts_compare_quality(a, b);
 }
 
-Status join_unique(CatalogRow **out, int64_t *n_out, RejectList *rejects, const CatalogRow *rows, int64_t n, const Par *par, Arena *a)
+Status join_unique(CatalogRow **out, int64_t *n_out, RejectList *rejects, const CatalogRow *rows, int64_t n,
+                   const Par *par, Arena *a)
 {
     int *dest = NULL;
     CatalogRow *mine = NULL;
@@ -36,8 +37,10 @@ Status join_unique(CatalogRow **out, int64_t *n_out, RejectList *rejects, const 
     TRY(par_exchange((void **)&mine, &n_mine, par, rows, dest, n, sizeof *mine, a));
     if (n_mine > 0) qsort(mine, (size_t)n_mine, sizeof *mine, compare_key_quality);
     for (int64_t i = 0; i < n_mine && st == OK; i++) {
-        if (kept > 0 && compare_key(&mine[kept - 1], &mine[i]) == 0) st = reject_add(rejects, &mine[i], REJECT_DUPLICATE);
-        else mine[kept++] = mine[i];
+        if (kept > 0 && compare_key(&mine[kept - 1], &mine[i]) == 0)
+            st = reject_add(rejects, &mine[i], REJECT_DUPLICATE);
+        else
+            mine[kept++] = mine[i];
     }
     *out = mine;
     *n_out = kept;
@@ -65,7 +68,8 @@ static void merge_labels(CatalogRow *rows, int64_t n, const LabelEntry *entry, i
     }
 }
 
-Status join_labels(CatalogRow *rows, int64_t n, const LabelEntry *labels, int64_t n_labels, const Par *par, Arena *scratch)
+Status join_labels(CatalogRow *rows, int64_t n, const LabelEntry *labels, int64_t n_labels, const Par *par,
+                   Arena *scratch)
 {
     int *dest = NULL;
     LabelEntry *mine = NULL;
@@ -77,6 +81,18 @@ Status join_labels(CatalogRow *rows, int64_t n, const LabelEntry *labels, int64_
     TRY(par_exchange((void **)&mine, &n_mine, par, labels, dest, n_labels, sizeof *mine, scratch));
     if (n_mine > 0) qsort(mine, (size_t)n_mine, sizeof *mine, compare_labels);
     merge_labels(rows, n, mine, n_mine);
+    arena_reset(scratch, mark);
+    return OK;
+}
+
+Status join_label_file(CatalogRow *rows, int64_t n, const char *path, const Par *par, Arena *scratch)
+{
+    LabelEntry *entry = NULL;
+    int64_t n_entries = 0;
+    Mark mark = arena_mark(scratch);
+    Status st = path ? labels_read(&entry, &n_entries, path, par->rank, par->n_ranks, scratch) : OK;
+    TRY(par_agree(par, st));
+    TRY(join_labels(rows, n, entry, n_entries, par, scratch));
     arena_reset(scratch, mark);
     return OK;
 }
@@ -95,7 +111,9 @@ int64_t join_match(Match *how, const CatalogRow *row, const CatalogRow *table, i
 {
     *how = MATCH_ID;
     for (int64_t i = 0; row->release > 0 && i < n_table; i++)
-        if (table[i].release == row->release && table[i].brickid == row->brickid && table[i].brick_objid == row->brick_objid) return i;
+        if (table[i].release == row->release && table[i].brickid == row->brickid &&
+            table[i].brick_objid == row->brick_objid)
+            return i;
     int64_t nearest = -1;
     double least = arcsec;
     for (int64_t i = 0; arcsec > 0 && i < n_table; i++) {
@@ -149,7 +167,8 @@ static Status find_file(char *path, size_t size, CatalogRow *row, const Photomet
 }
 
 /* The rows of one file, one after the other in `item`. */
-static Status match_file(CatalogRow *rows, const FileRow *item, int64_t n, const char *path, Photometry *p, Arena *scratch)
+static Status match_file(CatalogRow *rows, const FileRow *item, int64_t n, const char *path, Photometry *p,
+                         Arena *scratch)
 {
     CatalogRow *table;
     int64_t n_table, n_file;
@@ -196,7 +215,8 @@ static Status match_files(CatalogRow *rows, int64_t n, Photometry *p, Arena *scr
     return OK;
 }
 
-static Status choose_owners(int *dest, CatalogRow *mine, const CatalogRow *rows, int64_t n, const Photometry *p, const Par *par)
+static Status choose_owners(int *dest, CatalogRow *mine, const CatalogRow *rows, int64_t n, const Photometry *p,
+                            const Par *par)
 {
     char path[FITS_PATH];
     for (int64_t i = 0; i < n; i++) {
@@ -209,7 +229,8 @@ static Status choose_owners(int *dest, CatalogRow *mine, const CatalogRow *rows,
     return OK;
 }
 
-Status join_photometry(CatalogRow **out, int64_t *n_out, Photometry *p, const CatalogRow *rows, int64_t n, const Par *par, Arena *a)
+Status join_photometry(CatalogRow **out, int64_t *n_out, Photometry *p, const CatalogRow *rows, int64_t n,
+                       const Par *par, Arena *a)
 {
     int *dest = NULL;
     CatalogRow *located = NULL;

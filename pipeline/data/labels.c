@@ -34,10 +34,11 @@ static Status find_table(const char **table, int64_t *n, H5File *f, Arena *a)
         *n = shape.dims[0];
         return OK;
     }
-    return FAIL(E_INPUT,
-                "%s: no table of labels: none of its %ld root objects is a one-dimensional compound dataset with TARGETID and "
-                "one of Z_HP, PROVABGS_LOGMSTAR_BF, TAGE_MW, Z_MW, AVG_SFR (astropy's Table.write makes such a file)",
-                f->path, (long)n_names);
+    return FAIL(
+        E_INPUT,
+        "%s: no table of labels: none of its %ld root objects is a one-dimensional compound dataset with TARGETID and "
+        "one of Z_HP, PROVABGS_LOGMSTAR_BF, TAGE_MW, Z_MW, AVG_SFR (astropy's Table.write makes such a file)",
+        f->path, (long)n_names);
 }
 
 /* The share of `part`: [*first, *last) of n rows. */
@@ -75,7 +76,8 @@ static Status read_column(double *out, H5File *f, const char *table, const char 
     return h5_read_member(out, f, table, name, H5_F64, 0, first, last - first);
 }
 
-static Status read_part(LabelEntry **out, int64_t *n, H5File *f, const char *table, int64_t first, int64_t last, Arena *a)
+static Status read_part(LabelEntry **out, int64_t *n, H5File *f, const char *table, int64_t first, int64_t last,
+                        Arena *a)
 {
     int64_t rows = last - first, kept = 0;
     LabelEntry *entry;

@@ -1,7 +1,8 @@
-/* legacy.c - the Legacy Surveys as a survey: configuration, how files are named, which region a brick is read from, the check of the brick
-   table. Tractor catalogues: tractor.c; cutouts: cutout.c.
+/* legacy.c - the Legacy Surveys as a survey: configuration, how files are named, which region a brick is read from,
+   the check of the brick table. Tractor catalogues: tractor.c; cutouts: cutout.c.
 
-   Brick names from catalogues are checked against their pattern before they become part of a path, so that no path leaves the root. */
+   Brick names from catalogues are checked against their pattern before they become part of a path, so that no path
+   leaves the root. */
 #include "data/legacy.h"
 
 #include <ctype.h>
@@ -151,7 +152,8 @@ static Status legacy_locate(CatalogRow *row, const void *config)
 
 enum { TABLE_CHUNK = 4096 };
 
-/* Rows [first, first + n) of an open table of bricks. Tables name their columns in capitals or not; BRICKID may be absent. */
+/* Rows [first, first + n) of an open table of bricks. Tables name their columns in capitals or not; BRICKID may be
+   absent. */
 static Status check_rows(FitsFile *f, const char *path, bool has_id, int64_t first, int64_t n, Arena *a)
 {
     double *ra, *dec;
@@ -213,7 +215,8 @@ void legacy_report(ImageSource *s, const char *path, const char *what)
     log_rank("%s%s%s", named ? "" : path, named ? "" : ": ", what);
 }
 
-/* Candidates for the table of bricks: of the whole release, of a region. The first that exists is compared with the algorithm. */
+/* Candidates for the table of bricks: of the whole release, of a region. The first that exists is compared with the
+   algorithm. */
 static Status find_table(char *path, size_t size, bool *found, const LegacyConfig *c)
 {
     char name[LEGACY_PATH];

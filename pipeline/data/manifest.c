@@ -1,4 +1,5 @@
-/* manifest.c - collects the paths of input files, makes them unique over ranks by hash of the path, and looks at each file once. */
+/* manifest.c - collects the paths of input files, makes them unique over ranks by hash of the path, and looks at each
+   file once. */
 #include "data/manifest.h"
 
 #include <fcntl.h>
@@ -10,7 +11,8 @@
 
 #include "io/fitsfile.h"
 
-/* A file without DATASUM is known by samples spread evenly over it: all of a small file, 4 MB of a large FITS file, 256 MB of a label table. */
+/* A file without DATASUM is known by samples spread evenly over it: all of a small file, 4 MB of a large FITS file, 256
+   MB of a label table. */
 enum { SAMPLE_BYTES = 64 << 10, SAMPLES_FITS = 64, SAMPLES_OTHER = 4096 };
 
 static uint64_t row_hash(const ManifestRow *row)
@@ -24,7 +26,8 @@ Status manifest_add(ManifestList *list, const char *role, const char *path)
 {
     ManifestRow row = {.size = -1};
     if (snprintf(row.path, sizeof row.path, "%s", path) >= (int)sizeof row.path)
-        return FAIL(E_INPUT, "the path '%.80s...' is longer than %zu characters: shorten it below its root", path, sizeof row.path - 1);
+        return FAIL(E_INPUT, "the path '%.80s...' is longer than %zu characters: shorten it below its root", path,
+                    sizeof row.path - 1);
     snprintf(row.role, sizeof row.role, "%s", role);
     uint64_t hash = row_hash(&row), *recent = &list->recent[hash % MANIFEST_RECENT];
     if (*recent == hash) return OK;
@@ -64,7 +67,8 @@ static Status add_images(ManifestList *list, const CatalogRow *row, const Releas
     return OK;
 }
 
-Status manifest_add_rows(ManifestList *list, const CatalogRow *rows, int64_t n, const ReleaseConfig *release, Arena *scratch)
+Status manifest_add_rows(ManifestList *list, const CatalogRow *rows, int64_t n, const ReleaseConfig *release,
+                         Arena *scratch)
 {
     Mark mark = arena_mark(scratch);
     for (int64_t i = 0; i < n; i++) {
@@ -87,7 +91,10 @@ static bool ends_in(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-static bool is_fits(const char *path) { return ends_in(path, ".fits") || ends_in(path, ".fits.gz") || ends_in(path, ".fits.fz"); }
+static bool is_fits(const char *path)
+{
+    return ends_in(path, ".fits") || ends_in(path, ".fits.gz") || ends_in(path, ".fits.fz");
+}
 
 /* DATASUM of the first HDU that holds data, 0 when there is none or the file cannot be read. */
 static uint32_t datasum_of(const char *path)
@@ -97,7 +104,8 @@ static uint32_t datasum_of(const char *path)
     int n_axes = 0;
     char text[FITS_NAME] = "";
     if (fitsfile_open(&f, path) == OK) {
-        bool in_primary = fitsfile_goto_number(&f, 0) == OK && fitsfile_image_size(dims, &n_axes, &f) == OK && n_axes > 0;
+        bool in_primary =
+            fitsfile_goto_number(&f, 0) == OK && fitsfile_image_size(dims, &n_axes, &f) == OK && n_axes > 0;
         if (in_primary || fitsfile_goto_number(&f, 1) == OK) fitsfile_get_text(text, sizeof text, &f, "DATASUM");
         fitsfile_close(&f);
     }
@@ -146,7 +154,8 @@ int manifest_compare(const void *a, const void *b)
     return order ? order : strcmp(x->path, y->path);
 }
 
-Status manifest_measure(ManifestRow **out, int64_t *n, const ManifestList *list, const ManifestRoots *roots, const Par *par, Arena *a)
+Status manifest_measure(ManifestRow **out, int64_t *n, const ManifestList *list, const ManifestRoots *roots,
+                        const Par *par, Arena *a)
 {
     *out = NULL;
     *n = 0;
@@ -188,7 +197,8 @@ Fingerprint sethash_finish(const SetHash *mine, const Par *par)
     Fingerprint out;
     for (int w = 0; w < 4; w++) sum[w] = mine->word[w];
     par_sum_i64(par, sum, 4); /* up to 2^31 ranks fit */
-    snprintf(out.text, sizeof out.text, "%08x%08x%08x%08x", (uint32_t)sum[0], (uint32_t)sum[1], (uint32_t)sum[2], (uint32_t)sum[3]);
+    snprintf(out.text, sizeof out.text, "%08x%08x%08x%08x", (uint32_t)sum[0], (uint32_t)sum[1], (uint32_t)sum[2],
+             (uint32_t)sum[3]);
     return out;
 }
 
@@ -196,7 +206,8 @@ void sethash_add_manifest(SetHash *h, const ManifestRow *rows, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
         char text[sizeof rows->path + sizeof rows->role + 64];
-        int bytes = snprintf(text, sizeof text, "%s:%s:%lld:%u", rows[i].role, rows[i].path, (long long)rows[i].size, rows[i].datasum);
+        int bytes = snprintf(text, sizeof text, "%s:%s:%lld:%u", rows[i].role, rows[i].path, (long long)rows[i].size,
+                             rows[i].datasum);
         sethash_add(h, text, (size_t)bytes);
     }
 }

@@ -1,4 +1,5 @@
-/* sources.c - reads redshift files, a file at a time through an arena of its own, so that only rows that pass the cuts stay in memory. */
+/* sources.c - reads redshift files, a file at a time through an arena of its own, so that only rows that pass the cuts
+   stay in memory. */
 #include "data/sources.h"
 
 #include <string.h>
@@ -57,7 +58,8 @@ typedef struct Piece {
     int64_t n;
 } Piece;
 
-static Status sift(Piece *piece, const CatalogRow *rows, int64_t n, int64_t file, RejectList *rejects, const Sources *s, Arena *a)
+static Status sift(Piece *piece, const CatalogRow *rows, int64_t n, int64_t file, RejectList *rejects, const Sources *s,
+                   Arena *a)
 {
     TRY(arena_new(&piece->rows, a, n));
     for (int64_t i = 0; i < n; i++) {
@@ -76,7 +78,8 @@ static Status sift(Piece *piece, const CatalogRow *rows, int64_t n, int64_t file
 }
 
 /* Local. One file, through `step`. */
-static Status read_file(Piece *piece, int64_t *n_source, int64_t file, RejectList *rejects, const Sources *s, Arena *step, Arena *a)
+static Status read_file(Piece *piece, int64_t *n_source, int64_t file, RejectList *rejects, const Sources *s,
+                        Arena *step, Arena *a)
 {
     CatalogRow *rows = NULL;
     int64_t n = 0;
@@ -103,8 +106,8 @@ static Status join_pieces(CatalogRow **rows, int64_t *n, const Piece *first, Are
 }
 
 /* Local but for the handing out of files. */
-static Status read_files(Piece **first, int64_t *n_source, Work *work, RejectList *rejects, const Sources *s, Arena *step, const Par *par,
-                         Arena *a)
+static Status read_files(Piece **first, int64_t *n_source, Work *work, RejectList *rejects, const Sources *s,
+                         Arena *step, const Par *par, Arena *a)
 {
     Progress progress;
     progress_start(&progress, "catalog", "files", s->files->n);
@@ -119,7 +122,8 @@ static Status read_files(Piece **first, int64_t *n_source, Work *work, RejectLis
     return OK;
 }
 
-Status sources_read(CatalogRow **rows, int64_t *n, int64_t *n_source, RejectList *rejects, const Sources *s, const Par *par, Arena *a)
+Status sources_read(CatalogRow **rows, int64_t *n, int64_t *n_source, RejectList *rejects, const Sources *s,
+                    const Par *par, Arena *a)
 {
     Work work;
     Arena step = {0}, kept = {0};

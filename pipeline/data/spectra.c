@@ -1,8 +1,9 @@
 /* spectra.c - three arms become one spectrum of 7781 pixels.
 
-   Pixel by pixel of the merged grid: each arm that covers it gives a flux and a weight (ivar, 0 where masked or not finite), and the merge
-   mode says what the pixel becomes. legacy-2022 (what the released weights saw): the weighted mean everywhere. desispec-2024: a pixel of one arm
-   alone is copied, flux and all, even where it has no weight; only overlaps are averaged. */
+   Pixel by pixel of the merged grid: each arm that covers it gives a flux and a weight (ivar, 0 where masked or not
+   finite), and the merge mode says what the pixel becomes. legacy-2022 (what the released weights saw): the weighted
+   mean everywhere. desispec-2024: a pixel of one arm alone is copied, flux and all, even where it has no weight;
+   only overlaps are averaged. */
 #include "data/spectra.h"
 
 #include <math.h>

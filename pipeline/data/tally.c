@@ -21,8 +21,9 @@ Status tally_sum(Tally *t, const CatalogRow *rows, int64_t n, const RejectList *
     par_sum_i64(par, (int64_t *)t, sizeof *t / sizeof(int64_t));
     t->source_files = files;
     if (t->source_rows != t->rows + t->rejected)
-        return FAIL(E_BUG, "%lld source rows became %lld rows and %lld rejected rows: %lld are lost or doubled", (long long)t->source_rows,
-                    (long long)t->rows, (long long)t->rejected, (long long)(t->source_rows - t->rows - t->rejected));
+        return FAIL(E_BUG, "%lld source rows became %lld rows and %lld rejected rows: %lld are lost or doubled",
+                    (long long)t->source_rows, (long long)t->rows, (long long)t->rejected,
+                    (long long)(t->source_rows - t->rows - t->rejected));
     return OK;
 }
 
@@ -76,16 +77,19 @@ static Status log_programs(const CatalogRow *rows, int64_t n, const Par *par, Ar
 
 Status tally_log(const Tally *t, const CatalogRow *rows, int64_t n, const Par *par, Arena *scratch)
 {
-    log_info("catalog: %lld source rows in %lld files = %lld rows + %lld rejected", (long long)t->source_rows, (long long)t->source_files,
-             (long long)t->rows, (long long)t->rejected);
+    log_info("catalog: %lld source rows in %lld files = %lld rows + %lld rejected", (long long)t->source_rows,
+             (long long)t->source_files, (long long)t->rows, (long long)t->rejected);
     for (int r = 0; r < N_REJECTS; r++)
-        if (t->reason[r]) log_info("catalog: rejected %s %lld (%s)", reject_table[r].name, (long long)t->reason[r], reject_table[r].sentence);
-    log_info("catalog: photometry by identifier %lld, by position %lld, none %lld; %lld files read, %lld absent", (long long)t->match[MATCH_ID],
-             (long long)t->match[MATCH_POSITION], (long long)t->match[MATCH_NONE], (long long)t->photometry_files,
-             (long long)t->photometry_absent);
-    for (int l = 0; l < N_LABELS; l++) log_info("catalog: label %s %lld rows", label_table[l].name, (long long)t->label[l]);
-    log_info("catalog: split train %lld, val %lld, test %lld", (long long)t->split[SPLIT_TRAIN], (long long)t->split[SPLIT_VAL],
-             (long long)t->split[SPLIT_TEST]);
+        if (t->reason[r])
+            log_info("catalog: rejected %s %lld (%s)", reject_table[r].name, (long long)t->reason[r],
+                     reject_table[r].sentence);
+    log_info("catalog: photometry by identifier %lld, by position %lld, none %lld; %lld files read, %lld absent",
+             (long long)t->match[MATCH_ID], (long long)t->match[MATCH_POSITION], (long long)t->match[MATCH_NONE],
+             (long long)t->photometry_files, (long long)t->photometry_absent);
+    for (int l = 0; l < N_LABELS; l++)
+        log_info("catalog: label %s %lld rows", label_table[l].name, (long long)t->label[l]);
+    log_info("catalog: split train %lld, val %lld, test %lld", (long long)t->split[SPLIT_TRAIN],
+             (long long)t->split[SPLIT_VAL], (long long)t->split[SPLIT_TEST]);
     Mark mark = arena_mark(scratch);
     TRY(log_programs(rows, n, par, scratch));
     arena_reset(scratch, mark);

@@ -1,6 +1,8 @@
-/* tractor.c - photometry catalogues of the Legacy Surveys: tractor-BRICK.fits and sweep-*.fits, columns in capitals or not (formats.md B11).
+/* tractor.c - photometry catalogues of the Legacy Surveys: tractor-BRICK.fits and sweep-*.fits, columns in capitals
+   or not (formats.md B11).
 
-   Two passes: the first counts the rows that stay, so that a header which promises more rows than the file has fails before memory is taken. */
+   Two passes: the first counts the rows that stay, so that a header which promises more rows than the file has fails
+   before memory is taken. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +22,8 @@ typedef struct {
     float flux[N_BANDS][CHUNK], ebv[CHUNK];
 } Columns;
 
-/* Which rows stay: not DUP (a second entry of a galaxy, without flux), and primary: sweeps hold only those and lack the column. */
+/* Which rows stay: not DUP (a second entry of a galaxy, without flux), and primary: sweeps hold only those and lack
+   the column. */
 static Status read_kept(Columns *c, FitsFile *f, int64_t first, int64_t n)
 {
     memset(c->primary, 1, sizeof c->primary);

@@ -1,5 +1,5 @@
-/* wcs.c - TAN coordinates through WCSLIB: its parser reads the cards, its projections do the trigonometry. Conversions go in chunks through buffers
-   on the stack, so nothing is allocated per call. */
+/* wcs.c - TAN coordinates through WCSLIB: its parser reads the cards, its projections do the trigonometry.
+   Conversions go in chunks through buffers on the stack, so nothing is allocated per call. */
 #include "data/wcs.h"
 
 #include <math.h>
@@ -10,7 +10,8 @@
 
 enum { CHUNK = 64 };
 
-/* The parser's scanner and the unit tables that wcsset() fills are shared between threads in some versions of WCSLIB. */
+/* The parser's scanner and the unit tables that wcsset() fills are shared between threads in some versions of
+   WCSLIB. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void wcs_close(Wcs *w)
@@ -24,7 +25,8 @@ void wcs_close(Wcs *w)
     w->n = 0;
 }
 
-/* Length of a pixel's side along axis `a` on the sky: a column of CDELT x PC, which is where wcsset() also puts a CD matrix. */
+/* Length of a pixel's side along axis `a` on the sky: a column of CDELT x PC, which is where wcsset() also puts a CD
+   matrix. */
 static double side(const struct wcsprm *p, int a)
 {
     return 3600 * hypot(p->cdelt[0] * p->pc[a], p->cdelt[1] * p->pc[2 + a]);

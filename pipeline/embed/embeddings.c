@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "data/spectra.h"
+
 const char *const embedding_dataset[N_SETS] = {"image_embeddings", "spectrum_embeddings", "astrodino_embeddings",
                                                "specformer_embeddings"};
 
@@ -36,7 +38,25 @@ Status embeddings_read(float *out, Embeddings *e, EmbeddingSet set, int64_t firs
     return h5_read_rows(out, &e->file, embedding_dataset[set], H5_F32, 0, first, n);
 }
 
+Status embeddings_read_targets(int64_t *targetid, Embeddings *e, int64_t first, int64_t n)
+{
+    return h5_read_rows(targetid, &e->file, "object_id", H5_I64, 0, first, n);
+}
+
 Status embeddings_read_flags(int32_t *out, Embeddings *e, Modality m, int64_t first, int64_t n)
 {
     return h5_read_rows(out, &e->file, m == MODALITY_IMAGE ? "image_flag" : "spectrum_flag", H5_I32, 0, first, n);
+}
+
+Status embeddings_read_ids(int64_t *targetid, Embeddings *e, int64_t first, int64_t n)
+{
+    return h5_read_rows(targetid, &e->file, "object_id", H5_I64, 0, first, n);
+}
+
+Status embeddings_read_spectrum_stats(float *out, Embeddings *e, int64_t first, int64_t n)
+{
+    const int64_t dims[] = {e->n, N_SPECTRUM_STATS};
+    H5Shape shape;
+    TRY(h5_expect(&shape, &e->file, "spectrum_stats", dims, 2));
+    return h5_read_rows(out, &e->file, "spectrum_stats", H5_F32, 0, first, n);
 }

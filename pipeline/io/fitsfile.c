@@ -1,8 +1,8 @@
 /* fitsfile.c - opening FITS files, finding HDUs, keywords and checksums.
 
-   Files come from outside and may be anything, so a path is opened only if it is a regular file that begins like FITS or gzip: cfitsio would
-   otherwise wait on pipes, guess at compression formats and read names as expressions. HDUs are found by comparing EXTNAME here, because
-   cfitsio's own search knows wildcards. */
+   Files come from outside and may be anything, so a path is opened only if it is a regular file that begins like FITS
+   or gzip: cfitsio would otherwise wait on pipes, guess at compression formats and read names as expressions. HDUs are
+   found by comparing EXTNAME here, because cfitsio's own search knows wildcards. */
 #include "io/fitsfile.h"
 
 #include <errno.h>
@@ -32,8 +32,9 @@ Status fitsfile_fail(const FitsFile *f, Status kind, int code, const char *file,
     }
     fits_clear_errmsg();
     bool in_hdu = f->hdu[0] != '\0';
-    return fail_set(kind, file, line, "%s:%s%s%s %s%s%s%s%s%s", f->path, in_hdu ? " HDU " : "", f->hdu, in_hdu ? ":" : "",
-                    what, code ? ": cfitsio says: " : "", text, detail[0] ? " (" : "", detail, detail[0] ? ")" : "");
+    return fail_set(kind, file, line, "%s:%s%s%s %s%s%s%s%s%s", f->path, in_hdu ? " HDU " : "", f->hdu,
+                    in_hdu ? ":" : "", what, code ? ": cfitsio says: " : "", text, detail[0] ? " (" : "", detail,
+                    detail[0] ? ")" : "");
 }
 
 Status fitsfile_literal(char out[FITS_PATH + 2], const char *path, Status kind)
@@ -46,11 +47,13 @@ Status fitsfile_literal(char out[FITS_PATH + 2], const char *path, Status kind)
 
 /* ---- opening ---- */
 
-/* A gzip trailer gives the length that cfitsio allocates before it has unpacked a byte; deflate cannot grow data more than 1032-fold. */
+/* A gzip trailer gives the length that cfitsio allocates before it has unpacked a byte; deflate cannot grow data more
+   than 1032-fold. */
 static Status check_gzip(int fd, const char *path, int64_t bytes)
 {
     unsigned char end[4];
-    if (bytes < 18 || pread(fd, end, 4, bytes - 4) != 4) return FAIL(E_INPUT, "%s: a gzip file of %lld bytes is cut short", path, (long long)bytes);
+    if (bytes < 18 || pread(fd, end, 4, bytes - 4) != 4)
+        return FAIL(E_INPUT, "%s: a gzip file of %lld bytes is cut short", path, (long long)bytes);
     int64_t unpacked = end[0] | end[1] << 8 | end[2] << 16 | (int64_t)end[3] << 24;
     if (unpacked > 1040 * bytes)
         return FAIL(E_INPUT, "%s: claims to unpack %lld bytes to %lld: damaged gzip file", path, (long long)bytes,
@@ -146,7 +149,8 @@ static void go_back(FitsFile *f, int number)
     fits_clear_errmsg();
 }
 
-/* Moves to the first HDU of that name; otherwise stays where the search ended and returns cfitsio's status of the last step. */
+/* Moves to the first HDU of that name; otherwise stays where the search ended and returns cfitsio's status of the last
+   step. */
 static int search(FitsFile *f, const char *extname)
 {
     char name[FLEN_VALUE];
@@ -169,7 +173,8 @@ static int64_t bytes_short(fitsfile *handle)
 static Status not_found(FitsFile *f, const char *extname, int code)
 {
     fitsfile_name_hdu(f); /* the last HDU that could be read */
-    if (code != END_OF_FILE) return FITS_FAIL(f, E_INPUT, code, "the HDU after this one is damaged; looking for %s", extname);
+    if (code != END_OF_FILE)
+        return FITS_FAIL(f, E_INPUT, code, "the HDU after this one is damaged; looking for %s", extname);
     int64_t missing = bytes_short(f->handle);
     if (missing > 0)
         return FITS_FAIL(f, E_INPUT, 0, "the file ends %lld bytes before the end of this HDU, %s not found: truncated?",
@@ -291,7 +296,8 @@ Status fitsfile_header(char **cards, int *n_cards, FitsFile *f, Arena *a)
     enum { CARD = 80 };
     char *text = NULL;
     int n = 0, code = 0;
-    fits_convert_hdr2str(f->handle, 1, NULL, 0, &text, &n, &code); /* a compressed image shows its image header; no COMMENTs */
+    fits_convert_hdr2str(f->handle, 1, NULL, 0, &text, &n,
+                         &code); /* a compressed image shows its image header; no COMMENTs */
     if (code) return FITS_FAIL(f, E_INPUT, code, "cannot read the header");
     size_t length = strlen(text);
     *n_cards = (int)(length / CARD);
@@ -330,7 +336,8 @@ Status fitsfile_data_span(int64_t *start, int64_t *bytes, FitsFile *f)
     for (int i = 1; i <= axes && code == 0; i++) {
         snprintf(key, sizeof key, "NAXIS%d", i);
         fits_read_key(f->handle, TLONGLONG, key, &side, NULL, &code);
-        if (side < 0 || __builtin_mul_overflow(count, (int64_t)side, &count)) return FITS_FAIL(f, E_INPUT, 0, "%s is absurd", key);
+        if (side < 0 || __builtin_mul_overflow(count, (int64_t)side, &count))
+            return FITS_FAIL(f, E_INPUT, 0, "%s is absurd", key);
     }
     if (code) return FITS_FAIL(f, E_INPUT, code, "cannot find the data");
     fits_read_key(f->handle, TLONGLONG, "PCOUNT", &heap, NULL, &absent);

@@ -1,22 +1,26 @@
 /* fitsfile_guard.c - a look at the next header before cfitsio believes it.
 
-   cfitsio (4.2 at least) divides by ZTILEn, sizes the buffers of the RICE decoder by ZVALn, and formats ZGCOUNT into a short text, all without
-   a check: a damaged byte in the header of a compressed image ends the program. Every other number in a header survives a test
-   that replaces it by nonsense (tests/fault/io/test_bad_fits.c). So all moves to an HDU that was not visited yet go through here. */
+   cfitsio (4.2 at least) divides by ZTILEn, sizes the buffers of the RICE decoder by ZVALn, and formats ZGCOUNT into a
+   short text, all without a check: a damaged byte in the header of a compressed image ends the program. And where it
+   cannot read the first keywords of a table, it takes memory for as many columns as a variable that nobody has set
+   says. Every other number in a header survives a test that replaces it by nonsense (tests/fault/io/test_bad_fits.c).
+   So all moves to an HDU that was not visited yet go through here. */
 #include <fitsio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fitsfile_impl.h"
 
-enum { BLOCK = 2880, CARD = 80, MAX_AXES = 6, MAX_SIDE = 1 << 24, MAX_TILE = 1 << 27 };
+enum { BLOCK = 2880, CARD = 80, MAX_SIDE = 1 << 24, MAX_TILE = 1 << 27, TABLE_CARDS = 8, MAX_COLUMNS = 999 };
 
 typedef struct {
     bool rice, bad_tile;
-    double tile;   /* pixels of a tile: the product of all ZTILEn */
-    double bitpix; /* of the image; 0 = not a compressed image */
+    bool table, bad_table; /* what the first TABLE_CARDS cards say */
+    int n_cards;
+    double tile;         /* pixels of a tile: the product of all ZTILEn */
+    double bitpix;       /* of the image; 0 = not a compressed image */
     double block, bytes; /* of RICE: ZVAL1 and ZVAL2 */
-    double groups; /* ZGCOUNT */
+    double groups;       /* ZGCOUNT */
 } Claims;
 
 /* The number that cfitsio would make of a value: it also reads numbers inside quotes. */
@@ -26,12 +30,33 @@ static double number_of(const char *value)
     return strtod(value, NULL);
 }
 
+/* The keywords that a table must begin with, in this order, and the values that are fixed. */
+static bool table_card_ok(int n, const char *card)
+{
+    static const char *const keys[TABLE_CARDS] = {"XTENSION", "BITPIX  ", "NAXIS   ", "NAXIS1  ",
+                                                  "NAXIS2  ", "PCOUNT  ", "GCOUNT  ", "TFIELDS "};
+    static const char *const values[TABLE_CARDS] = {NULL, "8", "2", NULL, NULL, NULL, "1", NULL};
+    char value[CARD + 1];
+    if (strncmp(card, keys[n], 8) != 0) return false;
+    if (n == 0) return true;
+    if (strncmp(card + 8, "= ", 2) != 0) return false;
+    size_t blanks = strspn(card + 10, " "), digits = strspn(card + 10 + blanks, "0123456789"),
+           length = strcspn(card + 10 + blanks, " /");
+    if (digits == 0 || digits != length || digits > 18) return false;
+    snprintf(value, sizeof value, "%.*s", (int)digits, card + 10 + blanks);
+    if (values[n]) return strcmp(value, values[n]) == 0;
+    return n != TABLE_CARDS - 1 || atol(value) <= MAX_COLUMNS;
+}
+
 static void read_card(Claims *c, const char *card)
 {
     char text[CARD + 1];
     memcpy(text, card, CARD);
     text[CARD] = '\0';
     char *equals = strchr(text, '=');
+    if (c->n_cards == 0) c->table = strstr(text, "TABLE") != NULL;
+    if (c->table && c->n_cards < TABLE_CARDS) c->bad_table |= !table_card_ok(c->n_cards, text);
+    c->n_cards++;
     if (text[0] != 'Z' || !equals) return;
     double value = number_of(equals + 1);
     text[strcspn(text, " =")] = '\0';
@@ -53,12 +78,14 @@ static void read_card(Claims *c, const char *card)
 
 static const char *complaint(const Claims *c)
 {
+    if (c->bad_table) return "the first eight keywords are not those of a table";
     if (c->bad_tile || !(c->tile <= MAX_TILE)) return "absurd ZTILEn";
     if (c->groups != 1) return "ZGCOUNT is not 1";
     if (!c->rice) return NULL;
     int needed = c->bitpix == 8 ? 1 : c->bitpix == 16 ? 2 : 4; /* bytes of the integers; reals are quantised to 4 */
     if (c->block != 16 && c->block != 32) return "RICE block size ZVAL1 is neither 16 nor 32";
-    if ((c->bytes != 1 && c->bytes != 2 && c->bytes != 4) || c->bytes < needed) return "RICE pixel size ZVAL2 does not fit ZBITPIX";
+    if ((c->bytes != 1 && c->bytes != 2 && c->bytes != 4) || c->bytes < needed)
+        return "RICE pixel size ZVAL2 does not fit ZBITPIX";
     return NULL;
 }
 
@@ -70,7 +97,8 @@ static const char *look_ahead(fitsfile *handle)
     LONGLONG start = 0, end = 0;
     int code = 0;
     fits_get_hduaddrll(handle, NULL, &start, &end, &code);
-    for (LONGLONG length = handle->Fptr->filesize; code == 0 && end < length; end += BLOCK) { /* beyond it cfitsio would make blocks */
+    for (LONGLONG length = handle->Fptr->filesize; code == 0 && end < length;
+         end += BLOCK) { /* beyond it cfitsio would make blocks */
         LONGLONG bytes = length - end < BLOCK ? length - end : BLOCK;
         fits_read_ext(handle, end - start, bytes, block, &code);
         for (int i = 0; i + CARD <= bytes && code == 0; i += CARD) {
@@ -92,7 +120,7 @@ int fitsfile_move(FitsFile *f, int number)
         const char *wrong = code ? NULL : look_ahead(handle);
         if (wrong) {
             fits_write_errmsg(wrong);
-            return DATA_DECOMPRESSION_ERR;
+            return BAD_ORDER; /* cfitsio's "illegal mandatory keywords" is near enough; the message says more */
         }
         fits_movabs_hdu(handle, known + 1, NULL, &code);
     }

@@ -4,20 +4,25 @@
 
 #include "io/fitsfile.h"
 
-/* Fails with "PATH: HDU NAME: ...: cfitsio says: ..." and empties cfitsio's error stack. `code` is cfitsio's status; 0 leaves its part out. */
+/* Fails with "PATH: HDU NAME: ...: cfitsio says: ..." and empties cfitsio's error stack. `code` is cfitsio's status; 0
+   leaves its part out. */
 #define FITS_FAIL(f, kind, code, ...) fitsfile_fail((f), (kind), (code), __FILE__, __LINE__, __VA_ARGS__)
 Status fitsfile_fail(const FitsFile *f, Status kind, int code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
 
 void fitsfile_name_hdu(FitsFile *f);                                   /* sets f->hdu from the current HDU */
 bool fitsfile_find_column(int *number, FitsFile *f, const char *name); /* 1-based; exact case first, then any case */
-int fitsfile_code(FitsType type);                                      /* cfitsio's code of our type in memory: TFLOAT ... */
+int fitsfile_code(FitsType type); /* cfitsio's code of our type in memory: TFLOAT ... */
 
 /* Moves to an HDU (1 = primary), checking headers on the way that cfitsio would stumble over; cfitsio's status. */
 int fitsfile_move(FitsFile *f, int number);
 
-/* cfitsio takes names apart ("!x", "~x", leading blanks) even where it promises not to; a path that begins with / or ./ is safe. Fails when
-   the path is too long. */
+/* Fails when a compressed tile that meets the pixels [from, to) (FITS axis order, unused axes [0, 1)) would lead the
+   decoder astray. */
+Status fitsfile_check_tiles(FitsFile *f, const int64_t from[FITS_AXES], const int64_t to[FITS_AXES]);
+
+/* cfitsio takes names apart ("!x", "~x", leading blanks) even where it promises not to; a path that begins with / or ./
+   is safe. Fails when the path is too long. */
 Status fitsfile_literal(char out[FITS_PATH + 2], const char *path, Status kind);
 
 #endif

@@ -1,7 +1,7 @@
 /* fitsfile_read.c - table columns and image pixels.
 
-   Sizes in a header are believed only after they are held against the length of the file, so that whoever allocates by them cannot be made to
-   allocate more than a small multiple of what was given. */
+   Sizes in a header are believed only after they are held against the length of the file, so that whoever allocates by
+   them cannot be made to allocate more than a small multiple of what was given. */
 #include "io/fitsfile.h"
 
 #include <fitsio.h>
@@ -36,7 +36,8 @@ static void *null_value(FitsType type)
     return type == FITS_F32 ? (void *)&nan32 : type == FITS_F64 ? (void *)&nan64 : NULL;
 }
 
-/* The data unit must hold `count` items of `size` bytes in the file that is really there. Files that we write are not all on disk yet. */
+/* The data unit must hold `count` items of `size` bytes in the file that is really there. Files that we write are not
+   all on disk yet. */
 static Status check_extent(FitsFile *f, int64_t count, int64_t size)
 {
     fitsfile *handle = f->handle;
@@ -47,8 +48,8 @@ static Status check_extent(FitsFile *f, int64_t count, int64_t size)
     if (code) return FITS_FAIL(f, E_INPUT, code, "cannot find the data");
     int64_t bytes, there = handle->Fptr->filesize - start;
     if (__builtin_mul_overflow(count, size, &bytes))
-        return FITS_FAIL(f, E_INPUT, 0, "the sizes in the header are absurd (%lld x %lld bytes): damaged?", (long long)count,
-                         (long long)size);
+        return FITS_FAIL(f, E_INPUT, 0, "the sizes in the header are absurd (%lld x %lld bytes): damaged?",
+                         (long long)count, (long long)size);
     if (mode == READONLY && bytes > there)
         return FITS_FAIL(f, E_INPUT, 0, "needs %lld bytes of data, the file holds %lld: truncated?", (long long)bytes,
                          (long long)(there > 0 ? there : 0));
@@ -109,7 +110,8 @@ static Status find_column(Column *c, FitsFile *f, const char *name)
     fits_get_coltypell(f->handle, c->number, &stored, &repeat, &width, &code);
     fits_get_eqcoltypell(f->handle, c->number, &c->code, NULL, NULL, &code);
     if (code) return FITS_FAIL(f, E_INPUT, code, "column %s: cannot read its format", name);
-    if (stored < 0) return FITS_FAIL(f, E_INPUT, 0, "column %s: has rows of variable length, which are not supported", name);
+    if (stored < 0)
+        return FITS_FAIL(f, E_INPUT, 0, "column %s: has rows of variable length, which are not supported", name);
     if (stored == TSTRING && repeat > width && width > 0)
         return FITS_FAIL(f, E_INPUT, 0, "column %s: holds several texts per row, which is not supported", name);
     int64_t bytes = stored == TSTRING || stored == TBIT ? 1 : width, row = 0;
@@ -146,7 +148,8 @@ static Status check_type(FitsFile *f, const Column *c, const char *name, FitsTyp
         if (c->code == TLOGICAL || holds_integers(c->code) || (c->code == TBIT && type == FITS_BOOL)) return OK;
         return FITS_FAIL(f, E_INPUT, 0, "column %s: holds neither integers nor logical values", name);
     }
-    if (!reals && !holds_integers(c->code)) return FITS_FAIL(f, E_INPUT, 0, "column %s: does not hold plain numbers", name);
+    if (!reals && !holds_integers(c->code))
+        return FITS_FAIL(f, E_INPUT, 0, "column %s: does not hold plain numbers", name);
     if (reals && type != FITS_F32 && type != FITS_F64)
         return FITS_FAIL(f, E_INPUT, 0, "column %s: holds real numbers, integers were expected", name);
     return OK;
@@ -157,12 +160,13 @@ static Status check_rows(FitsFile *f, const char *name, int64_t first, int64_t n
     int64_t rows;
     TRY(fitsfile_rows(&rows, f));
     if (first < 0 || n < 0 || n > rows || first > rows - n)
-        return FITS_FAIL(f, E_INPUT, 0, "column %s: rows %lld to %lld were asked for, there are %lld", name, (long long)first,
-                         (long long)(first + n - 1), (long long)rows);
+        return FITS_FAIL(f, E_INPUT, 0, "column %s: %lld rows from row %lld were asked for, there are %lld", name,
+                         (long long)n, (long long)first, (long long)rows);
     return OK;
 }
 
-/* Logical columns, and integers meant as such. Anything that is not a clear "true" is 0: FITS has a third, undefined value. */
+/* Logical columns, and integers meant as such. Anything that is not a clear "true" is 0: FITS has a third, undefined
+   value. */
 static int read_flags(uint8_t *out, fitsfile *handle, const Column *c, int64_t first, int64_t n)
 {
     int code = 0, any = 0;
@@ -176,8 +180,8 @@ static int read_flags(uint8_t *out, fitsfile *handle, const Column *c, int64_t f
     LONGLONG chunk[BOOL_CHUNK];
     for (int64_t done = 0; done < total && code == 0; done += BOOL_CHUNK) {
         int64_t m = total - done < BOOL_CHUNK ? total - done : BOOL_CHUNK;
-        fits_read_col(handle, TLONGLONG, c->number, first + 1 + done / c->width, 1 + done % c->width, m, NULL, chunk, &any,
-                      &code);
+        fits_read_col(handle, TLONGLONG, c->number, first + 1 + done / c->width, 1 + done % c->width, m, NULL, chunk,
+                      &any, &code);
         for (int64_t i = 0; i < m && code == 0; i++) out[done + i] = chunk[i] != 0;
     }
     return code;
@@ -195,15 +199,18 @@ Status fitsfile_read_column(void *out, FitsFile *f, const char *column, FitsType
     if (type == FITS_BOOL || c.code == TLOGICAL)
         code = read_flags(out, f->handle, &c, first, n);
     else
-        fits_read_col(f->handle, fitsfile_code(type), c.number, first + 1, 1, n * c.width, null_value(type), out, &any, &code);
+        fits_read_col(f->handle, fitsfile_code(type), c.number, first + 1, 1, n * c.width, null_value(type), out, &any,
+                      &code);
     if (code)
         return FITS_FAIL(f, E_INPUT, code, "column %s: cannot read rows %lld to %lld", column, (long long)first,
                          (long long)(first + n - 1));
     return OK;
 }
 
-/* One block of rows through pointers into one buffer, because cfitsio writes `width` characters and a NUL, whatever our cell. */
-static int read_text_block(char *out, size_t cell, fitsfile *handle, const Column *c, int64_t first, int64_t n, char **row)
+/* One block of rows through pointers into one buffer, because cfitsio writes `width` characters and a NUL, whatever our
+   cell. */
+static int read_text_block(char *out, size_t cell, fitsfile *handle, const Column *c, int64_t first, int64_t n,
+                           char **row)
 {
     int code = 0, any = 0;
     fits_read_col(handle, TSTRING, c->number, first + 1, 1, n, "", row, &any, &code);
@@ -237,7 +244,8 @@ Status fitsfile_read_text(char *out, size_t cell, FitsFile *f, const char *colum
     }
     for (int64_t i = 0; i < rows; i++) row[i] = buffer + i * (c.width + 1);
     for (int64_t at = 0; at < n && code == 0; at += rows)
-        code = read_text_block(out + (size_t)at * cell, cell, f->handle, &c, first + at, n - at < rows ? n - at : rows, row);
+        code = read_text_block(out + (size_t)at * cell, cell, f->handle, &c, first + at, n - at < rows ? n - at : rows,
+                               row);
     if (code) st = FITS_FAIL(f, E_INPUT, code, "column %s: cannot read texts", column);
 done:
     free(row);
@@ -300,13 +308,18 @@ static Status read_pixels(void *out, FitsFile *f, int type, void *null, int64_t 
     int axes = 0, code = 0, any = 0;
     TRY(fitsfile_image_size(dims, &axes, f));
     if (first < 0 || n < 0 || n > dims[0] || first > dims[0] - n)
-        return FITS_FAIL(f, E_INPUT, 0, "rows %lld to %lld were asked for, the image has %lld", (long long)first,
-                         (long long)(first + n - 1), (long long)dims[0]);
+        return FITS_FAIL(f, E_INPUT, 0, "%lld rows from row %lld were asked for, the image has %lld", (long long)n,
+                         (long long)first, (long long)dims[0]);
     int64_t total = n;
     for (int i = 1; i < axes; i++) total *= dims[i];
     if (total == 0) return OK;
     LONGLONG corner[FITS_AXES] = {1, 1, 1};
+    int64_t from[FITS_AXES] = {0}, to[FITS_AXES] = {1, 1, 1};
+    for (int i = 0; i < axes; i++) to[i] = dims[axes - 1 - i];
+    from[axes - 1] = first;
+    to[axes - 1] = first + n;
     corner[axes - 1] = first + 1;
+    TRY(fitsfile_check_tiles(f, from, to));
     fits_read_pixll(f->handle, type, corner, total, null, out, &any, &code);
     if (code)
         return FITS_FAIL(f, E_INPUT, code, "cannot read rows %lld to %lld of the image", (long long)first,
@@ -332,14 +345,17 @@ Status fitsfile_read_box(float *out, FitsFile *f, int64_t y0, int64_t y1, int64_
     TRY(fitsfile_image_size(dims, &axes, f));
     if (axes != 2) return FITS_FAIL(f, E_INPUT, 0, "has %d axes, an image of 2 was expected", axes);
     if (y0 < 0 || x0 < 0 || y1 < y0 || x1 < x0 || y1 > dims[0] || x1 > dims[1])
-        return FITS_FAIL(f, E_INPUT, 0, "rows [%lld, %lld) x columns [%lld, %lld) are not inside the image of %lld x %lld",
-                         (long long)y0, (long long)y1, (long long)x0, (long long)x1, (long long)dims[0], (long long)dims[1]);
+        return FITS_FAIL(f, E_INPUT, 0,
+                         "rows [%lld, %lld) x columns [%lld, %lld) are not inside the image of %lld x %lld",
+                         (long long)y0, (long long)y1, (long long)x0, (long long)x1, (long long)dims[0],
+                         (long long)dims[1]);
     if (y1 == y0 || x1 == x0) return OK;
+    TRY(fitsfile_check_tiles(f, (int64_t[]){x0, y0, 0}, (int64_t[]){x1, y1, 1}));
     long from[2] = {(long)x0 + 1, (long)y0 + 1}, to[2] = {(long)x1, (long)y1}, step[2] = {1, 1};
     fits_read_subset(f->handle, TFLOAT, from, to, step, null_value(FITS_F32), out, &any, &code);
     if (code)
-        return FITS_FAIL(f, E_INPUT, code, "cannot read rows [%lld, %lld) x columns [%lld, %lld)", (long long)y0, (long long)y1,
-                         (long long)x0, (long long)x1);
+        return FITS_FAIL(f, E_INPUT, code, "cannot read rows [%lld, %lld) x columns [%lld, %lld)", (long long)y0,
+                         (long long)y1, (long long)x0, (long long)x1);
     return OK;
 }
 

@@ -1,4 +1,5 @@
-/* fitsfile_write.c - FITS files of our own: tables, images plain or compressed as the Legacy Surveys do it, keywords, checksums. */
+/* fitsfile_write.c - FITS files of our own: tables, images plain or compressed as the Legacy Surveys do it, keywords,
+   checksums. */
 #include "io/fitsfile.h"
 
 #include <errno.h>
@@ -54,7 +55,8 @@ Status fitsfile_new_table(FitsFile *f, const char *extname, const FitsColumn *co
     return OK;
 }
 
-/* The settings of the surveys' own files (formats.md B10): step 1e-4 nanomaggies with exact zeros kept; 1/16 of the noise; lossless. */
+/* The settings of the surveys' own files (formats.md B10): step 1e-4 nanomaggies with exact zeros kept; 1/16 of the
+   noise; lossless. */
 static void set_compression(fitsfile *handle, FitsCompression compression, int n_axes, int *code)
 {
     long tile[FITS_AXES] = {TILE, TILE, 1};
@@ -74,9 +76,7 @@ static void set_compression(fitsfile *handle, FitsCompression compression, int n
         fits_set_quantize_level(handle, 16, code);
         fits_set_quantize_method(handle, NO_DITHER, code);
         break;
-    default:
-        fits_set_quantize_level(handle, 0, code);
-        fits_set_quantize_method(handle, NO_DITHER, code);
+    default: fits_set_quantize_level(handle, 0, code); fits_set_quantize_method(handle, NO_DITHER, code);
     }
 }
 
@@ -92,8 +92,8 @@ static int bitpix_of(FitsType type, bool unsigned_mask)
     }
 }
 
-Status fitsfile_new_image(FitsFile *f, const char *extname, FitsType type, bool unsigned_mask, const int64_t *dims, int n_axes,
-                          FitsCompression compression)
+Status fitsfile_new_image(FitsFile *f, const char *extname, FitsType type, bool unsigned_mask, const int64_t *dims,
+                          int n_axes, FitsCompression compression)
 {
     LONGLONG sizes[FITS_AXES] = {1, 1, 1};
     int code = 0;
@@ -101,8 +101,10 @@ Status fitsfile_new_image(FitsFile *f, const char *extname, FitsType type, bool 
     for (int i = 0; i < n_axes; i++) sizes[i] = dims[n_axes - 1 - i];
     set_compression(f->handle, compression, n_axes, &code);
     fits_create_imgll(f->handle, bitpix_of(type, unsigned_mask), n_axes, sizes, &code);
-    fits_set_compression_type(f->handle, 0, &code); /* a request of the file, not of the HDU: later images choose anew */
-    if (code == 0 && extname && extname[0]) fits_update_key(f->handle, TSTRING, "EXTNAME", (char *)extname, NULL, &code);
+    fits_set_compression_type(f->handle, 0,
+                              &code); /* a request of the file, not of the HDU: later images choose anew */
+    if (code == 0 && extname && extname[0])
+        fits_update_key(f->handle, TSTRING, "EXTNAME", (char *)extname, NULL, &code);
     if (code) return FITS_FAIL(f, E_OUTPUT, code, "cannot create image %s", extname ? extname : "");
     fitsfile_name_hdu(f);
     return OK;
@@ -153,8 +155,8 @@ Status fitsfile_write_text(FitsFile *f, const char *column, const char *data, si
             const char *text = data + (size_t)(at + i) * cell;
             size_t length = strnlen(text, cell);
             if (length > (size_t)width) {
-                st = FITS_FAIL(f, E_OUTPUT, 0, "column %s: '%.*s' in row %lld is longer than %lld characters", column, (int)length, text,
-                               (long long)(first + at + i), (long long)width);
+                st = FITS_FAIL(f, E_OUTPUT, 0, "column %s: '%.*s' in row %lld is longer than %lld characters", column,
+                               (int)length, text, (long long)(first + at + i), (long long)width);
                 goto done;
             }
             memcpy(row[i], text, length);
@@ -180,8 +182,8 @@ static void hide_nan(void *copy, const void *data, int type, int64_t n)
         for (int64_t i = 0; i < n; i++) ((double *)copy)[i] = isnan(f64[i]) ? -DBL_MAX : f64[i];
 }
 
-/* cfitsio quantises NaN as if it were a number unless a value is named that means "blank", and NaN equals no value. So compressed images of
-   floats go out in bands of one row of tiles, through a copy. */
+/* cfitsio quantises NaN as if it were a number unless a value is named that means "blank", and NaN equals no value. So
+   compressed images of floats go out in bands of one row of tiles, through a copy. */
 static Status write_bands(FitsFile *f, int type, const void *data, const int64_t *dims, int axes)
 {
     float blank32 = -FLT_MAX;
@@ -198,7 +200,8 @@ static Status write_bands(FitsFile *f, int type, const void *data, const int64_t
         band = left < TILE ? left : TILE;
         LONGLONG corner[FITS_AXES] = {1, at % height + 1, at / height + 1};
         hide_nan(copy, (const char *)data + (size_t)(at * across) * size, type, band * across);
-        fits_write_pixnullll(f->handle, type, corner, band * across, copy, type == TFLOAT ? (void *)&blank32 : &blank64, &code);
+        fits_write_pixnullll(f->handle, type, corner, band * across, copy, type == TFLOAT ? (void *)&blank32 : &blank64,
+                             &code);
     }
     free(copy);
     if (code) return FITS_FAIL(f, E_OUTPUT, code, "cannot write the image");

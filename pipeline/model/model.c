@@ -92,6 +92,14 @@ static Status encode(real *aligned, real *single, const Branch *b, const float *
     return aligned ? head_forward(aligned, NULL, NULL, &b->head, tokens, n_tokens, step) : OK;
 }
 
+Status model_image_prepared(real *aligned, real *single, const Model *m, const float *planes, Arena *step)
+{
+    const Mark mark = arena_mark(step);
+    TRY(encode(aligned, single, &m->image, planes, model_image_size(m), step));
+    arena_reset(step, mark);
+    return OK;
+}
+
 Status model_image(real *aligned, real *single, const Model *m, const float *pixels, int64_t n, Arena *step)
 {
     const int64_t size = model_image_size(m);
@@ -99,7 +107,7 @@ Status model_image(real *aligned, real *single, const Model *m, const float *pix
     float *planes;
     TRY(arena_new(&planes, step, 3 * size * size));
     TRY(prepare_image(planes, pixels, n, size));
-    TRY(encode(aligned, single, &m->image, planes, size, step));
+    TRY(model_image_prepared(aligned, single, m, planes, step));
     arena_reset(step, mark);
     return OK;
 }

@@ -26,9 +26,12 @@ static void check(H5File *g, const char *branch, const char *tokens_name, const 
             CHECK_OK(head_forward(out + i * e, pooled + i * e, weights + i * config.heads * n_tokens, &head,
                                   tokens + i * n_tokens * config.token_dim, n_tokens, &test_arena));
         CU_ASSERT(near_real(branch, out, golden_f64(NULL, g, golden_name("outputs/%s", branch)), n * e, tolerance));
-        CU_ASSERT(near_real("float reference", out, golden_f64(NULL, g, golden_name("outputs/%s_f32", branch)), n * e, tolerance_f32));
-        CU_ASSERT(near_real("pooled", pooled, golden_f64(NULL, g, golden_name("outputs/%s_pooled", branch)), n * e, tolerance));
-        CU_ASSERT(near_real("attention weights", weights, golden_f64(NULL, g, golden_name("outputs/%s_attn_weights", branch)),
+        CU_ASSERT(near_real("float reference", out, golden_f64(NULL, g, golden_name("outputs/%s_f32", branch)), n * e,
+                            tolerance_f32));
+        CU_ASSERT(near_real("pooled", pooled, golden_f64(NULL, g, golden_name("outputs/%s_pooled", branch)), n * e,
+                            tolerance));
+        CU_ASSERT(near_real("attention weights", weights,
+                            golden_f64(NULL, g, golden_name("outputs/%s_attn_weights", branch)),
                             n * config.heads * n_tokens, tolerance));
     })
 }

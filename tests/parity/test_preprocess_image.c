@@ -4,7 +4,7 @@
 
 static const double tolerance_f32 = 1e-6;  /* golden README: absolute */
 static const double tolerance_f64 = 1e-12; /* golden README: absolute, dark pixels excepted */
-static const double dark = 1e-9;           /* mean intensity from which the double result may differ: 0/0 in the limit */
+static const double dark = 1e-9; /* mean intensity from which the double result may differ: 0/0 in the limit */
 
 static double largest_difference(const float *a, const float *b, int64_t n)
 {
@@ -57,7 +57,8 @@ static void double_images_agree(void)
         for (int64_t k = 0; k < 3 * window * window; k++) {
             const int64_t c = k / (window * window), y = k / window % window, x = k % window;
             if (is_dark(image, size * size, (margin + y) * size + margin + x)) continue;
-            worst = fmax(worst, fabs(got[(c * crop + first + y) * crop + first + x] - want[i * 3 * window * window + k]));
+            worst =
+                fmax(worst, fabs(got[(c * crop + first + y) * crop + first + x] - want[i * 3 * window * window + k]));
         }
     }
     CU_ASSERT(worst <= tolerance_f64);

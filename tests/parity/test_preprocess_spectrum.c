@@ -4,7 +4,7 @@
 #include "model/prepare_spectrum.h"
 #include "parity.h"
 
-static const double tolerance_tokens = TOLERANCE(2e-5, 1e-12);  /* golden README, of each spectrum's largest token */
+static const double tolerance_tokens = TOLERANCE(2e-5, 1e-12); /* golden README, of each spectrum's largest token */
 static const double tolerance_moments = 1e-12;                 /* double in both builds */
 
 static void check_spectra(H5File *g, const char *input, const char *output)
@@ -51,10 +51,12 @@ static void moments_agree(void)
     if (!golden_open(&g, "preprocess_spectrum.h5")) return;
     H5Shape in;
     const float *flux = golden_f32(&in, &g, "inputs/spectrum");
-    const double *mean = golden_f64(NULL, &g, "outputs/mean"), *std = golden_f64(NULL, &g, "outputs/std_unbiased_unclipped");
+    const double *mean = golden_f64(NULL, &g, "outputs/mean"),
+                 *std = golden_f64(NULL, &g, "outputs/std_unbiased_unclipped");
     const int64_t length = golden_int(&g, "slice_section_length"), overlap = golden_int(&g, "slice_overlap");
     real *tokens;
-    CHECK_OK(arena_new(&tokens, &test_arena, prepare_spectrum_tokens(in.dims[1], length, overlap) * (length + SPECTRUM_EXTRA)));
+    CHECK_OK(arena_new(&tokens, &test_arena,
+                       prepare_spectrum_tokens(in.dims[1], length, overlap) * (length + SPECTRUM_EXTRA)));
     for (int64_t i = 0; i < in.dims[0]; i++) {
         double m, s;
         CHECK_OK(prepare_spectrum(tokens, &m, &s, flux + i * in.dims[1], in.dims[1], length, overlap));

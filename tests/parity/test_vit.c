@@ -37,7 +37,8 @@ static void run(real *cls, real *patches, Case *c, const char *input, const uint
     real *all;
     CHECK_OK(arena_new(&all, &test_arena, vit_tokens(&c->model.config, size, which) * dim));
     for (int64_t i = 0; i < in.dims[0]; i++) {
-        CHECK_OK(vit_forward(all, &c->model, image + i * 3 * size * size, size, which, masks ? masks + i * n_patches : NULL, &test_arena));
+        CHECK_OK(vit_forward(all, &c->model, image + i * 3 * size * size, size, which,
+                             masks ? masks + i * n_patches : NULL, &test_arena));
         if (cls) memcpy(cls + i * dim, all, sizeof *all * (size_t)dim);
         memcpy(patches + i * n_patches * dim, all + (cls ? dim : 0), sizeof *all * (size_t)(n_patches * dim));
     }
@@ -80,7 +81,8 @@ static void masked_path_agrees(void)
 {
     Case c;
     if (!open_case(&c)) return;
-    check(&c, "outputs/masked_cls", "outputs/masked_patchtokens", "inputs/global", golden_u8(NULL, &c.g, "inputs/masks"));
+    check(&c, "outputs/masked_cls", "outputs/masked_patchtokens", "inputs/global",
+          golden_u8(NULL, &c.g, "inputs/masks"));
     CHECK_OK(h5_close(&c.g));
 }
 
@@ -100,7 +102,8 @@ static void bare_patches_agree(void)
     int64_t n;
     real *tokens = room_for(&n, &c, "outputs/tokens_nocls_nopos_f32");
     run(NULL, tokens, &c, "inputs/global", NULL);
-    CU_ASSERT(near_real("tokens_nocls_nopos_f32", tokens, golden_f64(NULL, &c.g, "outputs/tokens_nocls_nopos_f32"), n, tolerance_f32));
+    CU_ASSERT(near_real("tokens_nocls_nopos_f32", tokens, golden_f64(NULL, &c.g, "outputs/tokens_nocls_nopos_f32"), n,
+                        tolerance_f32));
     CHECK_OK(h5_close(&c.g));
 }
 
@@ -114,7 +117,8 @@ static void patch_embedding_agrees(void)
     real *out = room_for(&n, &c, "outputs/patch_embed");
     FOR_EACH_PROVIDER({
         for (int64_t i = 0; i < in.dims[0]; i++)
-            CHECK_OK(vit_patches(out + i * (n / in.dims[0]), &c.model, image + i * 3 * in.dims[3] * in.dims[3], in.dims[3], &test_arena));
+            CHECK_OK(vit_patches(out + i * (n / in.dims[0]), &c.model, image + i * 3 * in.dims[3] * in.dims[3],
+                                 in.dims[3], &test_arena));
         CU_ASSERT(near_real("patch_embed", out, golden_f64(NULL, &c.g, "outputs/patch_embed"), n, tolerance));
     })
     CHECK_OK(h5_close(&c.g));

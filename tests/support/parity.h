@@ -11,10 +11,10 @@
 /* The tolerance of this build's precision. */
 #ifdef REAL_DOUBLE
 #define TOLERANCE(f32, f64) (f64)
-#define near_real test_near_f64
+#define near_real           test_near_f64
 #else
 #define TOLERANCE(f32, f64) (f32)
-#define near_real test_near_f32
+#define near_real           test_near_f32
 #endif
 
 /* Fills every parameter from GROUP/name; shapes must agree. */

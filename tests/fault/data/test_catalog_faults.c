@@ -1,5 +1,5 @@
-/* Failing while the catalogue is written, on any rank: all ranks return the same failure and no file bears the final name. Damaged catalogues are
-   refused. */
+/* Failing while the catalogue is written, on any rank: all ranks return the same failure and no file bears the final
+   name. Damaged catalogues are refused. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

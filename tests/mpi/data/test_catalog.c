@@ -100,9 +100,17 @@ static void make_content(Content *c, int64_t n, int64_t n_rejects, int64_t n_fil
 
 static Status write_content(const char *path, const Content *c, const Par *par)
 {
-    const Envelope e = {.kind = "catalog", .version = CATALOG_VERSION, .made_by = "catalog", .config = "run: {}\n", .seed = 42,
-                        .fingerprint = {"0123456789abcdef0123456789abcdef"}, .specprod = "iron", .image_release = "dr9", .ranks = 1};
-    return catalog_write(path, &e, c->row, c->n, c->reject, c->n_rejects, files, 3, c->file, c->n_files, par, &test_arena);
+    const Envelope e = {.kind = "catalog",
+                        .version = CATALOG_VERSION,
+                        .made_by = "catalog",
+                        .config = "run: {}\n",
+                        .seed = 42,
+                        .fingerprint = {"0123456789abcdef0123456789abcdef"},
+                        .specprod = "iron",
+                        .image_release = "dr9",
+                        .ranks = 1};
+    return catalog_write(path, &e, c->row, c->n, c->reject, c->n_rejects, files, 3, c->file, c->n_files, par,
+                         &test_arena);
 }
 
 static void what_is_written_is_read(void)

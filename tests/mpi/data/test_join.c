@@ -1,5 +1,5 @@
-/* The joins of the catalogue: the same rows whatever the number of ranks, and no row lost. The survey is made up: its files exist in memory only,
-   but for the photometry files, whose names must be there. */
+/* The joins of the catalogue: the same rows whatever the number of ranks, and no row lost. The survey is made up: its
+   files exist in memory only, but for the photometry files, whose names must be there. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,7 +89,8 @@ static Status fake_photometry_file(char *path, size_t size, const void *config, 
     return OK;
 }
 
-static Status fake_photometry(CatalogRow **rows, int64_t *n, int64_t *n_file, const void *config, const char *path, Arena *a)
+static Status fake_photometry(CatalogRow **rows, int64_t *n, int64_t *n_file, const void *config, const char *path,
+                              Arena *a)
 {
     (void)config;
     const int brick = atoi(path + strlen("tractor-"));
@@ -110,9 +111,13 @@ static Status fake_photometry(CatalogRow **rows, int64_t *n, int64_t *n_file, co
     return OK;
 }
 
-static const SpectrumSurvey spectra = {.root = fake_root, .list_redshifts = fake_list, .read_redshifts = fake_redshifts};
-static const ImageSurvey images = {
-    .root = fake_root, .locate = fake_locate, .photometry_file = fake_photometry_file, .read_photometry = fake_photometry};
+static const SpectrumSurvey spectra = {.root = fake_root,
+                                       .list_redshifts = fake_list,
+                                       .read_redshifts = fake_redshifts};
+static const ImageSurvey images = {.root = fake_root,
+                                   .locate = fake_locate,
+                                   .photometry_file = fake_photometry_file,
+                                   .read_photometry = fake_photometry};
 
 /* Brick 5 has no photometry. */
 static void put_photometry_files(void)
@@ -187,14 +192,16 @@ static bool join_all(Joined *out, const SpectrumSurvey *survey, const Par *par)
     make_labels(&label, &n_labels, par);
     if (!CHECK_OK(join_labels(unique, n, label, n_labels, par, &pool))) return false;
     if (!CHECK_OK(join_photometry(&matched, &n, &photometry, unique, n, par, &pool))) return false;
-    if (!CHECK_OK(par_sort((void **)&sorted, &n_sorted, par, matched, n, sizeof *sorted, catalog_compare, &test_arena))) return false;
+    if (!CHECK_OK(par_sort((void **)&sorted, &n_sorted, par, matched, n, sizeof *sorted, catalog_compare, &test_arena)))
+        return false;
     arena_reset(&pool, mark);
     out->tally.source_files = files.n;
     out->tally.photometry_files = photometry.files;
     out->tally.photometry_absent = photometry.files_absent;
     if (!CHECK_OK(tally_sum(&out->tally, sorted, n_sorted, &rejects, par))) return false;
     CHECK_OK(par_allgather((void **)&out->row, &out->n, par, sorted, n_sorted, sizeof *sorted, &test_arena));
-    CHECK_OK(par_allgather((void **)&out->reject, &out->n_rejects, par, rejects.row, rejects.n, sizeof *out->reject, &test_arena));
+    CHECK_OK(par_allgather((void **)&out->reject, &out->n_rejects, par, rejects.row, rejects.n, sizeof *out->reject,
+                           &test_arena));
     if (out->n_rejects) qsort(out->reject, (size_t)out->n_rejects, sizeof *out->reject, compare_rejects);
     return true;
 }
@@ -228,9 +235,11 @@ static void every_source_row_is_a_row_or_rejected(void)
     int64_t *seen = NULL; /* each source row once */
     if (!CHECK_OK(arena_new(&seen, &test_arena, N_FILES * FILE_ROWS))) return;
     for (int64_t i = 0; i < j.n; i++) seen[j.row[i].source_file * FILE_ROWS + j.row[i].source_row]++;
-    for (int64_t i = 0; i < j.n_rejects; i++) seen[j.reject[i].row.source_file * FILE_ROWS + j.reject[i].row.source_row]++;
+    for (int64_t i = 0; i < j.n_rejects; i++)
+        seen[j.reject[i].row.source_file * FILE_ROWS + j.reject[i].row.source_row]++;
     for (int64_t i = 0; i < N_FILES * FILE_ROWS; i++) CU_ASSERT(seen[i] <= 1);
-    CU_ASSERT(j.tally.reason[REJECT_DUPLICATE] > 0 && j.tally.reason[REJECT_NEGATIVE_TARGETID] > 0 && j.tally.reason[REJECT_OBJTYPE] > 0);
+    CU_ASSERT(j.tally.reason[REJECT_DUPLICATE] > 0 && j.tally.reason[REJECT_NEGATIVE_TARGETID] > 0 &&
+              j.tally.reason[REJECT_OBJTYPE] > 0);
 }
 
 static void keys_are_unique_and_the_best_row_stays(void)
@@ -277,7 +286,8 @@ static void labels_are_those_of_the_target(void)
         const CatalogRow *r = &j.row[i];
         int64_t t = (r->targetid - 39627784728870929) % 4194304, entry = t / 3;
         bool labelled = t % 3 == 0;
-        CU_ASSERT(labelled ? r->label[LABEL_AGE] == (double)(1000 * LABEL_AGE + entry) : isnan(r->label[LABEL_AGE])); /* the first of two */
+        CU_ASSERT(labelled ? r->label[LABEL_AGE] == (double)(1000 * LABEL_AGE + entry)
+                           : isnan(r->label[LABEL_AGE])); /* the first of two */
         double z = labelled && entry % 2 == 0 ? (double)entry : r->zwarn == 0 ? r->z : NAN;
         CU_ASSERT(isnan(z) ? isnan(r->label[LABEL_Z]) : r->label[LABEL_Z] == z);
     }
@@ -346,4 +356,5 @@ TEST_MAIN("join", {"any number of ranks gives the same rows", any_number_of_rank
           {"photometry is that of the object", photometry_is_that_of_the_object},
           {"labels are those of the target", labels_are_those_of_the_target},
           {"no files and no rows are fine", no_files_and_no_rows_are_fine},
-          {"a broken file fails on all ranks", a_broken_file_fails_on_all_ranks}, {"a lost row is noticed", a_lost_row_is_noticed})
+          {"a broken file fails on all ranks", a_broken_file_fails_on_all_ranks},
+          {"a lost row is noticed", a_lost_row_is_noticed})

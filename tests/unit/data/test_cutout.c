@@ -1,5 +1,6 @@
-/* Cutouts from small synthetic bricks: parts of real bricks around a point where several meet. Every pixel of band g says which brick and which pixel
-   it is, so that a cutout can be compared with the rule, pixel by pixel; the rule is written out here a second time, with a plain TAN. */
+/* Cutouts from small synthetic bricks: parts of real bricks around a point where several meet. Every pixel of band g
+   says which brick and which pixel it is, so that a cutout can be compared with the rule, pixel by pixel; the rule
+   is written out here a second time, with a plain TAN. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,7 +100,8 @@ static void write_image(const Part *p, LegacyProduct product, int band, const fl
     CHECK_OK(fitsfile_finish(&f));
 }
 
-/* g: which brick, which pixel (whole numbers below 2^24: exact). r: distance north of the meeting point, in pixels. z: a pattern. */
+/* g: which brick, which pixel (whole numbers below 2^24: exact). r: distance north of the meeting point, in pixels.
+   z: a pattern. */
 static float value_of(int part, int band, int64_t x, int64_t y)
 {
     const Part *p = &scene.part[part];
@@ -127,7 +129,8 @@ static void write_part(int i)
     }
 }
 
-/* All bricks around a point, each cut to REACH pixels around it and to LOW..HIGH of its frame: less overlap than real images, so that mosaics are needed. */
+/* All bricks around a point, each cut to REACH pixels around it and to LOW..HIGH of its frame: less overlap than
+   real images, so that mosaics are needed. */
 static void build_scene(double ra, double dec)
 {
     static int scenes;
@@ -251,7 +254,8 @@ static void a_window_inside_a_brick_follows_the_rule(void)
     for (int s = 0; s < N_IMAGE_STATS; s++) CU_ASSERT_EQUAL(b.stats[s], 1);
 }
 
-/* Objects around the meeting point, with the mosaic on every side; identity of each pixel, and the sky seen in band r without a step. */
+/* Objects around the meeting point, with the mosaic on every side; identity of each pixel, and the sky seen in band
+   r without a step. */
 static void mosaics_follow_the_rule_at(double ra, double dec)
 {
     build_scene(ra, dec);
@@ -272,7 +276,8 @@ static void mosaics_follow_the_rule_at(double ra, double dec)
         CU_ASSERT_EQUAL(wrong, 0);
         CU_ASSERT_EQUAL(b.flag[i] & ~IMAGE_MOSAIC, 0);
         mosaics += (b.flag[i] & IMAGE_MOSAIC) != 0;
-        /* Band r is a plain function of the sky; the nearest pixel of a neighbour is at most half a diagonal (0.71 pixel) away. */
+        /* Band r is a plain function of the sky; the nearest pixel of a neighbour is at most half a diagonal (0.71
+           pixel) away. */
         Brick own;
         brick_at(&own, rows[i].ra, rows[i].dec);
         double x, y, worst = 0;
@@ -300,7 +305,8 @@ static void mosaics_follow_the_rule(void)
     mosaics_follow_the_rule_at(ra, dec);
 }
 
-/* The polar cap and its ten neighbours. The frame of a cap is a square of 3600 pixels about the pole, the box a circle. */
+/* The polar cap and its ten neighbours. The frame of a cap is a square of 3600 pixels about the pole, the box a
+   circle. */
 static void the_pole_is_a_place(void)
 {
     silence();
@@ -513,7 +519,8 @@ static void positions_off_the_sky_are_flagged(void)
     CU_ASSERT_EQUAL(b.flag[3], 0);
 }
 
-/* Whole bands, boxes, and the choice between them; rows reversed, rows one by one. Bits must be equal, NaN-marked tiles included. */
+/* Whole bands, boxes, and the choice between them; rows reversed, rows one by one. Bits must be equal, NaN-marked
+   tiles included. */
 static void the_way_of_reading_changes_no_bit(void)
 {
     silence();
@@ -528,9 +535,9 @@ static void the_way_of_reading_changes_no_bit(void)
         for (int band = 0; band < N_BANDS; band++)
             write_image(p, PRODUCT_IMAGE, band, data, FITS_RICE_FLUX, PIXEL_SCALE);
     }
-    enum { N = 12 };
+    enum { N = 8 };
     CatalogRow rows[N], reversed[N];
-    for (int i = 0; i < N; i++) rows[i] = row_at(13.3 * (i % 4) - 25.1, 37.7 * (i / 4 - 1) + 2.3);
+    for (int i = 0; i < N; i++) rows[i] = row_at(13.3 * (i % 4) - 25.1, 37.7 * (i / 4) - 20.3);
     rows[5].dec = -99;
     for (int i = 0; i < N; i++) reversed[i] = rows[N - 1 - i];
     ImageBatch whole, boxes, cheap, back;
@@ -621,7 +628,20 @@ static void photsys_chooses_the_region(void)
     CU_ASSERT_STRING_EQUAL(path, "dr9/north/tractor/150/tractor-1501p022.fits");
 }
 
-TEST_MAIN("cutout", {"a window inside a brick follows the rule", a_window_inside_a_brick_follows_the_rule},
+static void settings_that_cannot_be_are_refused(void)
+{
+    static const char *once[] = {"south"}, *twice[] = {"south", "south"};
+    LegacyConfig good = {"x", "dr10", {1, once}}, none = {"x", "dr9", {0, once}}, same = {"x", "dr9", {2, twice}};
+    LegacyConfig outside = {"x", "../dr9", {1, once}}, empty = {"x", "", {1, once}};
+    CHECK_OK(legacy_survey.plugin.check(&good));
+    CHECK_FAILS(legacy_survey.plugin.check(&none), E_CONFIG);
+    CHECK_FAILS(legacy_survey.plugin.check(&same), E_CONFIG);
+    CHECK_FAILS(legacy_survey.plugin.check(&outside), E_CONFIG);
+    CHECK_FAILS(legacy_survey.plugin.check(&empty), E_CONFIG);
+}
+
+TEST_MAIN("cutout", {"settings that cannot be are refused", settings_that_cannot_be_are_refused},
+          {"a window inside a brick follows the rule", a_window_inside_a_brick_follows_the_rule},
           {"mosaics follow the rule, pixel by pixel", mosaics_follow_the_rule},
           {"the pole is a place", the_pole_is_a_place},
           {"what no brick shows is zero and flagged", what_no_brick_shows_is_zero_and_flagged},

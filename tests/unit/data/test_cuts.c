@@ -10,7 +10,8 @@ static const CatalogConfig *configured(const char *text)
 {
     static const ConfigSection *const sections[] = {&catalog_section, NULL};
     Config *config = NULL;
-    if (!CHECK_OK(config_parse(&config, "test.yaml", text, strlen(text), NULL, 0, sections, NULL, &test_arena))) return NULL;
+    if (!CHECK_OK(config_parse(&config, "test.yaml", text, strlen(text), NULL, 0, sections, NULL, &test_arena)))
+        return NULL;
     return config_get(config, &catalog_section);
 }
 
@@ -112,7 +113,8 @@ static void impossible_settings_are_refused(void)
                                        "catalog: {objtypes: [TGT]}"};
     for (int i = 0; i < 3; i++) {
         Config *config = NULL;
-        CHECK_FAILS(config_parse(&config, "test.yaml", text[i], strlen(text[i]), NULL, 0, sections, NULL, &test_arena), E_CONFIG);
+        CHECK_FAILS(config_parse(&config, "test.yaml", text[i], strlen(text[i]), NULL, 0, sections, NULL, &test_arena),
+                    E_CONFIG);
     }
 }
 

@@ -1,5 +1,5 @@
-/* DESI readers on real files of the survey (ASTROCLIP_SHARED/data/desi). Expected pixels come from the raw HDUs by a computation of its own: the sums
-   over arms, written down once more from the definition in terms of wavelength. */
+/* DESI readers on real files of the survey (ASTROCLIP_SHARED/data/desi). Expected pixels come from the raw HDUs by a
+   computation of its own: the sums over arms, written down once more from the definition in terms of wavelength. */
 #include "test_main.h"
 
 #include <math.h>
@@ -40,7 +40,8 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Weighted sums of file row `row` over the arms, at every pixel whose wavelength is near a grid point; the median S/N of each arm. */
+/* Weighted sums of file row `row` over the arms, at every pixel whose wavelength is near a grid point; the median
+   S/N of each arm. */
 static bool independent(double *flux, double *ivar, double snr[N_ARMS], const char *path, int64_t row)
 {
     FitsFile f = {0};
@@ -115,7 +116,8 @@ static void reduced_fibermap(void) { check_file("data/desi/coadd-1-80693-thru202
 static void tile_coadd(void) { check_file("data/desi/coadd-5-169-thru20210419.fits"); }
 static void compressed_masks(void) { check_file("data/desi/spectra-5-169-thru20210419.fits"); }
 
-/* The current merge differs from the old one only where a single arm has no weight there, and only when flux is left as it was. */
+/* The current merge differs from the old one only where a single arm has no weight there, and only when flux is left
+   as it was. */
 static void modes_agree_where_there_is_weight(void)
 {
     const char *path =

@@ -1,5 +1,5 @@
-/* DESI redshift files and their folders: zcatalog and redrock files written here come back as rows; broken ones are refused with a reason; what is
-   found in a tree of files is what its layout says. */
+/* DESI redshift files and their folders: zcatalog and redrock files written here come back as rows; broken ones are
+   refused with a reason; what is found in a tree of files is what its layout says. */
 #include "test_main.h"
 
 #include <math.h>

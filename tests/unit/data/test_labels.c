@@ -35,8 +35,12 @@ static void put_table(const char *path, const H5Member *members, int n)
 static const char *whole_table(void)
 {
     const H5Member members[] = {
-        {"TARGETID", H5_I64, 0, 1, targetid}, {"Z_HP", H5_F64, 0, 1, z_hp}, {"PROVABGS_LOGMSTAR_BF", H5_F64, 0, 1, logmstar},
-        {"TAGE_MW", H5_F64, 0, 1, age},       {"Z_MW", H5_F64, 0, 1, metals}, {"AVG_SFR", H5_F64, 0, 1, sfr},
+        {"TARGETID", H5_I64, 0, 1, targetid},
+        {"Z_HP", H5_F64, 0, 1, z_hp},
+        {"PROVABGS_LOGMSTAR_BF", H5_F64, 0, 1, logmstar},
+        {"TAGE_MW", H5_F64, 0, 1, age},
+        {"Z_MW", H5_F64, 0, 1, metals},
+        {"AVG_SFR", H5_F64, 0, 1, sfr},
     };
     const char *path = path_of("labels.hdf5");
     put_table(path, members, 6);
@@ -134,7 +138,8 @@ static void files_without_labels_are_refused(void)
 
 TEST_MAIN("labels", {"columns become the properties", columns_become_the_properties},
           {"what is not positive and finite is no label", what_is_not_positive_and_finite_is_no_label},
-          {"negative TARGETIDs are left out, rows keep their numbers", negative_targetids_are_left_out_and_rows_are_numbered},
+          {"negative TARGETIDs are left out, rows keep their numbers",
+           negative_targetids_are_left_out_and_rows_are_numbered},
           {"parts make up the whole", parts_make_up_the_whole},
           {"absent columns give no labels", absent_columns_give_no_labels},
           {"files without labels are refused", files_without_labels_are_refused})

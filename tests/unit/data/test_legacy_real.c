@@ -1,5 +1,5 @@
-/* Real files of the Legacy Surveys (shared/data): a DR6 brick with one band of which an eighth is filled, a 100 x 100 corner of a DR5 brick, a brick
-   table, Tractor and sweep catalogues of DR5 and DR8. */
+/* Real files of the Legacy Surveys (shared/data): a DR6 brick with one band of which an eighth is filled, a 100 x
+   100 corner of a DR5 brick, a brick table, Tractor and sweep catalogues of DR5 and DR8. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -52,7 +52,8 @@ static void fits_files_show_their_datasum(void)
     put_fits("one.fits", 1);
     put_fits("two.fits", 2);
     put_fits("again.fits", 1);
-    ManifestRow one = look(ROLE_TRACTOR, "one.fits"), two = look(ROLE_TRACTOR, "two.fits"), again = look(ROLE_TRACTOR, "again.fits");
+    ManifestRow one = look(ROLE_TRACTOR, "one.fits"), two = look(ROLE_TRACTOR, "two.fits"),
+                again = look(ROLE_TRACTOR, "again.fits");
     CU_ASSERT(one.size > 0 && one.size == two.size);
     CU_ASSERT_EQUAL(one.datasum, 1); /* one row of 8 bytes: the 32-bit words 0 and 1 */
     CU_ASSERT_EQUAL(two.datasum, 2);

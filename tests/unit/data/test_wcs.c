@@ -54,7 +54,8 @@ static void the_centre_of_a_brick_is_pixel_1799_5(void)
     wcs_close(&w);
 }
 
-/* Gnomonic projection from its definition; agreement to 1e-7 pixel: 13 digits of an angle of 100 degrees are 1e-6 of a pixel of 7e-5 degrees. */
+/* Gnomonic projection from its definition. Agreement to 1e-6 pixel: an angle of 360 degrees in double resolves 1e-9 of
+   a pixel (7e-5 degrees), and RA near the pole loses a few hundred times that. */
 static void agrees_with_the_plain_formula(double ra0, double dec0)
 {
     Wcs w;

@@ -1,6 +1,6 @@
-/* test_fitsfile_real.c - the readers meet real files of DESI and the Legacy Surveys (../shared/data; skipped where that is not there).
-   What is expected comes from the files' own consistency: masks against inverse variances, exposures against weights, one file's header
-   against another's table. */
+/* test_fitsfile_real.c - the readers meet real files of DESI and the Legacy Surveys (../shared/data; skipped where that
+   is not there). What is expected comes from the files' own consistency: masks against inverse variances, exposures
+   against weights, one file's header against another's table. */
 #include "io/fitsfile.h"
 
 #include <math.h>
@@ -27,7 +27,9 @@ static int64_t read_arm(void *pixels, FitsFile *f, char arm, const char *what, b
     int64_t n = axes == 2 ? dims[0] * dims[1] : dims[0];
     float **out = pixels;
     if (!CHECK_OK(arena_new(out, &test_arena, n))) return 0;
-    if (!CHECK_OK(mask ? fitsfile_read_mask((uint32_t *)*out, f, 0, dims[0]) : fitsfile_read_rows(*out, f, FITS_F32, 0, dims[0]))) return 0;
+    if (!CHECK_OK(mask ? fitsfile_read_mask((uint32_t *)*out, f, 0, dims[0])
+                       : fitsfile_read_rows(*out, f, FITS_F32, 0, dims[0])))
+        return 0;
     return n;
 }
 
@@ -53,7 +55,8 @@ static void packed_masks_agree_with_inverse_variances(void)
 
 static void plain_masks_lose_their_offset(void)
 {
-    static const char *const files[] = {"data/desi/coadd-5-169-thru20210419.fits", "data/desi/coadd-special-dark-27247.fits",
+    static const char *const files[] = {"data/desi/coadd-5-169-thru20210419.fits",
+                                        "data/desi/coadd-special-dark-27247.fits",
                                         "data/desi/coadd-1-80693-thru20210204.fits"};
     for (int k = 0; k < 3; k++) {
         FitsFile f;
@@ -259,7 +262,8 @@ static void catalogues_open_in_either_case(void)
         CHECK_OK(fitsfile_read_column(ra, &f, "ra", FITS_F64, 0, n));
         CHECK_OK(fitsfile_read_text(type[0], sizeof type[0], &f, "TYPE", 0, n));
         for (int64_t i = 0; i < n; i++)
-            CU_ASSERT(ra[i] > 0 && ra[i] < 360 && strstr("PSF REX DEV EXP SER COMP SIMP DUP", type[i]) && strlen(type[i]) >= 3);
+            CU_ASSERT(ra[i] > 0 && ra[i] < 360 && strstr("PSF REX DEV EXP SER COMP SIMP DUP", type[i]) &&
+                      strlen(type[i]) >= 3);
         CHECK_OK(fitsfile_column_width(&width, &f, "DCHISQ"));
         CU_ASSERT_FATAL(width == 5);
         CHECK_OK(fitsfile_read_column(flux, &f, "dchisq", FITS_F32, 0, n));

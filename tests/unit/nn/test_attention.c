@@ -5,7 +5,12 @@
 #include "nn/gemm.h"
 #include "test_main.h"
 
-enum { HEADS = 3, WIDTH = 8, DIM = HEADS * WIDTH, MOST = 211 }; /* 211 tokens: more than one block of queries, no whole panel */
+enum {
+    HEADS = 3,
+    WIDTH = 8,
+    DIM = HEADS * WIDTH,
+    MOST = 211
+}; /* 211 tokens: more than one block of queries, no whole panel */
 
 static const double rounding = 2e-6; /* of values around 1: two products and a softmax in float */
 
@@ -41,7 +46,8 @@ static void check(int64_t tokens)
     for (int64_t t = 0; t < tokens; t++) {
         for (int head = 0; head < HEADS; head++) {
             plain(want, tokens, head, t);
-            for (int c = 0; c < WIDTH; c++) worst = fmax(worst, fabs(want[c] - (double)out[t * DIM + head * WIDTH + c]));
+            for (int c = 0; c < WIDTH; c++)
+                worst = fmax(worst, fabs(want[c] - (double)out[t * DIM + head * WIDTH + c]));
         }
     }
     CU_ASSERT(worst < rounding);
@@ -64,7 +70,8 @@ static void permuting_tokens_permutes_outputs(void)
     enum { TOKENS = 29 };
     static real turned[TOKENS * 3 * DIM], a[TOKENS * DIM], b[TOKENS * DIM];
     fill();
-    for (int t = 0; t < TOKENS; t++) memcpy(turned + (t * 5 % TOKENS) * 3 * DIM, qkv + t * 3 * DIM, sizeof(real) * 3 * DIM);
+    for (int t = 0; t < TOKENS; t++)
+        memcpy(turned + (t * 5 % TOKENS) * 3 * DIM, qkv + t * 3 * DIM, sizeof(real) * 3 * DIM);
     CHECK_OK(attention_forward(a, qkv, TOKENS, HEADS, WIDTH, &test_arena));
     CHECK_OK(attention_forward(b, turned, TOKENS, HEADS, WIDTH, &test_arena));
     for (int t = 0; t < TOKENS; t++)

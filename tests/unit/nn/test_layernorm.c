@@ -69,7 +69,8 @@ static void large_mean_costs_only_input_digits(void)
     ones(w, b);
     layernorm_forward(y, NULL, NULL, x, w, b, ROWS, N, (real)1e-6);
     layernorm_forward(y_far, NULL, NULL, far, w, b, ROWS, N, (real)1e-6);
-    for (int i = 0; i < ROWS * N; i++) CU_ASSERT_DOUBLE_EQUAL(y[i], y_far[i], 2e-3); /* inputs near 4096 are rounded to 2.4e-4 */
+    for (int i = 0; i < ROWS * N; i++)
+        CU_ASSERT_DOUBLE_EQUAL(y[i], y_far[i], 2e-3); /* inputs near 4096 are rounded to 2.4e-4 */
 }
 
 static void rows_stand_alone_and_in_place(void)

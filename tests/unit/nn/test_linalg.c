@@ -135,7 +135,8 @@ static void environment_threads_do_not_matter(void)
 }
 
 TEST_MAIN("linalg", {"a Gram matrix is added to the lower triangle", gram_adds_the_lower_triangle},
-          {"the cross product is x transposed times y", cross_is_x_transposed_y}, {"no rows add nothing", no_rows_add_nothing},
+          {"the cross product is x transposed times y", cross_is_x_transposed_y},
+          {"no rows add nothing", no_rows_add_nothing},
           {"Cholesky solves every right-hand side", cholesky_solves_every_right_hand_side},
           {"an indefinite matrix or NaN is a numeric error", indefinite_matrix_is_an_error},
           {"eigenvectors are orthonormal and rebuild the matrix", eigenvectors_rebuild_the_matrix},

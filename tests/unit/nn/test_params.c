@@ -42,7 +42,8 @@ static void check_values_of_the_specification(void)
     static const double u[] = {-0.7591482400894165, 0.3005714416503906, 0.9660730361938477, 0.33762216567993164};
     CU_ASSERT_EQUAL(hash_fnv1a("cls_token"), 0x4121142b781a9599u);
     for (int i = 0; i < 4; i++)
-        CU_ASSERT_EQUAL(params_deterministic_value("image_encoder.backbone.cls_token", 3, (const int64_t[]){1, 1, 8}, i, 777),
+        CU_ASSERT_EQUAL(params_deterministic_value("image_encoder.backbone.cls_token", 3, (const int64_t[]){1, 1, 8}, i,
+                                                   777),
                         (double)(float)(0.5 * u[i]));
 }
 
@@ -72,9 +73,9 @@ static void rules_by_name(void)
     check_range("cross_attention.query", 3, (const int64_t[]){1, 1, 64}, 0, 0.5);
     check_range("pos_embed", 3, (const int64_t[]){1, 9, 64}, 0, 0.5);
     check_range("position_embed.weight", 2, matrix, 0, 0.5);
-    check_range("mlp.fc1.weight", 2, matrix, 0, 0.25);           /* sqrt(3/48) */
-    check_range("patch_embed.proj.weight", 4, kernel, 0, 0.5);   /* sqrt(3/12) */
-    check_range("something", 1, (const int64_t[]){12}, 0, 0.5);  /* 1-D without a rule: fan-in is its length */
+    check_range("mlp.fc1.weight", 2, matrix, 0, 0.25);          /* sqrt(3/48) */
+    check_range("patch_embed.proj.weight", 4, kernel, 0, 0.5);  /* sqrt(3/12) */
+    check_range("something", 1, (const int64_t[]){12}, 0, 0.5); /* 1-D without a rule: fan-in is its length */
 }
 
 static void filling_is_by_name_and_seed(void)

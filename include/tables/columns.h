@@ -1,0 +1,85 @@
+/* columns.h - the columns of HDU PROPERTIES of properties.fits: their names, units and comments, where each lies in a row,
+   and how an object becomes a row of bytes. Keys are named and typed as in DESI's zcatalog; a property learnt from an input
+   has four columns, e.g. LOGMSTAR_IMAGE (value), _STD (standard deviation of truth - value on the val split), _L68 and _U68
+   (value plus the 16 % and 84 % quantile of truth - value). Predicted redshifts are ZPRED_*: a bare Z is the spectroscopic
+   redshift and nothing else. Local, serial. */
+#ifndef TABLES_COLUMNS_H
+#define TABLES_COLUMNS_H
+
+#include "data/spectra.h"
+#include "probe/probes.h"
+
+/* PRED_FLAG: what can be said of a row's predictions; bit, name, sentence. A table in columns.c is the only list. */
+enum {
+    PRED_NO_IMAGE = 1 << 0,
+    PRED_NO_SPECTRUM = 1 << 1,
+    PRED_OOD_IMAGE = 1 << 2,
+    PRED_OOD_SPECTRUM = 1 << 3,
+    PRED_OOD_BOTH = 1 << 4,
+    PRED_TRAINING = 1 << 5,
+};
+typedef struct {
+    int32_t bit;
+    const char *name, *sentence;
+} PredFlagRow;
+extern const PredFlagRow pred_flag_table[]; /* ended by a row with bit 0 */
+
+/* Texts of the key, whose columns are as wide as DESI makes them or as the catalogue needs. */
+typedef enum { KEY_SURVEY, KEY_PROGRAM, KEY_SPECTYPE, N_KEY_TEXTS } KeyText;
+typedef struct {
+    int64_t width[N_KEY_TEXTS]; /* characters */
+} KeyWidths;
+
+/* Local. Widths that hold these rows too. Begin with zeros. */
+void key_widths_add(KeyWidths *w, const CatalogRow *row, int64_t n);
+
+typedef enum {
+    FROM_CATALOG, /* index: row of the table of catalogue columns */
+    FROM_SPLIT,
+    FROM_FLAG,    /* index: Modality                              */
+    FROM_PRED_FLAG,
+    FROM_STATS,   /* index: SpectrumStat                          */
+    FROM_OOD,     /* index: ProbeSet.input                        */
+    FROM_VALUE,   /* index: ProbeSet.fit; also the next three     */
+    FROM_STD,
+    FROM_L68,
+    FROM_U68,
+} ColumnSource;
+
+typedef struct {
+    ColumnSource source;
+    int index;
+    int64_t offset, bytes; /* in a row */
+} PropertyColumn;
+
+typedef struct {
+    int n;
+    FitsColumn *fits;       /* (n) what the header says         */
+    PropertyColumn *column; /* (n) where the values come from   */
+    int64_t row_bytes;
+    const ProbeSet *probes; /* borrowed                         */
+} PropertyLayout;
+
+/* Local. Published are the inputs with a column name, and of each (input, property) the first fit. */
+Status layout_make(PropertyLayout *out, const ProbeSet *probes, const KeyWidths *widths, Arena *a);
+
+/* Is the fit published, and under which column? "" if not. */
+enum { COLUMN_NAME = 48 };
+void layout_column_name(char out[COLUMN_NAME], const ProbeSet *probes, int fit);
+
+/* All that is known of one object; borrowed. */
+typedef struct {
+    const CatalogRow *catalog;
+    int32_t flag[N_MODALITIES];
+    const float *stats;       /* (N_SPECTRUM_STATS)                    */
+    const double *ood;        /* (n_inputs) NaN = no embedding         */
+    const double *prediction; /* (n_fits) NaN = no embedding           */
+} ObjectRow;
+
+/* Local. One row as FITS stores it: big-endian, texts padded with blanks, every NaN the same NaN. */
+void layout_put_row(unsigned char *out, const PropertyLayout *l, const ObjectRow *r);
+
+/* Local. PRED_FLAG of an object. */
+int32_t pred_flag(const ProbeSet *probes, const ObjectRow *r);
+
+#endif

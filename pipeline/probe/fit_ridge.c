@@ -1,0 +1,192 @@
+/* fit_ridge.c - ridge over ranks: one pass over the features for all properties that the same rows have. Each block gives the sums of products of its
+   rows, fold by fold; the tree of blocks adds them up; rank 0 chooses the penalty and solves.
+
+   A row's fold follows from its TARGETID: rows of one object are never on both sides, and ranks play no part. */
+#include <math.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "probe/fit.h"
+
+/* Properties with the same usable train rows. */
+typedef struct {
+    int n;
+    ProbeFit *fit[N_LABELS];
+    double centre[N_LABELS]; /* subtracted from the label: sums lose no digits */
+} Group;
+
+/* Another use of the same hash must not split the rows alike: the catalogue's split is one. */
+static int fold_of(int64_t targetid, int64_t folds)
+{
+    return (int)(hash_mix((uint64_t)targetid ^ hash_fnv1a("probe.fold")) % (uint64_t)folds);
+}
+
+static bool has_label(const ProbeTask *t, int label, int64_t row)
+{
+    return t->usable[row] && t->rows->split[row] == SPLIT_TRAIN && isfinite(t->rows->label[label][row]);
+}
+
+/* ---- groups ---- */
+
+/* Collective. differs[i * n + j]: train rows that one of two fits can use and the other cannot. */
+static void compare_rows(int64_t *differs, const ProbeFit *fit, int n, const ProbeTask *t)
+{
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++)
+            for (int64_t r = 0; r < t->rows->n; r++)
+                differs[i * n + j] += has_label(t, fit[i].label, r) != has_label(t, fit[j].label, r);
+    par_sum_i64(t->par, differs, (int64_t)n * n);
+}
+
+static int make_groups(Group *group, ProbeFit *fit, int n, const int64_t *differs)
+{
+    int n_groups = 0, first[N_LABELS];
+    for (int i = 0; i < n; i++) {
+        int g = 0;
+        while (g < n_groups && differs[i * n + first[g]] != 0) g++;
+        if (g == n_groups) {
+            first[n_groups] = i;
+            group[n_groups++].n = 0;
+        }
+        group[g].fit[group[g].n++] = &fit[i];
+    }
+    return n_groups;
+}
+
+/* Collective. The middle of each label's range: exact, so in no need of an order. */
+static void find_centres(Group *g, const ProbeTask *t)
+{
+    for (int k = 0; k < g->n; k++) {
+        const double *y = t->rows->label[g->fit[k]->label];
+        double most[2] = {-INFINITY, -INFINITY}; /* of y and of -y */
+        for (int64_t r = 0; r < t->rows->n; r++) {
+            if (!has_label(t, g->fit[k]->label, r)) continue;
+            most[0] = fmax(most[0], y[r]);
+            most[1] = fmax(most[1], -y[r]);
+        }
+        par_max_f64(t->par, most, 2);
+        g->centre[k] = 0.5 * most[0] - 0.5 * most[1];
+    }
+}
+
+/* ---- sums ---- */
+
+/* Augmented rows (1, standardised features, centred labels) of one fold of a block; returns how many. */
+static int64_t collect(double *out, const ProbeBlock *b, int fold, const Group *g, const ProbeTask *t)
+{
+    const int64_t dim = t->input->dim;
+    const double *mean = t->input->mean, *std = t->input->std;
+    double *to = out;
+    for (int64_t i = 0; i < b->n; i++) {
+        const int64_t row = b->at + i;
+        const float *x = b->x + i * dim;
+        if (!has_label(t, g->fit[0]->label, row) || fold_of(t->rows->targetid[row], t->config->ridge.folds) != fold) continue;
+        *to++ = 1;
+        for (int64_t d = 0; d < dim; d++) *to++ = ((double)x[d] - mean[d]) / std[d];
+        for (int k = 0; k < g->n; k++) *to++ = t->rows->label[g->fit[k]->label][row] - g->centre[k];
+    }
+    return (to - out) / (1 + dim + g->n);
+}
+
+/* Local. This rank's part of the tree. */
+static Status sum_blocks(TreeSum *tree, const Group *g, RidgeShape shape, const ProbeTask *t, Arena *scratch)
+{
+    const int64_t folds = t->config->ridge.folds, size = ridge_sums(shape), m = ridge_row(shape);
+    double *leaf, *rows, *square;
+    ProbeBlock b;
+    TRY(treesum_init(tree, folds * size, t->rows->n_blocks, scratch));
+    TRY(arena_new(&leaf, scratch, folds * size));
+    TRY(arena_new(&rows, scratch, t->rows->block_rows * m));
+    TRY(arena_new(&square, scratch, m * m));
+    TRY(probe_block_open(&b, t->rows, t->features, scratch));
+    while (probe_block_next(&b)) {
+        for (int k = 0; k < (int)folds; k++) {
+            const int64_t n = collect(rows, &b, k, g, t);
+            ridge_products(leaf + k * size, rows, n, shape, square);
+        }
+        treesum_push(tree, b.block, leaf);
+    }
+    return b.status;
+}
+
+/* ---- solution ---- */
+
+/* Local. Penalties by cross-validation, then each target on all folds. solution (n_targets, dim + 2): weights, intercept, lambda. */
+static Status solve(double *solution, double *fold_sums, RidgeShape shape, const RidgeConfig *c, Arena *scratch)
+{
+    const int64_t size = ridge_sums(shape), n = shape.n_targets, dim = shape.dim;
+    double *lambda, *weight, *intercept;
+    TRY(arena_new(&lambda, scratch, n));
+    TRY(arena_new(&weight, scratch, n * dim));
+    TRY(arena_new(&intercept, scratch, n));
+    TRY(ridge_choose(lambda, fold_sums, c->folds, shape, &c->lambdas, scratch));
+    for (int64_t k = 1; k < c->folds; k++)
+        for (int64_t i = 0; i < size; i++) fold_sums[i] += fold_sums[k * size + i];
+    for (int64_t t = 0; t < n; t++) {
+        double *out = solution + t * (dim + 2);
+        TRY(ridge_solve(weight, intercept, fold_sums, shape, lambda[t], scratch));
+        memcpy(out, weight + t * dim, (size_t)dim * sizeof *out);
+        out[dim] = intercept[t];
+        out[dim + 1] = lambda[t];
+    }
+    return OK;
+}
+
+static Status fit_group(Group *g, const ProbeTask *t, Arena *scratch)
+{
+    const RidgeShape shape = {t->input->dim, g->n};
+    const int64_t width = shape.dim + 2;
+    double *total = NULL, *solution = NULL;
+    TreeSum tree;
+    find_centres(g, t);
+    Status st = arena_new(&total, scratch, t->config->ridge.folds * ridge_sums(shape));
+    if (st == OK) st = arena_new(&solution, scratch, g->n * width);
+    const Mark mark = arena_mark(scratch);
+    clock_begin("ridge: sums");
+    if (st == OK) st = sum_blocks(&tree, g, shape, t, scratch);
+    clock_end("ridge: sums");
+    TRY(par_agree(t->par, st));
+    TRY(par_tree_finish(total, &tree, t->par, scratch));
+    arena_reset(scratch, mark);
+
+    clock_begin("ridge: solve");
+    if (t->par->rank == 0) st = solve(solution, total, shape, &t->config->ridge, scratch);
+    clock_end("ridge: solve");
+    if (st != OK) fail_note("fitting %s", label_table[g->fit[0]->label].name);
+    TRY(par_agree(t->par, st));
+    par_bcast(t->par, solution, g->n * width * (int64_t)sizeof *solution, 0);
+    for (int k = 0; k < g->n; k++) {
+        const double *from = solution + k * width;
+        memcpy(g->fit[k]->weight, from, (size_t)shape.dim * sizeof *from);
+        g->fit[k]->intercept = g->centre[k] + from[shape.dim];
+        g->fit[k]->lambda = from[shape.dim + 1];
+    }
+    return OK;
+}
+
+static Status fit_ridge(ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
+{
+    Group group[N_LABELS];
+    int64_t differs[N_LABELS * N_LABELS] = {0};
+    MUST(n <= N_LABELS);
+    compare_rows(differs, fit, n, t);
+    const int n_groups = make_groups(group, fit, n, differs);
+    for (int g = 0; g < n_groups; g++) {
+        const Mark mark = arena_mark(a);
+        TRY(fit_group(&group[g], t, a));
+        arena_reset(a, mark);
+    }
+    return OK;
+}
+
+/* The nodes of the tree, three vectors beside it, and the matrices of one fit. */
+int64_t ridge_memory(const RidgeConfig *c, int64_t rows, int64_t dim, int64_t n_targets)
+{
+    const RidgeShape shape = {dim, n_targets};
+    const int64_t m = ridge_row(shape), vector = c->folds * ridge_sums(shape);
+    int64_t height = 0;
+    while (((int64_t)1 << height) * 256 < rows) height++;
+    return 8 * ((2 * height + 3 + 3) * vector + 2 * m * m + 4096 * m);
+}
+
+const ProbeKind ridge_probe = {"ridge", "linear, with a penalty on the weights chosen by cross-validation", fit_ridge};

@@ -1,1 +1,0 @@
-/* empty */ typedef int probe_layer_is_empty;

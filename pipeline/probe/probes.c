@@ -1,0 +1,306 @@
+/* probes.c - probes.h5 and scores.csv; the inputs of probes; what a fit says of a row. */
+#include "probe/probes.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "probe/fit.h"
+
+const ProbeInputRow probe_inputs[] = {
+    {"astroclip", "image", "IMAGE", {SET_IMAGE}, 1},
+    {"astroclip", "spectrum", "SPECTRUM", {SET_SPECTRUM}, 1},
+    {"astroclip", "both", "BOTH", {SET_IMAGE, SET_SPECTRUM}, 2},
+    {"astrodino", "image", "", {SET_ASTRODINO}, 1},
+    {"specformer", "spectrum", "", {SET_SPECFORMER}, 1},
+    {NULL, NULL, NULL, {0}, 0},
+};
+
+/* ---- rows ---- */
+
+int64_t probe_input_dim(const Embeddings *e, const ProbeInputRow *row)
+{
+    int64_t dim = 0;
+    for (int s = 0; s < row->n_sets; s++) {
+        if (e->dim[row->set[s]] == 0) return 0;
+        dim += e->dim[row->set[s]];
+    }
+    return dim;
+}
+
+Status probe_read_input(float *out, Embeddings *e, const ProbeInputRow *row, int64_t first, int64_t n, Arena *scratch)
+{
+    const int64_t dim = probe_input_dim(e, row);
+    if (row->n_sets == 1) return embeddings_read(out, e, row->set[0], first, n);
+    const Mark mark = arena_mark(scratch);
+    for (int s = 0, at = 0; s < row->n_sets; s++) {
+        const int64_t width = e->dim[row->set[s]];
+        float *part;
+        TRY(arena_new(&part, scratch, n * width));
+        TRY(embeddings_read(part, e, row->set[s], first, n));
+        for (int64_t i = 0; i < n; i++) memcpy(out + i * dim + at, part + i * width, (size_t)width * sizeof *part);
+        at += (int)width;
+        arena_reset(scratch, mark);
+    }
+    return OK;
+}
+
+bool probe_usable(const float *x, int64_t dim)
+{
+    for (int64_t d = 0; d < dim; d++)
+        if (!isfinite(x[d])) return false;
+    return true;
+}
+
+double probe_predict(const ProbeFit *fit, const ProbeInput *input, const float *x)
+{
+    double sum = 0;
+    for (int64_t d = 0; d < input->dim; d++) sum += fit->weight[d] * (((double)x[d] - input->mean[d]) / input->std[d]);
+    return isfinite(sum) ? fit->intercept + sum : NAN;
+}
+
+double probe_ood(const ProbeInput *input, const float *x)
+{
+    double sum = 0;
+    for (int64_t d = 0; d < input->dim; d++) {
+        const double s = ((double)x[d] - input->mean[d]) / input->std[d];
+        sum += s * s;
+    }
+    return isfinite(sum) ? sqrt(sum / (double)input->dim) : NAN;
+}
+
+/* ---- names in the file ---- */
+
+enum { N_SCORES = 6 };
+static const char score_columns[] = "n r2 rmse bias sigma_nmad outlier_fraction";
+
+static void input_name(char out[H5_PATH], const ProbeInputRow *row) { snprintf(out, H5_PATH, "%s_%s", row->encoder, row->modality); }
+
+static void fit_name(char out[H5_PATH], const ProbeInputRow *row, const char *probe, int label)
+{
+    snprintf(out, H5_PATH, "%s_%s/%s/%s", row->encoder, row->modality, probe, label_table[label].name);
+}
+
+/* A member of a group, in one of four rotating buffers. */
+static const char *in(const char *group, const char *member)
+{
+    static char text[4][H5_PATH + 32];
+    static int next;
+    char *out = text[next++ & 3];
+    snprintf(out, sizeof text[0], "%s/%s", group, member);
+    return out;
+}
+
+/* ---- writing ---- */
+
+static Status put_input(H5File *f, const ProbeInput *p)
+{
+    char g[H5_PATH];
+    input_name(g, p->row);
+    TRY(h5_put(f, in(g, "mean"), H5_F64, 0, p->mean, &p->dim, 1));
+    TRY(h5_put(f, in(g, "std"), H5_F64, 0, p->std, &p->dim, 1));
+    TRY(h5_put_attr_text(f, g, "encoder", p->row->encoder));
+    TRY(h5_put_attr_text(f, g, "modality", p->row->modality));
+    for (int s = 0; s < p->row->n_sets; s++)
+        TRY(h5_put_attr_text(f, g, s == 0 ? "embedding" : "second_embedding", embedding_dataset[p->row->set[s]]));
+    TRY(h5_put_attr_i64(f, g, "rows", p->n_rows));
+    for (int s = 0; s < N_SPLITS; s++) {
+        char name[32];
+        snprintf(name, sizeof name, "usable_%s_rows", split_name[s]);
+        TRY(h5_put_attr_i64(f, g, name, p->n_usable[s]));
+    }
+    return h5_put_attr_f64(f, g, "ood_quantile", p->ood_quantile);
+}
+
+static Status put_fit(H5File *f, const ProbeFit *fit, const ProbeInput *p)
+{
+    char g[H5_PATH];
+    double scores[N_SPLITS][N_SCORES];
+    const int64_t dims[2] = {N_SPLITS, N_SCORES};
+    fit_name(g, p->row, fit->probe, fit->label);
+    for (int s = 0; s < N_SPLITS; s++) {
+        const Scores *c = &fit->score[s];
+        const double row[N_SCORES] = {(double)c->n, c->r2, c->rmse, c->bias, c->sigma_nmad, c->outlier_fraction};
+        memcpy(scores[s], row, sizeof row);
+    }
+    TRY(h5_put(f, in(g, "weight"), H5_F64, 0, fit->weight, &p->dim, 1));
+    TRY(h5_put(f, in(g, "scores"), H5_F64, 0, scores, dims, 2));
+    TRY(h5_put_attr_text(f, in(g, "scores"), "columns", score_columns));
+    TRY(h5_put_attr_text(f, in(g, "scores"), "rows", "train val test"));
+    TRY(h5_put_attr_text(f, g, "property", label_table[fit->label].name));
+    TRY(h5_put_attr_text(f, g, "unit", label_table[fit->label].unit));
+    TRY(h5_put_attr_text(f, g, "meaning", label_table[fit->label].meaning));
+    TRY(h5_put_attr_f64(f, g, "lambda", fit->lambda));
+    TRY(h5_put_attr_f64(f, g, "intercept", fit->intercept));
+    TRY(h5_put_attr_f64(f, g, "std", fit->std));
+    TRY(h5_put_attr_f64(f, g, "l68", fit->l68));
+    return h5_put_attr_f64(f, g, "u68", fit->u68);
+}
+
+static Status write_h5(const char *part, const ProbeSet *p)
+{
+    Status st = OK;
+    H5File f = {0};
+    TRY_DONE(h5_create(&f, part, NULL));
+    TRY_DONE(artefact_write(&f, &p->envelope));
+    for (int i = 0; i < p->n_inputs; i++) TRY_DONE(put_input(&f, &p->input[i]));
+    for (int i = 0; i < p->n_fits; i++) TRY_DONE(put_fit(&f, &p->fit[i], &p->input[p->fit[i].input]));
+    TRY_DONE(h5_close(&f));
+done:
+    h5_close(&f);
+    return st;
+}
+
+/* Empty where undefined. */
+static void put_number(FILE *f, double x)
+{
+    if (isnan(x)) fputs(",", f);
+    else fprintf(f, ",%.6g", x);
+}
+
+static void put_scores(FILE *f, const ProbeFit *fit, const ProbeInputRow *row, int split)
+{
+    const Scores *s = &fit->score[split];
+    fprintf(f, "%s,%s,%s,%s,%s,%lld", label_table[fit->label].name, row->encoder, row->modality, fit->probe, split_name[split],
+            (long long)s->n);
+    put_number(f, s->r2);
+    put_number(f, s->rmse);
+    put_number(f, s->bias);
+    put_number(f, s->sigma_nmad);
+    put_number(f, s->outlier_fraction);
+    fputs(",,,\n", f);
+}
+
+static Status write_csv(const char *part, const ProbeSet *p)
+{
+    static const int order[N_SPLITS] = {SPLIT_TEST, SPLIT_VAL, SPLIT_TRAIN};
+    FILE *f = fopen(part, "w");
+    if (!f) return FAIL(E_OUTPUT, "cannot write %s: %s", part, strerror(errno));
+    fputs("property,encoder,modality,probe,split,n,r2,rmse,bias,sigma_nmad,outlier_fraction,accuracy,f1,nll\n", f);
+    for (int i = 0; i < p->n_fits; i++)
+        for (int s = 0; s < N_SPLITS; s++) put_scores(f, &p->fit[i], p->input[p->fit[i].input].row, order[s]);
+    const bool bad = ferror(f) != 0;
+    if (fclose(f) != 0 || bad) return FAIL(E_OUTPUT, "cannot write %s: %s", part, strerror(errno));
+    return OK;
+}
+
+/* scores.csv first: where probes.h5 has its name, both are there. */
+Status probes_write(const char *path, const ProbeSet *p, const Par *par, Arena *a)
+{
+    const char *slash = strrchr(path, '/');
+    const int folder_bytes = slash ? (int)(slash - path) : 1;
+    char *folder = NULL, *part = NULL, *csv = NULL, *csv_part = NULL;
+    Status st = arena_printf(&folder, a, "%.*s", folder_bytes, slash ? path : ".");
+    if (st == OK) st = arena_printf(&part, a, "%s.part", path);
+    if (st == OK) st = arena_printf(&csv, a, "%s/scores.csv", folder);
+    if (st == OK) st = arena_printf(&csv_part, a, "%s.part", csv);
+    TRY(par_agree(par, st));
+    TRY(artefact_make_folder(par, folder));
+    if (par->rank == 0) {
+        st = write_h5(part, p);
+        if (st == OK) st = write_csv(csv_part, p);
+    }
+    if (st == OK) st = FAIL_POINT("probe.write");
+    TRY_DONE(par_agree(par, st));
+    TRY_DONE(artefact_publish(par, csv));
+    TRY_DONE(artefact_publish(par, path));
+done:
+    if (st != OK && par->rank == 0) {
+        remove(part);
+        remove(csv_part);
+    }
+    return st;
+}
+
+/* ---- reading ---- */
+
+static Status need_f64(double *out, H5File *f, const char *object, const char *name)
+{
+    if (h5_get_attr_f64(out, f, object, name)) return OK;
+    return FAIL(E_INPUT, "%s: '%s' has no number '%s': the file is damaged; run `astroclip probe --force`", f->path, object, name);
+}
+
+static Status need_i64(int64_t *out, H5File *f, const char *object, const char *name)
+{
+    if (h5_get_attr_i64(out, f, object, name)) return OK;
+    return FAIL(E_INPUT, "%s: '%s' has no whole number '%s': the file is damaged; run `astroclip probe --force`", f->path, object, name);
+}
+
+static Status get_input(ProbeInput *p, H5File *f, const ProbeInputRow *row, Arena *a)
+{
+    char g[H5_PATH];
+    H5Shape shape;
+    const int64_t any = -1;
+    input_name(g, row);
+    *p = (ProbeInput){.row = row};
+    TRY(h5_expect(&shape, f, in(g, "mean"), &any, 1));
+    p->dim = shape.dims[0];
+    TRY(h5_expect(&shape, f, in(g, "std"), &p->dim, 1));
+    TRY(h5_get((void **)&p->mean, NULL, f, in(g, "mean"), H5_F64, a));
+    TRY(h5_get((void **)&p->std, NULL, f, in(g, "std"), H5_F64, a));
+    TRY(need_i64(&p->n_rows, f, g, "rows"));
+    for (int s = 0; s < N_SPLITS; s++) {
+        char name[32];
+        snprintf(name, sizeof name, "usable_%s_rows", split_name[s]);
+        TRY(need_i64(&p->n_usable[s], f, g, name));
+    }
+    return need_f64(&p->ood_quantile, f, g, "ood_quantile");
+}
+
+static Status get_fit(ProbeFit *fit, H5File *f, const char *g, int64_t dim, Arena *a)
+{
+    H5Shape shape;
+    const int64_t dims[2] = {N_SPLITS, N_SCORES};
+    double *scores;
+    TRY(h5_expect(&shape, f, in(g, "weight"), &dim, 1));
+    TRY(h5_expect(&shape, f, in(g, "scores"), dims, 2));
+    TRY(h5_get((void **)&fit->weight, NULL, f, in(g, "weight"), H5_F64, a));
+    TRY(h5_get((void **)&scores, NULL, f, in(g, "scores"), H5_F64, a));
+    for (int s = 0; s < N_SPLITS; s++) {
+        const double *c = scores + s * N_SCORES;
+        fit->score[s] = (Scores){c[0] >= 0 && c[0] < 9e15 ? (int64_t)c[0] : 0, c[1], c[2], c[3], c[4], c[5]};
+    }
+    TRY(need_f64(&fit->lambda, f, g, "lambda"));
+    TRY(need_f64(&fit->intercept, f, g, "intercept"));
+    TRY(need_f64(&fit->std, f, g, "std"));
+    TRY(need_f64(&fit->l68, f, g, "l68"));
+    return need_f64(&fit->u68, f, g, "u68");
+}
+
+static Status get_all(ProbeSet *out, H5File *f, Arena *a)
+{
+    int n_rows = 0, n_kinds = 0;
+    while (probe_inputs[n_rows].encoder) n_rows++;
+    while (probe_kinds[n_kinds]) n_kinds++;
+    TRY(artefact_read(&out->envelope, f, "probes", PROBES_VERSION, "probe", a));
+    TRY(arena_new(&out->input, a, n_rows));
+    TRY(arena_new(&out->fit, a, (int64_t)n_rows * n_kinds * N_LABELS));
+    for (int i = 0; i < n_rows; i++) {
+        char g[H5_PATH];
+        input_name(g, &probe_inputs[i]);
+        if (!h5_has(f, g)) continue;
+        ProbeInput *input = &out->input[out->n_inputs];
+        TRY(get_input(input, f, &probe_inputs[i], a));
+        for (int k = 0; k < n_kinds; k++)
+            for (int label = 0; label < N_LABELS; label++) {
+                fit_name(g, input->row, probe_kinds[k]->name, label);
+                if (!h5_has(f, g)) continue;
+                ProbeFit *fit = &out->fit[out->n_fits++];
+                *fit = (ProbeFit){.input = out->n_inputs, .label = label, .probe = probe_kinds[k]->name};
+                TRY(get_fit(fit, f, g, input->dim, a));
+            }
+        out->n_inputs++;
+    }
+    return OK;
+}
+
+Status probes_read(ProbeSet *out, const char *path, Arena *a)
+{
+    H5File f = {0};
+    memset(out, 0, sizeof *out);
+    TRY(h5_open(&f, path, NULL));
+    Status st = get_all(out, &f, a);
+    h5_close(&f);
+    return st;
+}

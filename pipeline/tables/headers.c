@@ -1,0 +1,153 @@
+/* headers.c - the headers of properties.fits, by the rules for DESI's value-added catalogues: EXTNAME, checksums and units in
+   every HDU, provenance in the primary one. */
+#include "tables/headers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static Status write_primary(FitsFile *f, const Envelope *e, const PropertyLayout *l, const Fingerprint *catalog,
+                            const Fingerprint *embeddings)
+{
+    TRY(fitsfile_put_text(f, "EXTNAME", "PRIMARY", "provenance; tables: PROPERTIES, PROBES"));
+    TRY(artefact_write_fits(f, e));
+    TRY(fitsfile_put_text(f, "FPCAT", catalog->text, "fingerprint of catalog.h5"));
+    TRY(fitsfile_put_text(f, "FPEMB", embeddings->text, "fingerprint of embeddings.h5"));
+    TRY(fitsfile_put_text(f, "FPPROBE", l->probes->envelope.fingerprint.text, "fingerprint of probes.h5"));
+    return fitsfile_put_checksum(f);
+}
+
+/* ---- PROPERTIES ---- */
+
+/* PREFIXnn = 'NAME: sentence', nn the number of the bit. */
+static Status put_flag(FitsFile *f, const char *prefix, int32_t bit, const char *name, const char *sentence,
+                       const char *comment)
+{
+    char key[16], text[256];
+    snprintf(key, sizeof key, "%s%02d", prefix, __builtin_ctz((unsigned)bit));
+    snprintf(text, sizeof text, "%s: %s", name, sentence);
+    return fitsfile_put_text(f, key, text, comment);
+}
+
+static Status put_flags(FitsFile *f)
+{
+    static const char *const prefix[N_MODALITIES] = {[MODALITY_IMAGE] = "IFLAG", [MODALITY_SPECTRUM] = "SFLAG"};
+    for (int m = 0; m < N_MODALITIES; m++)
+        for (const FlagRow *row = flags_table((Modality)m); row->bit; row++)
+            TRY(put_flag(f, prefix[m], row->bit, row->name, row->sentence, row->fatal ? "no embedding" : ""));
+    for (const PredFlagRow *row = pred_flag_table; row->bit; row++)
+        TRY(put_flag(f, "PFLAG", row->bit, row->name, row->sentence, ""));
+    return OK;
+}
+
+static Status write_properties_header(RowSpan *out, FitsFile *f, const PropertyLayout *l, int64_t n_rows)
+{
+    TRY(fitsfile_new_table(f, "PROPERTIES", l->fits, l->n, n_rows));
+    TRY(fitsfile_put_i64(f, "HPXNSIDE", 64, "of HEALPIX"));
+    TRY(fitsfile_put_bool(f, "HPXNEST", true, "of HEALPIX"));
+    TRY(put_flags(f));
+    TRY(fitsfile_put_datasum(f, 0)); /* the cards are there: later only their values change */
+    TRY(fitsfile_data_span(&out->start, &out->bytes, f));
+    if (out->bytes != n_rows * l->row_bytes)
+        return FAIL(E_BUG, "%s: the header says %lld bytes of rows, the columns say %lld", f->path, (long long)out->bytes,
+                    (long long)(n_rows * l->row_bytes));
+    return OK;
+}
+
+/* ---- PROBES ---- */
+
+enum { SHORT_TEXT = 16, LONG_TEXT = 32 };
+
+static const FitsColumn probe_columns[] = {
+    {"PROPERTY", "16A", "", "what is predicted"},
+    {"COLUMN", "32A", "", "its column in PROPERTIES, blank = none"},
+    {"ENCODER", "16A", "", "whose embedding"},
+    {"MODALITY", "16A", "", "of what"},
+    {"PROBE", "16A", "", "kind of regression"},
+    {"UNIT", "16A", "", "of RMSE, BIAS, STD, L68, U68"},
+    {"LAMBDA", "D", "", "regularisation"},
+    {"N_TRAIN", "K", "", "objects it was fitted to"},
+    {"N_TEST", "K", "", "objects of the scores"},
+    {"R2", "D", "", "coefficient of determination, test split"},
+    {"RMSE", "D", "", "root mean square residual, test split"},
+    {"BIAS", "D", "", "mean residual, test split"},
+    {"SIGMA_NMAD", "D", "", "of redshifts, test split"},
+    {"OUTLIER_FRACTION", "D", "", "of redshifts, test split"},
+    {"STD", "D", "", "std of truth - prediction, val split"},
+    {"L68", "D", "", "16 % quantile of truth - prediction, val"},
+    {"U68", "D", "", "84 % quantile of truth - prediction, val"},
+    {"OOD_LIMIT", "D", "", "OOD score of the input: 99 % of val rows"},
+};
+
+static Status write_probe(FitsFile *f, const ProbeSet *p, int fit)
+{
+    const ProbeFit *b = &p->fit[fit];
+    const ProbeInput *input = &p->input[b->input];
+    const Scores *test = &b->score[SPLIT_TEST];
+    char column[COLUMN_NAME];
+    layout_column_name(column, p, fit);
+    const struct {
+        const char *column, *text;
+    } texts[] = {{"PROPERTY", label_table[b->label].name}, {"COLUMN", column}, {"ENCODER", input->row->encoder},
+                 {"MODALITY", input->row->modality},       {"PROBE", b->probe}, {"UNIT", label_table[b->label].unit}};
+    const struct {
+        const char *column;
+        int64_t value;
+    } counts[] = {{"N_TRAIN", b->score[SPLIT_TRAIN].n}, {"N_TEST", test->n}};
+    const struct {
+        const char *column;
+        double value;
+    } numbers[] = {{"LAMBDA", b->lambda},
+                   {"R2", test->r2},
+                   {"RMSE", test->rmse},
+                   {"BIAS", test->bias},
+                   {"SIGMA_NMAD", test->sigma_nmad},
+                   {"OUTLIER_FRACTION", test->outlier_fraction},
+                   {"STD", b->std},
+                   {"L68", b->l68},
+                   {"U68", b->u68},
+                   {"OOD_LIMIT", input->ood_quantile}};
+    for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        TRY(fitsfile_write_text(f, texts[i].column, texts[i].text, strlen(texts[i].text) + 1, fit, 1));
+    for (unsigned i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        TRY(fitsfile_write_column(f, counts[i].column, FITS_I64, &counts[i].value, fit, 1));
+    for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        TRY(fitsfile_write_column(f, numbers[i].column, FITS_F64, &numbers[i].value, fit, 1));
+    return OK;
+}
+
+static Status write_probes(FitsFile *f, const ProbeSet *p)
+{
+    TRY(fitsfile_new_table(f, "PROBES", probe_columns, (int)(sizeof probe_columns / sizeof probe_columns[0]), p->n_fits));
+    for (int fit = 0; fit < p->n_fits; fit++) TRY(write_probe(f, p, fit));
+    return fitsfile_put_checksum(f);
+}
+
+/* ---- the file ---- */
+
+Status headers_write(RowSpan *out, const char *part, const Envelope *e, const PropertyLayout *l, const Fingerprint *catalog,
+                     const Fingerprint *embeddings, int64_t n_rows)
+{
+    Status st = OK;
+    FitsFile f = {0};
+    TRY(fitsfile_create(&f, part));
+    TRY_DONE(write_primary(&f, e, l, catalog, embeddings));
+    TRY_DONE(write_properties_header(out, &f, l, n_rows));
+    TRY_DONE(write_probes(&f, l->probes));
+    return fitsfile_finish(&f);
+done:
+    fitsfile_close(&f);
+    return st;
+}
+
+Status headers_close(const char *part, uint32_t datasum)
+{
+    Status st = OK;
+    FitsFile f = {0};
+    TRY(fitsfile_reopen(&f, part));
+    TRY_DONE(fitsfile_goto(&f, "PROPERTIES"));
+    TRY_DONE(fitsfile_put_datasum(&f, datasum));
+    return fitsfile_finish(&f);
+done:
+    fitsfile_close(&f);
+    return st;
+}

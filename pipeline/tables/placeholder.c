@@ -1,1 +1,0 @@
-/* empty */ typedef int tables_layer_is_empty;

@@ -1,0 +1,137 @@
+/* probe.c - the stage: embeddings and labels become probes.h5 and scores.csv. */
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "probe/fit.h"
+#include "stages.h"
+
+static const ConfigSection *const sections[] = {&probe_section, NULL};
+
+typedef struct {
+    char *path, *scores, *catalog_path, *embeddings_path;
+} Paths;
+
+static Status find_paths(Paths *p, const Run *run)
+{
+    TRY(stage_path(&p->path, run, "probes.h5"));
+    TRY(stage_path(&p->scores, run, "scores.csv"));
+    TRY(stage_path(&p->catalog_path, run, "catalog.h5"));
+    return stage_path(&p->embeddings_path, run, "embeddings.h5");
+}
+
+/* Configuration, labels and splits (the catalogue's), embeddings. */
+static Fingerprint fingerprint_of(const Run *run, const Catalog *catalog, const Embeddings *e)
+{
+    HashState *h = stage_hash(run, &probe_stage);
+    hash_add_text(h, catalog->envelope.fingerprint.text);
+    hash_add_text(h, e->envelope.fingerprint.text);
+    return hash_close(h);
+}
+
+/* Collective. */
+static bool is_current(const Paths *p, const Run *run, const Fingerprint *fingerprint)
+{
+    int64_t current = !run->force && run->par.rank == 0 && access(p->scores, F_OK) == 0 &&
+                      artefact_is_current(p->path, "probes", PROBES_VERSION, fingerprint);
+    par_bcast(&run->par, &current, sizeof current, 0);
+    return current != 0;
+}
+
+/* "0.731", right-aligned; blank where undefined. */
+static const char *cell(char out[16], const char *format, double x)
+{
+    if (isnan(x)) snprintf(out, 16, "%8s", "");
+    else snprintf(out, 16, format, x);
+    return out;
+}
+
+static void log_scores(const ProbeSet *set)
+{
+    log_info("probe: scores on the test split");
+    log_info("  %-10s %-8s %-10s %-6s %8s %8s %8s %8s %8s %8s", "encoder", "modality", "property", "probe", "rows", "R2", "RMSE", "bias",
+             "NMAD", "outliers");
+    for (int i = 0; i < set->n_fits; i++) {
+        const ProbeFit *fit = &set->fit[i];
+        const ProbeInputRow *row = set->input[fit->input].row;
+        const Scores *s = &fit->score[SPLIT_TEST];
+        char text[5][16];
+        log_info("  %-10s %-8s %-10s %-6s %8lld %s %s %s %s %s", row->encoder, row->modality, label_table[fit->label].name, fit->probe,
+                 (long long)s->n, cell(text[0], "%8.3f", s->r2), cell(text[1], "%8.3g", s->rmse), cell(text[2], "%8.2g", s->bias),
+                 cell(text[3], "%8.3g", s->sigma_nmad), cell(text[4], "%8.3f", s->outlier_fraction));
+    }
+}
+
+static Status run_probe(Run *run)
+{
+    const ProbeConfig *config = config_get(run->config, &probe_section);
+    const Par *par = &run->par;
+    Status st = OK;
+    Catalog catalog = {0};
+    Embeddings embeddings = {0};
+    ProbeSet set;
+    Paths p = {0};
+    TRY_DONE(par_agree(par, find_paths(&p, run)));
+    TRY_DONE(par_agree(par, catalog_open(&catalog, p.catalog_path, NULL, run->arena)));
+    TRY_DONE(par_agree(par, embeddings_open(&embeddings, p.embeddings_path, NULL, run->arena)));
+    const Fingerprint fingerprint = fingerprint_of(run, &catalog, &embeddings);
+    if (is_current(&p, run, &fingerprint)) {
+        log_info("probe: %s is current, nothing to do", p.path);
+        goto done;
+    }
+    clock_begin("fit");
+    st = probe_fit_all(&set, config, &catalog, &embeddings, par, run->arena);
+    if (st == OK) clock_end("fit");
+    TRY_DONE(st);
+    TRY_DONE(par_agree(par, stage_envelope(&set.envelope, run, "probes", PROBES_VERSION, &probe_stage, fingerprint)));
+    TRY_DONE(probes_write(p.path, &set, par, run->arena));
+    log_scores(&set);
+    log_info("probe: wrote %s and %s", p.path, p.scores);
+done:
+    embeddings_close(&embeddings);
+    catalog_close(&catalog);
+    return st;
+}
+
+static Status plan_probe(Run *run, FILE *out)
+{
+    const ProbeConfig *config = config_get(run->config, &probe_section);
+    const Mark mark = arena_mark(run->arena);
+    Catalog catalog = {0};
+    Embeddings e = {0};
+    Paths p;
+    TRY(find_paths(&p, run));
+    if (catalog_open(&catalog, p.catalog_path, NULL, run->arena) == OK && embeddings_open(&e, p.embeddings_path, NULL, run->arena) == OK) {
+        int64_t dim = 0;
+        for (const ProbeInputRow *row = probe_inputs; row->encoder; row++)
+            dim = probe_input_dim(&e, row) > dim ? probe_input_dim(&e, row) : dim;
+        fprintf(out, "probe: %lld rows, at most %lld numbers each, %lld properties; %.3g GB of memory per rank on %d ranks; writes %s, %s\n",
+                (long long)e.n, (long long)dim, (long long)config->properties.n, 1e-9 * (double)probe_memory(config, e.n, dim, run->par.n_ranks),
+                run->par.n_ranks, p.path, p.scores);
+    } else {
+        fail_clear();
+        fprintf(out, "probe: %lld properties from each embedding, once %s and %s are there; writes %s, %s\n", (long long)config->properties.n,
+                p.catalog_path, p.embeddings_path, p.path, p.scores);
+    }
+    embeddings_close(&e);
+    catalog_close(&catalog);
+    arena_reset(run->arena, mark);
+    return OK;
+}
+
+const Stage probe_stage = {
+    .name = "probe",
+    .reads = "catalog.h5 (labels, splits), embeddings.h5",
+    .writes = "probes.h5, scores.csv",
+    .help = "physical properties from embeddings, with their scores",
+    .purpose = "Fits each property of the label table from each embedding (image, spectrum, both; and the encoders' own) on the train split, and\n"
+               "scores train, val and test rows: R2, RMSE, bias, and for redshift sigma_NMAD and the share of outliers, |dz| / (1 + z) > 0.15.\n"
+               "The errors that later stand in properties.fits are those of the val split. Sums go over a fixed tree of blocks of rows, so\n"
+               "that the weights have the same bits for any number of ranks.",
+    .revision = 1,
+    .sections = sections,
+    .run = run_probe,
+    .plan = plan_probe,
+};

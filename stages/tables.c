@@ -1,0 +1,131 @@
+/* tables.c - the stage: properties.fits from catalogue, embeddings and probes. */
+#include "tables/properties.h"
+#include "core/log.h"
+#include "stages.h"
+
+typedef struct {
+    int64_t chunk_rows;
+} TablesConfig;
+
+static const ConfigField tables_fields[] = {
+    FIELD_INT(TablesConfig, chunk_rows, "2048", 1, 1e7, EFFORT, "rows that a rank holds in memory at a time"), FIELD_END};
+const ConfigSection tables_section = {"tables", "the published catalogue properties.fits", tables_fields,
+                                      sizeof(TablesConfig), NULL};
+
+static const ConfigSection *const sections[] = {&tables_section, NULL};
+
+typedef struct {
+    char *path; /* of properties.fits */
+    Catalog catalog;
+    Embeddings embeddings;
+    ProbeSet probes;
+} Inputs;
+
+/* Local. Each rank opens the files by itself. */
+static Status open_inputs(Inputs *in, const Run *run)
+{
+    char *path = NULL;
+    TRY(stage_path(&in->path, run, "properties.fits"));
+    TRY(stage_path(&path, run, "catalog.h5"));
+    TRY(catalog_open(&in->catalog, path, NULL, run->arena));
+    TRY(stage_path(&path, run, "embeddings.h5"));
+    TRY(embeddings_open(&in->embeddings, path, NULL, run->arena));
+    TRY(stage_path(&path, run, "probes.h5"));
+    return probes_read(&in->probes, path, run->arena);
+}
+
+static void close_inputs(Inputs *in)
+{
+    catalog_close(&in->catalog);
+    embeddings_close(&in->embeddings);
+}
+
+static Fingerprint fingerprint_of(const Run *run, const Inputs *in)
+{
+    HashState *h = stage_hash(run, &tables_stage);
+    hash_add_text(h, in->catalog.envelope.fingerprint.text);
+    hash_add_text(h, in->embeddings.envelope.fingerprint.text);
+    hash_add_text(h, in->probes.envelope.fingerprint.text);
+    return hash_close(h);
+}
+
+static Status run_tables(Run *run)
+{
+    const TablesConfig *c = config_get(run->config, &tables_section);
+    const Par *par = &run->par;
+    Inputs in = {0};
+    Envelope envelope;
+    Status st = open_inputs(&in, run);
+    TRY_DONE(par_agree(par, st));
+    Fingerprint fingerprint = fingerprint_of(run, &in);
+    int64_t current = !run->force && par->rank == 0 && properties_current(in.path, &fingerprint, run->arena);
+    par_bcast(par, &current, sizeof current, 0);
+    if (current) {
+        log_info("tables: %s is current, nothing to do", in.path);
+        goto done;
+    }
+    st = stage_envelope(&envelope, run, "properties", PROPERTIES_VERSION, &tables_stage, fingerprint);
+    TRY_DONE(par_agree(par, st));
+    PropertySources sources = {&in.catalog, &in.embeddings, &in.probes, c->chunk_rows};
+    TRY_DONE(properties_write(in.path, &envelope, &sources, par, run->arena));
+    log_info("tables: wrote %s, %lld rows, and %s.sha256sum", in.path, (long long)in.catalog.n, in.path);
+done:
+    close_inputs(&in);
+    return st;
+}
+
+/* ---- the plan ---- */
+
+/* All inputs with all properties: what `probe` writes when every label is there. */
+static Status expect_probes(ProbeSet *p, Arena *a)
+{
+    *p = (ProbeSet){0};
+    while (probe_inputs[p->n_inputs].encoder) p->n_inputs++;
+    TRY(arena_new(&p->input, a, p->n_inputs));
+    TRY(arena_new(&p->fit, a, (int64_t)p->n_inputs * N_LABELS));
+    for (int i = 0; i < p->n_inputs; i++) {
+        p->input[i].row = &probe_inputs[i];
+        for (int k = 0; k < N_LABELS; k++) p->fit[p->n_fits++] = (ProbeFit){.input = i, .label = k, .probe = "ridge"};
+    }
+    return OK;
+}
+
+static Status plan_tables(Run *run, FILE *out)
+{
+    Inputs in = {0};
+    PropertyLayout layout;
+    KeyWidths widths = {{0}};
+    char *path = NULL;
+    Mark mark = arena_mark(run->arena);
+    TRY(stage_path(&path, run, "catalog.h5"));
+    bool rows_known = catalog_open(&in.catalog, path, NULL, run->arena) == OK;
+    TRY(stage_path(&path, run, "probes.h5"));
+    bool probes_known = probes_read(&in.probes, path, run->arena) == OK;
+    if (!rows_known || !probes_known) fail_clear(); /* not made yet */
+    Status st = probes_known ? OK : expect_probes(&in.probes, run->arena);
+    if (st == OK) st = layout_make(&layout, &in.probes, &widths, run->arena);
+    if (st == OK) {
+        fprintf(out, "tables: %d columns, %lld bytes per row%s", layout.n, (long long)layout.row_bytes,
+                probes_known ? "" : " with all probes");
+        if (rows_known)
+            fprintf(out, "; %lld rows, %.3g GB", (long long)in.catalog.n, 1e-9 * (double)(in.catalog.n * layout.row_bytes));
+        fprintf(out, "\n");
+    }
+    close_inputs(&in);
+    arena_reset(run->arena, mark);
+    return st;
+}
+
+const Stage tables_stage = {
+    .name = "tables",
+    .reads = "catalog.h5, embeddings.h5, probes.h5",
+    .writes = "properties.fits, properties.fits.sha256sum",
+    .help = "the published catalogue: keys, properties with errors, flags",
+    .purpose = "Applies the probes to every object's embeddings and writes one FITS table, a row per row of the catalogue: keys as in DESI's\n"
+               "zcatalog, each property with its error from image, spectrum and both, flags, and how unlike the training set the object\n"
+               "is. A second table lists the probes with their scores on the test split.",
+    .revision = 1,
+    .sections = sections,
+    .run = run_tables,
+    .plan = plan_tables,
+};

@@ -1,0 +1,74 @@
+/* Weights in a file: what is written is what is read, and what does not fit is refused by name. */
+#include <string.h>
+
+#include "test_main.h"
+#include "train/checkpoint.h"
+
+static const Envelope envelope = {.made_by = "train", .config = "", .specprod = "", .image_release = "", .provider = ""};
+
+static void declare(Params *p, int64_t rows)
+{
+    int64_t index;
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(params_init(p, 8, &test_arena)));
+    CU_ASSERT_TRUE(CHECK_OK(params_declare(&index, p, "image_encoder.", "mlp.encoder.weight", 2, (int64_t[]){rows, 3})));
+    CU_ASSERT_TRUE(CHECK_OK(params_declare(&index, p, "image_encoder.", "mlp.encoder.bias", 1, (int64_t[]){rows})));
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(params_allocate(p)));
+}
+
+static const char *file_name(void)
+{
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/astroclip.ckpt.h5", test_folder());
+    return path;
+}
+
+static void round_trip(void)
+{
+    Params a, b;
+    declare(&a, 4);
+    declare(&b, 4);
+    params_deterministic(&a, 5);
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(checkpoint_save(file_name(), &a, &envelope)));
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(checkpoint_load(&b, file_name(), &test_arena)));
+    for (int64_t i = 0; i < a.n_params; i++)
+        CU_ASSERT_EQUAL(memcmp(params_at(&a, i), params_at(&b, i), (size_t)a.param[i].n * sizeof(real)), 0);
+}
+
+static void other_shapes_are_refused(void)
+{
+    Params a, b;
+    declare(&a, 4);
+    declare(&b, 5);
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(checkpoint_save(file_name(), &a, &envelope)));
+    Status st = checkpoint_load(&b, file_name(), &test_arena);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fail_record()->text, "image_encoder.mlp.encoder.weight"));
+    CHECK_FAILS(st, E_INPUT);
+}
+
+static void missing_and_extra_tensors_are_refused(void)
+{
+    Params a, b;
+    int64_t index;
+    declare(&a, 4);
+    CU_ASSERT_TRUE(CHECK_OK(params_init(&b, 8, &test_arena)));
+    CU_ASSERT_TRUE(CHECK_OK(params_declare(&index, &b, "image_encoder.", "mlp.encoder.weight", 2, (int64_t[]){4, 3})));
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(params_allocate(&b)));
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(checkpoint_save(file_name(), &a, &envelope)));
+    CHECK_FAILS(checkpoint_load(&b, file_name(), &test_arena), E_INPUT);
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(checkpoint_save(file_name(), &b, &envelope)));
+    CHECK_FAILS(checkpoint_load(&a, file_name(), &test_arena), E_INPUT);
+}
+
+static void nan_weights_are_refused(void)
+{
+    Params a;
+    declare(&a, 4);
+    params_at(&a, 1)[2] = NAN;
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(checkpoint_save(file_name(), &a, &envelope)));
+    CHECK_FAILS(checkpoint_load(&a, file_name(), &test_arena), E_INPUT);
+}
+
+TEST_MAIN("checkpoint", {"what is written is what is read", round_trip},
+          {"another shape is refused and the tensor named", other_shapes_are_refused},
+          {"missing and extra tensors are refused", missing_and_extra_tensors_are_refused},
+          {"NaN weights are refused", nan_weights_are_refused})
