@@ -105,10 +105,17 @@ static Status run_stage(int *code, const Command *c, const RunConfig *rc, const 
 
 /* ---- the end of a run ---- */
 
-enum { SCORE_COLUMNS = 32, SCORE_LINE = 1024, SHOWN = 11 };
+enum { SCORE_COLUMNS = 32, SCORE_LINE = 1024 };
 
-/* Columns of scores.csv that fit a terminal. */
-static const char *const shown[SHOWN] = {"property", "modality", "encoder", "probe", "split", "n", "r2", "rmse", "bias", "sigma_nmad", "outlier_fraction"};
+/* Columns of scores.csv that fit a terminal, with their headings; rows of the test split only. */
+static const struct {
+    const char *name, *heading;
+    int width;
+} shown[] = {{"property", "property", 10}, {"encoder", "encoder", 11},       {"modality", "modality", 9},
+             {"probe", "probe", 6},        {"n", "n", 7},                    {"r2", "R2", 9},
+             {"rmse", "RMSE", 9},          {"bias", "bias", 10},             {"sigma_nmad", "sigma_nmad", 11},
+             {"outlier_fraction", "outliers", 9}};
+enum { N_SHOWN = sizeof shown / sizeof *shown };
 
 static int split_line(char *cell[SCORE_COLUMNS], char *line)
 {
@@ -118,25 +125,36 @@ static int split_line(char *cell[SCORE_COLUMNS], char *line)
     return n;
 }
 
+static int find_column(char *const *cell, int n, const char *name)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(cell[i], name) == 0) return i;
+    return -1;
+}
+
+static void print_cell(const char *text, int width)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    if (*text && !*end && strchr(text, '.')) printf("%-*.3g", width, value);
+    else printf("%-*s", width, text);
+}
+
 static void print_scores(const char *path)
 {
     FILE *f = fopen(path, "r");
     if (!f) return;
     char head[SCORE_LINE], line[SCORE_LINE], *name[SCORE_COLUMNS], *cell[SCORE_COLUMNS];
-    int column[SHOWN], n_names = fgets(head, sizeof head, f) ? split_line(name, head) : 0;
-    printf("\n");
-    for (int s = 0; s < SHOWN; s++) {
-        column[s] = -1;
-        for (int i = 0; i < n_names; i++)
-            if (strcmp(name[i], shown[s]) == 0) column[s] = i;
-        printf("%-*s", s < 5 ? 11 : 12, strcmp(shown[s], "outlier_fraction") == 0 ? "outliers" : shown[s]);
-    }
+    int n_names = fgets(head, sizeof head, f) ? split_line(name, head) : 0, split = find_column(name, n_names, "split");
+    printf("\nscores on the test split\n");
+    for (int s = 0; s < N_SHOWN; s++) printf("%-*s", shown[s].width, shown[s].heading);
     printf("\n");
     while (fgets(line, sizeof line, f)) {
         int n = split_line(cell, line);
-        for (int s = 0; s < SHOWN; s++) {
-            const char *text = column[s] >= 0 && column[s] < n ? cell[column[s]] : "";
-            printf("%-*.10s%s", s < 5 ? 10 : 11, text, " ");
+        if (split < 0 || split >= n || strcmp(cell[split], "test") != 0) continue;
+        for (int s = 0; s < N_SHOWN; s++) {
+            int column = find_column(name, n_names, shown[s].name);
+            print_cell(column >= 0 && column < n ? cell[column] : "", shown[s].width);
         }
         printf("\n");
     }

@@ -1,14 +1,17 @@
 /* tables.c - the stage: properties.fits from catalogue, embeddings and probes. */
-#include "tables/properties.h"
+#include <string.h>
+
 #include "core/log.h"
 #include "stages.h"
+#include "tables/properties.h"
 
 typedef struct {
     int64_t chunk_rows;
 } TablesConfig;
 
-static const ConfigField tables_fields[] = {
-    FIELD_INT(TablesConfig, chunk_rows, "2048", 1, 1e7, EFFORT, "rows that a rank holds in memory at a time"), FIELD_END};
+static const ConfigField tables_fields[] = {FIELD_INT(TablesConfig, chunk_rows, "2048", 1, 1e7, EFFORT,
+                                                      "rows that a rank holds in memory at a time"),
+                                            FIELD_END};
 const ConfigSection tables_section = {"tables", "the published catalogue properties.fits", tables_fields,
                                       sizeof(TablesConfig), NULL};
 
@@ -49,6 +52,20 @@ static Fingerprint fingerprint_of(const Run *run, const Inputs *in)
     return hash_close(h);
 }
 
+/* Probes of other embeddings would give numbers that look right. The fingerprint that `probe` would give its file now. */
+static Status check_probes(const Run *run, const Inputs *in)
+{
+    HashState *h = stage_hash(run, &probe_stage);
+    hash_add_text(h, in->catalog.envelope.fingerprint.text);
+    hash_add_text(h, in->embeddings.envelope.fingerprint.text);
+    Fingerprint expected = hash_close(h);
+    if (strcmp(expected.text, in->probes.envelope.fingerprint.text) == 0) return OK;
+    return FAIL(
+        E_INPUT,
+        "probes.h5 was made from other files than %s and %s, or with other settings: run `astroclip probe` again",
+        in->catalog.file.path, in->embeddings.file.path);
+}
+
 static Status run_tables(Run *run)
 {
     const TablesConfig *c = config_get(run->config, &tables_section);
@@ -56,6 +73,7 @@ static Status run_tables(Run *run)
     Inputs in = {0};
     Envelope envelope;
     Status st = open_inputs(&in, run);
+    if (st == OK) st = check_probes(run, &in);
     TRY_DONE(par_agree(par, st));
     Fingerprint fingerprint = fingerprint_of(run, &in);
     int64_t current = !run->force && par->rank == 0 && properties_current(in.path, &fingerprint, run->arena);
@@ -66,6 +84,8 @@ static Status run_tables(Run *run)
     }
     st = stage_envelope(&envelope, run, "properties", PROPERTIES_VERSION, &tables_stage, fingerprint);
     TRY_DONE(par_agree(par, st));
+    envelope.provider =
+        in.embeddings.envelope.provider; /* the only matrix products that matter here are the encoders' */
     PropertySources sources = {&in.catalog, &in.embeddings, &in.probes, c->chunk_rows};
     TRY_DONE(properties_write(in.path, &envelope, &sources, par, run->arena));
     log_info("tables: wrote %s, %lld rows, and %s.sha256sum", in.path, (long long)in.catalog.n, in.path);
@@ -108,7 +128,8 @@ static Status plan_tables(Run *run, FILE *out)
         fprintf(out, "tables: %d columns, %lld bytes per row%s", layout.n, (long long)layout.row_bytes,
                 probes_known ? "" : " with all probes");
         if (rows_known)
-            fprintf(out, "; %lld rows, %.3g GB", (long long)in.catalog.n, 1e-9 * (double)(in.catalog.n * layout.row_bytes));
+            fprintf(out, "; %lld rows, %.3g GB", (long long)in.catalog.n,
+                    1e-9 * (double)(in.catalog.n * layout.row_bytes));
         fprintf(out, "\n");
     }
     close_inputs(&in);
@@ -121,8 +142,10 @@ const Stage tables_stage = {
     .reads = "catalog.h5, embeddings.h5, probes.h5",
     .writes = "properties.fits, properties.fits.sha256sum",
     .help = "the published catalogue: keys, properties with errors, flags",
-    .purpose = "Applies the probes to every object's embeddings and writes one FITS table, a row per row of the catalogue: keys as in DESI's\n"
-               "zcatalog, each property with its error from image, spectrum and both, flags, and how unlike the training set the object\n"
+    .purpose = "Applies the probes to every object's embeddings and writes one FITS table, a row per row of the "
+               "catalogue: keys as in DESI's\n"
+               "zcatalog, each property with its error from image, spectrum and both, flags, and how unlike the "
+               "training set the object\n"
                "is. A second table lists the probes with their scores on the test split.",
     .revision = 1,
     .sections = sections,

@@ -36,11 +36,11 @@ void key_widths_add(KeyWidths *w, const CatalogRow *row, int64_t n);
 typedef enum {
     FROM_CATALOG, /* index: row of the table of catalogue columns */
     FROM_SPLIT,
-    FROM_FLAG,    /* index: Modality                              */
+    FROM_FLAG, /* index: Modality                              */
     FROM_PRED_FLAG,
-    FROM_STATS,   /* index: SpectrumStat                          */
-    FROM_OOD,     /* index: ProbeSet.input                        */
-    FROM_VALUE,   /* index: ProbeSet.fit; also the next three     */
+    FROM_STATS, /* index: SpectrumStat                          */
+    FROM_OOD,   /* index: ProbeSet.input                        */
+    FROM_VALUE, /* index: ProbeSet.fit; also the next three     */
     FROM_STD,
     FROM_L68,
     FROM_U68,

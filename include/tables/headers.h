@@ -12,8 +12,8 @@ typedef struct {
 } RowSpan;
 
 /* Creates `part`. The header of PROPERTIES has its CHECKSUM and DATASUM already, of rows that are all zero. */
-Status headers_write(RowSpan *out, const char *part, const Envelope *e, const PropertyLayout *l, const Fingerprint *catalog,
-                     const Fingerprint *embeddings, int64_t n_rows);
+Status headers_write(RowSpan *out, const char *part, const Envelope *e, const PropertyLayout *l,
+                     const Fingerprint *catalog, const Fingerprint *embeddings, int64_t n_rows);
 
 /* Opens the file again, whose rows are there now, and puts DATASUM and CHECKSUM of PROPERTIES. */
 Status headers_close(const char *part, uint32_t datasum);

@@ -76,8 +76,9 @@ static void read_card(Claims *c, const char *card)
     }
 }
 
-static const char *complaint(const Claims *c)
+static const char *complaint(int *reason, const Claims *c)
 {
+    *reason = c->bad_table ? BAD_ORDER : DATA_DECOMPRESSION_ERR;
     if (c->bad_table) return "the first eight keywords are not those of a table";
     if (c->bad_tile || !(c->tile <= MAX_TILE)) return "absurd ZTILEn";
     if (c->groups != 1) return "ZGCOUNT is not 1";
@@ -89,8 +90,8 @@ static const char *complaint(const Claims *c)
     return NULL;
 }
 
-/* What is wrong with the header after the current HDU; NULL if nothing, or if there is none. */
-static const char *look_ahead(fitsfile *handle)
+/* What is wrong with the header after the current HDU, and cfitsio's status for it; NULL if nothing, or if there is none. */
+static const char *look_ahead(int *reason, fitsfile *handle)
 {
     Claims claims = {.tile = 1, .block = 32, .bytes = 4, .groups = 1};
     char block[BLOCK];
@@ -102,7 +103,7 @@ static const char *look_ahead(fitsfile *handle)
         LONGLONG bytes = length - end < BLOCK ? length - end : BLOCK;
         fits_read_ext(handle, end - start, bytes, block, &code);
         for (int i = 0; i + CARD <= bytes && code == 0; i += CARD) {
-            if (strncmp(block + i, "END     ", 8) == 0) return complaint(&claims);
+            if (strncmp(block + i, "END     ", 8) == 0) return complaint(reason, &claims);
             read_card(&claims, block + i);
         }
     }
@@ -113,14 +114,14 @@ static const char *look_ahead(fitsfile *handle)
 int fitsfile_move(FitsFile *f, int number)
 {
     fitsfile *handle = f->handle;
-    int code = 0;
+    int code = 0, reason = 0;
     while (handle->Fptr->maxhdu + 1 < number && code == 0) { /* maxhdu: the last one visited, from 0 */
         int known = handle->Fptr->maxhdu + 1;
         fits_movabs_hdu(handle, known, NULL, &code);
-        const char *wrong = code ? NULL : look_ahead(handle);
+        const char *wrong = code ? NULL : look_ahead(&reason, handle);
         if (wrong) {
             fits_write_errmsg(wrong);
-            return BAD_ORDER; /* cfitsio's "illegal mandatory keywords" is near enough; the message says more */
+            return reason;
         }
         fits_movabs_hdu(handle, known + 1, NULL, &code);
     }

@@ -8,12 +8,12 @@
 #include <string.h>
 
 const PredFlagRow pred_flag_table[] = {
-    {PRED_NO_IMAGE, "NO_IMAGE", "nothing predicted from the image: IMAGE_FLAG says why"},
-    {PRED_NO_SPECTRUM, "NO_SPECTRUM", "nothing predicted from the spectrum: SPECTRUM_FLAG says why"},
-    {PRED_OOD_IMAGE, "OOD_IMAGE", "image embedding is unlike those of the val split (99 %)"},
-    {PRED_OOD_SPECTRUM, "OOD_SPECTRUM", "spectrum embedding is unlike those of the val split (99 %)"},
-    {PRED_OOD_BOTH, "OOD_BOTH", "image and spectrum are unlike those of the val split (99 %)"},
-    {PRED_TRAINING, "TRAINING", "the object is in the train split: its predictions are no test"},
+    {PRED_NO_IMAGE, "NO_IMAGE", "nothing predicted from it: IMAGE_FLAG says why"},
+    {PRED_NO_SPECTRUM, "NO_SPECTRUM", "nothing predicted from it: SPECTRUM_FLAG says why"},
+    {PRED_OOD_IMAGE, "OOD_IMAGE", "image embedding beyond 99 % of those of the val split"},
+    {PRED_OOD_SPECTRUM, "OOD_SPECTRUM", "spectrum embedding beyond 99 % of the val split's"},
+    {PRED_OOD_BOTH, "OOD_BOTH", "both embeddings together beyond 99 % of the val split's"},
+    {PRED_TRAINING, "TRAINING", "in the train split: its predictions are no test"},
     {0, NULL, NULL},
 };
 
@@ -127,7 +127,8 @@ static void add_row_columns(PropertyLayout *l)
     add_column(l, (FitsColumn){"PRED_FLAG", "J", "", "bits: keywords PFLAGnn"}, FROM_PRED_FLAG, 0);
     for (int s = 0; s < N_SPECTRUM_STATS; s++) {
         bool masked = s <= STAT_FRAC_MASKED_Z;
-        const char *comment = masked ? "share of the arm's pixels without data" : "median flux / noise per pixel of the arm";
+        const char *comment =
+            masked ? "share of the arm's pixels without data" : "median flux / noise per pixel of the arm";
         add_column(l, (FitsColumn){spectrum_stat_name[s], "E", "", comment}, FROM_STATS, s);
     }
 }
@@ -274,7 +275,8 @@ void layout_put_row(unsigned char *out, const PropertyLayout *l, const ObjectRow
         switch (column->source) {
         case FROM_CATALOG: put_catalog(to, r->catalog, &catalog_columns[k], column->bytes); break;
         case FROM_SPLIT:
-            put_text(to, r->catalog->split < N_SPLITS ? split_name[r->catalog->split] : "", SPLIT_CHARACTERS, column->bytes);
+            put_text(to, r->catalog->split < N_SPLITS ? split_name[r->catalog->split] : "", SPLIT_CHARACTERS,
+                     column->bytes);
             break;
         case FROM_FLAG: put_big_endian(to, (uint32_t)r->flag[k], column->bytes); break;
         case FROM_PRED_FLAG: put_big_endian(to, (uint32_t)pred_flag(l->probes, r), column->bytes); break;

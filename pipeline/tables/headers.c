@@ -19,13 +19,12 @@ static Status write_primary(FitsFile *f, const Envelope *e, const PropertyLayout
 /* ---- PROPERTIES ---- */
 
 /* PREFIXnn = 'NAME: sentence', nn the number of the bit. */
-static Status put_flag(FitsFile *f, const char *prefix, int32_t bit, const char *name, const char *sentence,
-                       const char *comment)
+static Status put_flag(FitsFile *f, const char *prefix, int32_t bit, const char *name, const char *sentence)
 {
     char key[16], text[256];
     snprintf(key, sizeof key, "%s%02d", prefix, __builtin_ctz((unsigned)bit));
     snprintf(text, sizeof text, "%s: %s", name, sentence);
-    return fitsfile_put_text(f, key, text, comment);
+    return fitsfile_put_text(f, key, text, "");
 }
 
 static Status put_flags(FitsFile *f)
@@ -33,9 +32,9 @@ static Status put_flags(FitsFile *f)
     static const char *const prefix[N_MODALITIES] = {[MODALITY_IMAGE] = "IFLAG", [MODALITY_SPECTRUM] = "SFLAG"};
     for (int m = 0; m < N_MODALITIES; m++)
         for (const FlagRow *row = flags_table((Modality)m); row->bit; row++)
-            TRY(put_flag(f, prefix[m], row->bit, row->name, row->sentence, row->fatal ? "no embedding" : ""));
+            TRY(put_flag(f, prefix[m], row->bit, row->name, row->sentence));
     for (const PredFlagRow *row = pred_flag_table; row->bit; row++)
-        TRY(put_flag(f, "PFLAG", row->bit, row->name, row->sentence, ""));
+        TRY(put_flag(f, "PFLAG", row->bit, row->name, row->sentence));
     return OK;
 }
 
@@ -48,8 +47,8 @@ static Status write_properties_header(RowSpan *out, FitsFile *f, const PropertyL
     TRY(fitsfile_put_datasum(f, 0)); /* the cards are there: later only their values change */
     TRY(fitsfile_data_span(&out->start, &out->bytes, f));
     if (out->bytes != n_rows * l->row_bytes)
-        return FAIL(E_BUG, "%s: the header says %lld bytes of rows, the columns say %lld", f->path, (long long)out->bytes,
-                    (long long)(n_rows * l->row_bytes));
+        return FAIL(E_BUG, "%s: the header says %lld bytes of rows, the columns say %lld", f->path,
+                    (long long)out->bytes, (long long)(n_rows * l->row_bytes));
     return OK;
 }
 
@@ -87,7 +86,7 @@ static Status write_probe(FitsFile *f, const ProbeSet *p, int fit)
     layout_column_name(column, p, fit);
     const struct {
         const char *column, *text;
-    } texts[] = {{"PROPERTY", label_table[b->label].name}, {"COLUMN", column}, {"ENCODER", input->row->encoder},
+    } texts[] = {{"PROPERTY", label_table[b->label].name}, {"COLUMN", column},  {"ENCODER", input->row->encoder},
                  {"MODALITY", input->row->modality},       {"PROBE", b->probe}, {"UNIT", label_table[b->label].unit}};
     const struct {
         const char *column;
@@ -117,15 +116,16 @@ static Status write_probe(FitsFile *f, const ProbeSet *p, int fit)
 
 static Status write_probes(FitsFile *f, const ProbeSet *p)
 {
-    TRY(fitsfile_new_table(f, "PROBES", probe_columns, (int)(sizeof probe_columns / sizeof probe_columns[0]), p->n_fits));
+    TRY(fitsfile_new_table(f, "PROBES", probe_columns, (int)(sizeof probe_columns / sizeof probe_columns[0]),
+                           p->n_fits));
     for (int fit = 0; fit < p->n_fits; fit++) TRY(write_probe(f, p, fit));
     return fitsfile_put_checksum(f);
 }
 
 /* ---- the file ---- */
 
-Status headers_write(RowSpan *out, const char *part, const Envelope *e, const PropertyLayout *l, const Fingerprint *catalog,
-                     const Fingerprint *embeddings, int64_t n_rows)
+Status headers_write(RowSpan *out, const char *part, const Envelope *e, const PropertyLayout *l,
+                     const Fingerprint *catalog, const Fingerprint *embeddings, int64_t n_rows)
 {
     Status st = OK;
     FitsFile f = {0};

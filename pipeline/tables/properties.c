@@ -23,8 +23,8 @@ static Status check_shapes(const PropertySources *s)
 {
     const Embeddings *e = s->embeddings;
     if (e->n != s->catalog->n)
-        return FAIL(E_INPUT, "%s has %lld rows, %s has %lld: run `astroclip embed` again", e->file.path, (long long)e->n,
-                    s->catalog->file.path, (long long)s->catalog->n);
+        return FAIL(E_INPUT, "%s has %lld rows, %s has %lld: run `astroclip embed` again", e->file.path,
+                    (long long)e->n, s->catalog->file.path, (long long)s->catalog->n);
     for (int i = 0; i < s->probes->n_inputs; i++) {
         const ProbeInput *input = &s->probes->input[i];
         int64_t dim = probe_input_dim(e, input->row);
@@ -156,7 +156,8 @@ static Status write_at(int fd, const char *path, const unsigned char *bytes, int
         ssize_t written = pwrite(fd, bytes, (size_t)least(n, 1 << 30), offset);
         if (written < 0 && errno == EINTR) continue;
         if (written <= 0)
-            return FAIL(E_OUTPUT, "%s: cannot write rows: %s", path, written < 0 ? strerror(errno) : "is the disk full?");
+            return FAIL(E_OUTPUT, "%s: cannot write rows: %s", path,
+                        written < 0 ? strerror(errno) : "is the disk full?");
         bytes += written;
         offset += written;
         n -= written;
@@ -191,8 +192,8 @@ static Status write_chunks(uint32_t *sum, int fd, const char *part, RowSpan span
 }
 
 /* Local. This rank's share. */
-static Status write_share(uint32_t *sum, const char *part, RowSpan span, const PropertySources *s, const PropertyLayout *l,
-                          const Par *par, Arena *a)
+static Status write_share(uint32_t *sum, const char *part, RowSpan span, const PropertySources *s,
+                          const PropertyLayout *l, const Par *par, Arena *a)
 {
     int64_t first, last;
     par_share(&first, &last, par, s->catalog->n);
@@ -248,8 +249,8 @@ static Status write_part(const Names *names, const Envelope *e, const PropertySo
     uint32_t sum = 0;
     Status st = FAIL_POINT("tables.header");
     if (st == OK && par->rank == 0)
-        st = headers_write(&span, names->part, e, l, &s->catalog->envelope.fingerprint, &s->embeddings->envelope.fingerprint,
-                           s->catalog->n);
+        st = headers_write(&span, names->part, e, l, &s->catalog->envelope.fingerprint,
+                           &s->embeddings->envelope.fingerprint, s->catalog->n);
     TRY(par_agree(par, st));
     par_bcast(par, &span, sizeof span, 0);
     TRY(par_agree(par, write_share(&sum, names->part, span, s, l, par, a)));

@@ -21,7 +21,8 @@ static void make_probes(ProbeSet *p)
     for (int i = 0; i < N_INPUTS; i++) {
         p->input[i] = (ProbeInput){.row = &rows[i], .ood_quantile = 1.5};
         for (int k = 0; k < N_LABELS; k++)
-            p->fit[p->n_fits++] = (ProbeFit){.input = i, .label = k, .probe = "ridge", .std = 0.5, .l68 = -0.25, .u68 = 0.75};
+            p->fit[p->n_fits++] =
+                (ProbeFit){.input = i, .label = k, .probe = "ridge", .std = 0.5, .l68 = -0.25, .u68 = 0.75};
     }
     p->fit[p->n_fits++] = (ProbeFit){.input = 0, .label = LABEL_Z, .probe = "mlp"};
 }
@@ -46,8 +47,10 @@ static void names_are_unique_and_z_is_the_spectroscopic_redshift(void)
 {
     ProbeSet p;
     PropertyLayout l = make_layout(&p, (KeyWidths){{0}});
-    static const char *const expected[] = {"TARGETID", "TARGET_RA", "ZPRED_IMAGE", "ZPRED_BOTH_L68", "LOGMSTAR_SPECTRUM_STD",
-                                           "TAGE_MW_BOTH", "OOD_IMAGE", "OOD_SPECTRUM", "OOD_BOTH", "PRED_FLAG", "SNR_Z"};
+    static const char *const expected[] = {
+        "TARGETID",     "TARGET_RA", "ZPRED_IMAGE",  "ZPRED_BOTH_L68", "LOGMSTAR_SPECTRUM_STD",
+        "TAGE_MW_BOTH", "OOD_IMAGE", "OOD_SPECTRUM", "OOD_BOTH",       "PRED_FLAG",
+        "SNR_Z"};
     for (int a = 0; a < l.n; a++) {
         CU_ASSERT_EQUAL(strspn(l.fits[a].name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"), strlen(l.fits[a].name));
         CU_ASSERT_EQUAL(find(&l, l.fits[a].name), a);
@@ -141,8 +144,19 @@ static void a_row_holds_the_object(void)
     unsigned char *out = NULL;
     float stats[N_SPECTRUM_STATS] = {0.125f, 0, 0, 3.5f, 0, 7.25f};
     double ood[N_INPUTS] = {1.25, 1.75, NAN, 99}, y[N_FITS];
-    CatalogRow row = {.targetid = 0x123456789abcdef0, .survey = "main", .program = "dark", .ra = 150.5, .dec = -2.25, .healpix = -7,
-                      .release = -9, .brickid = 300000, .photsys = 'S', .z = 0.5, .zwarn = 4, .spectype = "GAL\xff", .split = SPLIT_VAL,
+    CatalogRow row = {.targetid = 0x123456789abcdef0,
+                      .survey = "main",
+                      .program = "dark",
+                      .ra = 150.5,
+                      .dec = -2.25,
+                      .healpix = -7,
+                      .release = -9,
+                      .brickid = 300000,
+                      .photsys = 'S',
+                      .z = 0.5,
+                      .zwarn = 4,
+                      .spectype = "GAL\xff",
+                      .split = SPLIT_VAL,
                       .zcat_primary = 1};
     for (int f = 0; f < N_FITS; f++) y[f] = p.fit[f].input == 2 ? NAN : 1.0 + f;
     ObjectRow r = {&row, {IMAGE_PADDED, SPECTRUM_MISSING_ARM}, stats, ood, y};
@@ -153,7 +167,7 @@ static void a_row_holds_the_object(void)
     CU_ASSERT_EQUAL(bits_of(out, &l, "RELEASE"), 0xfff7u);
     CU_ASSERT_EQUAL(bits_of(out, &l, "BRICKID"), 300000u);
     CU_ASSERT_EQUAL(bits_of(out, &l, "ZWARN"), 4u);
-    CU_ASSERT_EQUAL(bits_of(out, &l, "Z"), 0x3fe0000000000000u);         /* 0.5 */
+    CU_ASSERT_EQUAL(bits_of(out, &l, "Z"), 0x3fe0000000000000u);          /* 0.5 */
     CU_ASSERT_EQUAL(bits_of(out, &l, "TARGET_DEC"), 0xc002000000000000u); /* -2.25 */
     CU_ASSERT_EQUAL(bits_of(out, &l, "IMAGE_FLAG"), IMAGE_PADDED);
     CU_ASSERT_EQUAL(bits_of(out, &l, "SPECTRUM_FLAG"), SPECTRUM_MISSING_ARM);
@@ -163,7 +177,8 @@ static void a_row_holds_the_object(void)
     CU_ASSERT(f32_of(out, &l, "FRAC_MASKED_B") == 0.125f && f32_of(out, &l, "SNR_Z") == 7.25f);
     CU_ASSERT(f32_of(out, &l, "OOD_IMAGE") == 1.25f && f32_of(out, &l, "OOD_SPECTRUM") == 1.75f);
     CU_ASSERT_EQUAL(bits_of(out, &l, "OOD_BOTH"), 0x7fc00000u);
-    CU_ASSERT(f32_of(out, &l, "ZPRED_IMAGE") == 1.0f && f32_of(out, &l, "ZPRED_IMAGE_STD") == 0.5f); /* the first fit's */
+    CU_ASSERT(f32_of(out, &l, "ZPRED_IMAGE") == 1.0f &&
+              f32_of(out, &l, "ZPRED_IMAGE_STD") == 0.5f); /* the first fit's */
     CU_ASSERT(f32_of(out, &l, "ZPRED_IMAGE_L68") == 0.75f && f32_of(out, &l, "ZPRED_IMAGE_U68") == 1.75f);
     CU_ASSERT(f32_of(out, &l, "LOG_SSFR_SPECTRUM") == 10.0f);
     CU_ASSERT_EQUAL(bits_of(out, &l, "ZPRED_BOTH"), 0x7fc00000u); /* no embedding, no value and no error */
@@ -206,7 +221,9 @@ static void prediction_flags_say_what_is_missing_far_or_known(void)
     CU_ASSERT_EQUAL(pred_flag(&p, &r), PRED_TRAINING);
 }
 
-TEST_MAIN("columns", {"names are unique and Z is the spectroscopic redshift", names_are_unique_and_z_is_the_spectroscopic_redshift},
+TEST_MAIN("columns",
+          {"names are unique and Z is the spectroscopic redshift",
+           names_are_unique_and_z_is_the_spectroscopic_redshift},
           {"columns fill the row without gaps", columns_fill_the_row_without_gaps},
           {"every comment fits its card", every_comment_fits_its_card},
           {"texts are as wide as DESI makes them, or as the catalogue needs",

@@ -1,0 +1,211 @@
+/* LAYER: probe
+   Against golden/downstream.h5: scaler, Ridge, ordinary least squares, RidgeCV (leave-one-out), R2 and MSE of scikit-learn. The fits go the way of the
+   probe stage (standardise, sums by blocks, solve), with one penalty to choose from. Sizes and penalties come from the file. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "golden.h"
+#include "probe/metrics.h"
+#include "probe/rows.h"
+#include "probe/ridge.h"
+
+static const double ridge_tolerance = 1e-9, exact = 1e-12; /* golden/README.md */
+
+typedef struct {
+    int64_t n, n_test, dim, n_targets;
+    float *x, *x_test;
+    double *y;      /* (n, n_targets) */
+    ProbeInput input;
+    double *mean_y, *std_y; /* of train */
+    double *z, *z_test;     /* standardised features */
+    double *target;         /* standardised targets  */
+} Data;
+
+static Status read_memory(float *out, void *source, int64_t first, int64_t n, Arena *scratch)
+{
+    const Data *d = source;
+    (void)scratch;
+    memcpy(out, d->x + first * d->dim, (size_t)(n * d->dim) * sizeof *out);
+    return OK;
+}
+
+static double *doubles(int64_t n)
+{
+    double *out = NULL;
+    if (!CHECK_OK(arena_new(&out, &test_arena, n))) CU_FAIL_FATAL("no memory");
+    return out;
+}
+
+static void standardise_targets(Data *d)
+{
+    d->mean_y = doubles(d->n_targets);
+    d->std_y = doubles(d->n_targets);
+    d->target = doubles(d->n * d->n_targets);
+    double *column = doubles(d->n);
+    for (int64_t t = 0; t < d->n_targets; t++) {
+        double square = 0;
+        for (int64_t i = 0; i < d->n; i++) column[i] = d->y[i * d->n_targets + t];
+        d->mean_y[t] = metric_mean(column, d->n);
+        for (int64_t i = 0; i < d->n; i++) square += (column[i] - d->mean_y[t]) * (column[i] - d->mean_y[t]);
+        d->std_y[t] = sqrt(square / (double)d->n);
+        for (int64_t i = 0; i < d->n; i++) d->target[i * d->n_targets + t] = (column[i] - d->mean_y[t]) / d->std_y[t];
+    }
+}
+
+static double *standardised(const Data *d, const float *x, int64_t n)
+{
+    double *z = doubles(n * d->dim);
+    for (int64_t i = 0; i < n * d->dim; i++) z[i] = ((double)x[i] - d->input.mean[i % d->dim]) / d->input.std[i % d->dim];
+    return z;
+}
+
+static bool load(Data *d, H5File *g)
+{
+    H5Shape s;
+    ProbeRows rows;
+    uint8_t *usable;
+    if (!golden_open(g, "downstream.h5")) return false;
+    memset(d, 0, sizeof *d);
+    d->x = golden_f32(&s, g, "inputs/X_train");
+    d->n = s.dims[0];
+    d->dim = s.dims[1];
+    d->x_test = golden_f32(&s, g, "inputs/X_test");
+    d->n_test = s.dims[0];
+    d->y = golden_f64(&s, g, "inputs/Y_train");
+    d->n_targets = s.dims[1];
+    CHECK_OK(probe_rows_init(&rows, d->n, &test_par, &test_arena)); /* all of the train split */
+    CHECK_OK(arena_new(&usable, &test_arena, d->n));
+    const ProbeFeatures features = {d->dim, read_memory, d};
+    if (!CHECK_OK(probe_standardise(&d->input, usable, &rows, &features, &test_par, &test_arena))) CU_FAIL_FATAL("no scaler");
+    d->z = standardised(d, d->x, d->n);
+    d->z_test = standardised(d, d->x_test, d->n_test);
+    standardise_targets(d);
+    return true;
+}
+
+static double *sums_of(const Data *d, RidgeShape shape)
+{
+    const int64_t m = ridge_row(shape);
+    double *rows = doubles(d->n * m), *square = doubles(m * m), *sums = doubles(ridge_sums(shape));
+    for (int64_t i = 0; i < d->n; i++) {
+        rows[i * m] = 1;
+        memcpy(rows + i * m + 1, d->z + i * d->dim, (size_t)d->dim * sizeof *rows);
+        memcpy(rows + i * m + 1 + d->dim, d->target + i * d->n_targets, (size_t)d->n_targets * sizeof *rows);
+    }
+    ridge_products(sums, rows, d->n, shape, square);
+    return sums;
+}
+
+static void the_scaler(void)
+{
+    H5File g;
+    Data d;
+    if (!load(&d, &g)) return;
+    const double *mean = golden_f64(NULL, &g, "outputs/scaler_mean"), *std = golden_f64(NULL, &g, "outputs/scaler_scale_population_std");
+    CU_ASSERT(test_near_f64("scaler mean", d.input.mean, mean, d.dim, exact));
+    CU_ASSERT(test_near_f64("scaler std", d.input.std, std, d.dim, exact));
+    CU_ASSERT(test_near_f64("Z train", d.z, golden_f64(NULL, &g, "outputs/Z_train"), d.n * d.dim, ridge_tolerance));
+    CU_ASSERT(test_near_f64("Z test", d.z_test, golden_f64(NULL, &g, "outputs/Z_test"), d.n_test * d.dim, ridge_tolerance));
+    CU_ASSERT(test_near_f64("y mean", d.mean_y, golden_f64(NULL, &g, "outputs/y_mean"), d.n_targets, exact));
+    CU_ASSERT(test_near_f64("y std", d.std_y, golden_f64(NULL, &g, "outputs/y_std_population"), d.n_targets, exact));
+    h5_close(&g);
+}
+
+/* Coefficients, and intercepts to the scale of the targets, which is 1 (they are zero but for rounding). */
+static void check_fit(Data *d, H5File *g, const char *group, double lambda)
+{
+    const RidgeShape shape = {d->dim, d->n_targets};
+    double *weight = doubles(d->n_targets * d->dim), *intercept = doubles(d->n_targets);
+    if (!CHECK_OK(ridge_solve(weight, intercept, sums_of(d, shape), shape, lambda, &test_arena))) return;
+    CU_ASSERT(test_near_f64(group, weight, golden_f64(NULL, g, golden_name("%s/coef", group)), d->n_targets * d->dim, ridge_tolerance));
+    const double *want = golden_f64(NULL, g, golden_name("%s/intercept", group));
+    for (int64_t t = 0; t < d->n_targets; t++) CU_ASSERT(fabs(intercept[t] - want[t]) < ridge_tolerance);
+    if (!h5_has(g, golden_name("%s/pred", group))) return;
+    double *predicted = doubles(d->n_test * d->n_targets);
+    for (int64_t i = 0; i < d->n_test; i++)
+        for (int64_t t = 0; t < d->n_targets; t++) {
+            predicted[i * d->n_targets + t] = intercept[t];
+            for (int64_t k = 0; k < d->dim; k++) predicted[i * d->n_targets + t] += weight[t * d->dim + k] * d->z_test[i * d->dim + k];
+        }
+    CU_ASSERT(test_near_f64(group, predicted, golden_f64(NULL, g, golden_name("%s/pred", group)), d->n_test * d->n_targets, ridge_tolerance));
+}
+
+static void ridge_and_least_squares(void)
+{
+    H5File g;
+    Data d;
+    char **name;
+    int64_t n;
+    if (!load(&d, &g)) return;
+    check_fit(&d, &g, "outputs/ols", 0);
+    if (!CHECK_OK(h5_list(&name, &n, &g, "outputs/ridge", &test_arena))) return;
+    CU_ASSERT(n > 0);
+    for (int64_t i = 0; i < n; i++) { /* "alpha_0.1" */
+        CU_ASSERT_FATAL(strncmp(name[i], "alpha_", 6) == 0);
+        check_fit(&d, &g, golden_name("outputs/ridge/%s", name[i]), strtod(name[i] + 6, NULL));
+    }
+    h5_close(&g);
+}
+
+/* RidgeCV of each target by itself, in the units of the target. */
+static void leave_one_out(void)
+{
+    H5File g;
+    Data d;
+    H5Shape s;
+    if (!load(&d, &g)) return;
+    double *alphas = golden_f64(&s, &g, "inputs/ridgecv_alphas");
+    const ConfigReals lambdas = {s.dims[0], alphas};
+    const RidgeShape shape = {d.dim, d.n_targets};
+    double *mse = doubles(lambdas.n * d.n_targets), *column = doubles(lambdas.n);
+    double *weight = doubles(d.n_targets * d.dim), *intercept = doubles(d.n_targets);
+    if (!CHECK_OK(ridge_leave_one_out(mse, d.z, d.target, d.n, shape, &lambdas, &test_arena))) return;
+    for (int64_t t = 0; t < d.n_targets; t++) {
+        const char *group = golden_name("outputs/ridgecv/target%d", (int)t);
+        const double *want = golden_f64(NULL, &g, golden_name("%s/loo_mse_per_alpha", group));
+        int64_t best = 0;
+        for (int64_t l = 0; l < lambdas.n; l++) {
+            column[l] = mse[l * d.n_targets + t];
+            if (column[l] < column[best]) best = l;
+        }
+        CU_ASSERT(test_near_f64("leave-one-out", column, want, lambdas.n, ridge_tolerance));
+        CU_ASSERT_EQUAL(alphas[best], golden_scalar(&g, golden_name("%s/alpha", group)));
+        if (!CHECK_OK(ridge_solve(weight, intercept, sums_of(&d, shape), shape, alphas[best], &test_arena))) return;
+        CU_ASSERT(test_near_f64("RidgeCV", weight + t * d.dim, golden_f64(NULL, &g, golden_name("%s/coef", group)), d.dim, ridge_tolerance));
+        CU_ASSERT(fabs(intercept[t] - golden_scalar(&g, golden_name("%s/intercept", group))) < ridge_tolerance);
+    }
+    h5_close(&g);
+}
+
+/* Of the kNN predictions of the file (of standardised targets), back in the units of the test targets. */
+static void metrics(void)
+{
+    H5File g;
+    H5Shape s;
+    Data d;
+    if (!load(&d, &g)) return;
+    const double *y = golden_f64(&s, &g, "inputs/Y_test");
+    double *p = golden_f64(NULL, &g, "outputs/knn/pred");
+    const double *want = golden_f64(NULL, &g, "outputs/knn/r2_per_property");
+    const int64_t n = s.dims[0], n_targets = s.dims[1];
+    double *truth = doubles(n), *predicted = doubles(n), *r2 = doubles(n_targets), mean = 0;
+    for (int64_t t = 0; t < n_targets; t++) {
+        for (int64_t i = 0; i < n; i++) {
+            truth[i] = y[i * n_targets + t];
+            p[i * n_targets + t] = d.mean_y[t] + d.std_y[t] * p[i * n_targets + t];
+            predicted[i] = p[i * n_targets + t];
+        }
+        r2[t] = metric_r2(truth, predicted, n);
+        mean += r2[t] / (double)n_targets;
+    }
+    CU_ASSERT(test_near_f64("R2", r2, want, n_targets, exact));
+    CU_ASSERT(fabs(mean - golden_scalar(&g, "outputs/metrics/r2_uniform_average")) < exact);
+    CU_ASSERT(fabs(metric_mse(y, p, n * n_targets) / golden_scalar(&g, "outputs/metrics/mse") - 1) < exact);
+    const double *z = golden_f64(&s, &g, "inputs/photoz/z_true"), *z_pred = golden_f64(NULL, &g, "inputs/photoz/z_pred");
+    CU_ASSERT(fabs(metric_r2(z, z_pred, s.dims[0]) - golden_scalar(&g, "outputs/photoz/r2")) < exact);
+    h5_close(&g);
+}
+
+TEST_MAIN("downstream", {"the scaler is scikit-learn's", the_scaler}, {"ridge and least squares are scikit-learn's", ridge_and_least_squares},
+          {"leave-one-out chooses as RidgeCV", leave_one_out}, {"R2 and MSE are scikit-learn's", metrics})
