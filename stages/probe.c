@@ -127,7 +127,7 @@ const Stage probe_stage = {
     .writes = "probes.h5, scores.csv",
     .help = "physical properties from embeddings, with their scores",
     .purpose = "Fits each property of the label table from each embedding (image, spectrum, both; and the encoders' own) on the train split, and\n"
-               "scores train, val and test rows: R2, RMSE, bias, and for redshift sigma_NMAD and the share of outliers, |dz| / (1 + z) > 0.15.\n"
+               "scores train, val and test rows: R2, RMSE, bias, and for redshift sigma_NMAD and the share with |z_pred - z| > 0.15 (1 + z).\n"
                "The errors that later stand in properties.fits are those of the val split. Sums go over a fixed tree of blocks of rows, so\n"
                "that the weights have the same bits for any number of ranks.",
     .revision = 1,

@@ -1,11 +1,12 @@
 /* gemm_openblas.c - the matrix products through OpenBLAS (sgemm or dgemm, as `real` is).
 
-   OpenBLAS by itself breaks the contract of gemm.h in three ways, each measured on an AVX-512 CPU with 0.3.21:
-   - products of up to 100^3 multiplications go to other kernels, so a row's bits depend on how many rows come with it;
-   - those kernels treat the last rows of a product (rows mod 4) in another order of summation;
+   OpenBLAS by itself breaks the contract of gemm.h in several ways, each measured with 0.3.21:
+   - products of up to 100^3 multiplications go to other kernels (AVX-512), so a row's bits depend on how many rows come with it;
+   - those kernels treat the last rows of a product (rows mod 4) in another order of summation, the AVX2 kernels rows beyond whole dozens;
+   - AVX2 kernels treat the first and the last columns of a product differently;
    - its threads cut the inner dimension at other places than one thread does.
    Hence: a small matrix W is always met with exactly PANEL rows; a large one with whole multiples of GEMM_ROWS, which is beyond 100^3 from the first
-   panel on; tails are padded with zero rows; OpenBLAS runs single-threaded, and threads of our own split the columns of the result. */
+   panel on; tails are padded with zero rows; OpenBLAS runs single-threaded, and threads of our own split the rows of the result in whole panels. */
 #include "nn/gemm.h"
 
 #include <cblas.h>
@@ -21,9 +22,8 @@
 #endif
 
 enum {
-    PANEL = 3 * GEMM_ROWS,      /* rows of every product with a small W */
+    PANEL = 2 * GEMM_ROWS,      /* rows of every product with a small W */
     LARGE = 256 * 256,          /* elements of W from which GEMM_ROWS rows make more than 100^3 multiplications */
-    THREAD_COLUMNS = 64,        /* threads split columns at multiples of this: whole kernel tiles */
     THREAD_PRODUCT = 100 << 20, /* multiplications per thread below which starting it (20 microseconds) does not pay */
     MAX_THREADS = 64,
 };
@@ -47,55 +47,50 @@ static const char *version(void)
     return text;
 }
 
-/* ---- one product: C (m, n) += op(A) op(B), row-major, over columns [from, to) of C ---- */
+/* ---- one product: C (m, n) += op(A) op(B), row-major ---- */
 
 typedef struct {
     real *c;
     const real *a, *b;
     int64_t m, n, k;
     bool transpose_a, transpose_b; /* A is stored (k, m); B is stored (n, k) */
-    int64_t from, to;
 } Product;
 
-static void multiply(const Product *p)
+/* Rows [from, to) of a product, for one thread. */
+typedef struct {
+    Product product;
+    int64_t from, to;
+} Part;
+
+static void *multiply_part(void *part)
 {
+    const int64_t from = ((const Part *)part)->from, to = ((const Part *)part)->to;
+    const Product *p = &((const Part *)part)->product;
     MUST(p->m <= INT_MAX && p->n <= INT_MAX && p->k <= INT_MAX);
     cblas_gemm(CblasRowMajor, p->transpose_a ? CblasTrans : CblasNoTrans, p->transpose_b ? CblasTrans : CblasNoTrans,
-               (int)p->m, (int)(p->to - p->from), (int)p->k, 1, p->a, (int)(p->transpose_a ? p->m : p->k),
-               p->b + p->from * (p->transpose_b ? p->k : 1), (int)(p->transpose_b ? p->k : p->n), 1, p->c + p->from,
+               (int)(to - from), (int)p->n, (int)p->k, 1, p->a + from * (p->transpose_a ? 1 : p->k),
+               (int)(p->transpose_a ? p->m : p->k), p->b, (int)(p->transpose_b ? p->k : p->n), 1, p->c + from * p->n,
                (int)p->n);
-}
-
-static void *multiply_in_thread(void *product)
-{
-    multiply(product);
     return NULL;
 }
 
-static void multiply_all(Product p)
+static void multiply(const Product *p)
 {
-    const int64_t tiles = p.n / THREAD_COLUMNS;
-    int64_t parts = n_threads < tiles ? n_threads : tiles;
-    while (parts > 1 && tiles / parts * THREAD_COLUMNS * p.m * p.k < THREAD_PRODUCT) parts--;
-    Product part[MAX_THREADS];
+    const int64_t panels = p->m / PANEL;
+    int64_t n_parts = n_threads < panels ? n_threads : panels;
+    while (n_parts > 1 && panels / n_parts * PANEL * p->n * p->k < THREAD_PRODUCT) n_parts--;
+    if (n_parts < 1) n_parts = 1;
+    Part part[MAX_THREADS];
     pthread_t thread[MAX_THREADS];
-    bool started[MAX_THREADS] = {false};
-    for (int64_t i = 1; i < parts; i++) {
-        part[i] = p;
-        part[i].from = tiles * i / parts * THREAD_COLUMNS;
-        part[i].to = i + 1 < parts ? tiles * (i + 1) / parts * THREAD_COLUMNS : p.n;
-        started[i] = pthread_create(&thread[i], NULL, multiply_in_thread, &part[i]) == 0;
+    bool started[MAX_THREADS];
+    for (int64_t i = 0; i < n_parts; i++) {
+        part[i] = (Part){*p, panels * i / n_parts * PANEL, i + 1 < n_parts ? panels * (i + 1) / n_parts * PANEL : p->m};
+        started[i] = i > 0 && pthread_create(&thread[i], NULL, multiply_part, &part[i]) == 0;
     }
-    part[0] = p;
-    part[0].from = 0;
-    part[0].to = parts > 1 ? tiles / parts * THREAD_COLUMNS : p.n;
-    multiply(&part[0]);
-    for (int64_t i = 1; i < parts; i++) {
-        if (started[i])
-            pthread_join(thread[i], NULL);
-        else
-            multiply(&part[i]);
-    }
+    for (int64_t i = 0; i < n_parts; i++)
+        if (!started[i]) multiply_part(&part[i]);
+    for (int64_t i = 0; i < n_parts; i++)
+        if (started[i]) pthread_join(thread[i], NULL);
 }
 
 /* ---- rows of x against W, in panels ---- */
@@ -126,7 +121,7 @@ static void multiply_tail(const Product *p, int64_t rows, int64_t panel)
     tail.a = a;
     tail.c = c;
     tail.m = panel;
-    multiply_all(tail);
+    multiply(&tail);
     memcpy(p->c, c, sizeof *c * (size_t)(rows * p->n));
 }
 
@@ -137,7 +132,7 @@ static void multiply_rows(Product p, int64_t rows)
     const int64_t whole = rows - rows % unit;
     p.m = large ? whole : PANEL;
     for (int64_t done = 0; done < whole; done += p.m) {
-        multiply_all(p);
+        multiply(&p);
         p.a += p.m * p.k;
         p.c += p.m * p.n;
     }
@@ -152,17 +147,17 @@ static void forward(real *y, const real *x, const real *w, const real *b, int64_
         else
             memset(y + r * n_out, 0, sizeof *y * (size_t)n_out);
     }
-    multiply_rows((Product){y, x, w, 0, n_out, n_in, false, true, 0, 0}, rows);
+    multiply_rows((Product){y, x, w, 0, n_out, n_in, false, true}, rows);
 }
 
 static void backward_x(real *d_x, const real *d_y, const real *w, int64_t rows, int64_t n_out, int64_t n_in)
 {
-    multiply_rows((Product){d_x, d_y, w, 0, n_in, n_out, false, false, 0, 0}, rows);
+    multiply_rows((Product){d_x, d_y, w, 0, n_in, n_out, false, false}, rows);
 }
 
 static void backward_w(real *d_w, const real *d_y, const real *x, int64_t rows, int64_t n_out, int64_t n_in)
 {
-    if (rows > 0) multiply_all((Product){d_w, d_y, x, n_out, n_in, rows, true, false, 0, 0});
+    if (rows > 0) multiply(&(Product){d_w, d_y, x, n_out, n_in, rows, true, false});
 }
 
 const GemmProvider gemm_openblas = {"openblas", available, version, set_threads, forward, backward_x, backward_w};

@@ -142,8 +142,10 @@ static void ridge_and_least_squares(void)
     if (!CHECK_OK(h5_list(&name, &n, &g, "outputs/ridge", &test_arena))) return;
     CU_ASSERT(n > 0);
     for (int64_t i = 0; i < n; i++) { /* "alpha_0.1" */
+        char group[128];
         CU_ASSERT_FATAL(strncmp(name[i], "alpha_", 6) == 0);
-        check_fit(&d, &g, golden_name("outputs/ridge/%s", name[i]), strtod(name[i] + 6, NULL));
+        snprintf(group, sizeof group, "outputs/ridge/%s", name[i]);
+        check_fit(&d, &g, group, strtod(name[i] + 6, NULL));
     }
     h5_close(&g);
 }
@@ -162,7 +164,8 @@ static void leave_one_out(void)
     double *weight = doubles(d.n_targets * d.dim), *intercept = doubles(d.n_targets);
     if (!CHECK_OK(ridge_leave_one_out(mse, d.z, d.target, d.n, shape, &lambdas, &test_arena))) return;
     for (int64_t t = 0; t < d.n_targets; t++) {
-        const char *group = golden_name("outputs/ridgecv/target%d", (int)t);
+        char group[128];
+        snprintf(group, sizeof group, "outputs/ridgecv/target%d", (int)t);
         const double *want = golden_f64(NULL, &g, golden_name("%s/loo_mse_per_alpha", group));
         int64_t best = 0;
         for (int64_t l = 0; l < lambdas.n; l++) {

@@ -90,4 +90,4 @@ def text_of(value):
 
 
 def texts_of(values):
-    return np.array([text_of(v) for v in values], dtype="U32")
+    return np.array([text_of(v) for v in values], dtype=str)
