@@ -5,6 +5,8 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/version.h"
+#include "nn/gemm.h"
 #include "probe/fit.h"
 #include "stages.h"
 
@@ -31,6 +33,17 @@ static Fingerprint fingerprint_of(const Run *run, const Catalog *catalog, const 
     return hash_close(h);
 }
 
+/* The sums and solutions are LAPACK's and BLAS's, whatever provider the encoders used. */
+static Status envelope_of(Envelope *e, const Run *run, Fingerprint fingerprint)
+{
+    char *provider;
+    TRY(stage_envelope(e, run, "probes", PROBES_VERSION, &probe_stage, fingerprint));
+    TRY(arena_printf(&provider, run->arena, "LAPACK of openblas %s, %s", gemm_openblas.version(),
+                     program_instructions()));
+    e->provider = provider;
+    return OK;
+}
+
 /* Collective. */
 static bool is_current(const Paths *p, const Run *run, const Fingerprint *fingerprint)
 {
@@ -43,23 +56,26 @@ static bool is_current(const Paths *p, const Run *run, const Fingerprint *finger
 /* "0.731", right-aligned; blank where undefined. */
 static const char *cell(char out[16], const char *format, double x)
 {
-    if (isnan(x)) snprintf(out, 16, "%8s", "");
-    else snprintf(out, 16, format, x);
+    if (isnan(x))
+        snprintf(out, 16, "%8s", "");
+    else
+        snprintf(out, 16, format, x);
     return out;
 }
 
 static void log_scores(const ProbeSet *set)
 {
     log_info("probe: scores on the test split");
-    log_info("  %-10s %-8s %-10s %-6s %8s %8s %8s %8s %8s %8s", "encoder", "modality", "property", "probe", "rows", "R2", "RMSE", "bias",
-             "NMAD", "outliers");
+    log_info("  %-10s %-8s %-10s %-6s %8s %8s %8s %8s %8s %8s", "encoder", "modality", "property", "probe", "rows",
+             "R2", "RMSE", "bias", "NMAD", "outliers");
     for (int i = 0; i < set->n_fits; i++) {
         const ProbeFit *fit = &set->fit[i];
         const ProbeInputRow *row = set->input[fit->input].row;
         const Scores *s = &fit->score[SPLIT_TEST];
         char text[5][16];
-        log_info("  %-10s %-8s %-10s %-6s %8lld %s %s %s %s %s", row->encoder, row->modality, label_table[fit->label].name, fit->probe,
-                 (long long)s->n, cell(text[0], "%8.3f", s->r2), cell(text[1], "%8.3g", s->rmse), cell(text[2], "%8.2g", s->bias),
+        log_info("  %-10s %-8s %-10s %-6s %8lld %s %s %s %s %s", row->encoder, row->modality,
+                 label_table[fit->label].name, fit->probe, (long long)s->n, cell(text[0], "%8.3f", s->r2),
+                 cell(text[1], "%8.3g", s->rmse), cell(text[2], "%8.2g", s->bias),
                  cell(text[3], "%8.3g", s->sigma_nmad), cell(text[4], "%8.3f", s->outlier_fraction));
     }
 }
@@ -85,7 +101,7 @@ static Status run_probe(Run *run)
     st = probe_fit_all(&set, config, &catalog, &embeddings, par, run->arena);
     if (st == OK) clock_end("fit");
     TRY_DONE(st);
-    TRY_DONE(par_agree(par, stage_envelope(&set.envelope, run, "probes", PROBES_VERSION, &probe_stage, fingerprint)));
+    TRY_DONE(par_agree(par, envelope_of(&set.envelope, run, fingerprint)));
     TRY_DONE(probes_write(p.path, &set, par, run->arena));
     log_scores(&set);
     log_info("probe: wrote %s and %s", p.path, p.scores);
@@ -103,17 +119,20 @@ static Status plan_probe(Run *run, FILE *out)
     Embeddings e = {0};
     Paths p;
     TRY(find_paths(&p, run));
-    if (catalog_open(&catalog, p.catalog_path, NULL, run->arena) == OK && embeddings_open(&e, p.embeddings_path, NULL, run->arena) == OK) {
+    if (catalog_open(&catalog, p.catalog_path, NULL, run->arena) == OK &&
+        embeddings_open(&e, p.embeddings_path, NULL, run->arena) == OK) {
         int64_t dim = 0;
         for (const ProbeInputRow *row = probe_inputs; row->encoder; row++)
             dim = probe_input_dim(&e, row) > dim ? probe_input_dim(&e, row) : dim;
-        fprintf(out, "probe: %lld rows, at most %lld numbers each, %lld properties; %.3g GB of memory per rank on %d ranks; writes %s, %s\n",
-                (long long)e.n, (long long)dim, (long long)config->properties.n, 1e-9 * (double)probe_memory(config, e.n, dim, run->par.n_ranks),
-                run->par.n_ranks, p.path, p.scores);
+        fprintf(out,
+                "probe: %lld rows, at most %lld numbers each, %lld properties; %.3g GB of memory per rank on %d ranks; "
+                "writes %s, %s\n",
+                (long long)e.n, (long long)dim, (long long)config->properties.n,
+                1e-9 * (double)probe_memory(config, e.n, dim, run->par.n_ranks), run->par.n_ranks, p.path, p.scores);
     } else {
         fail_clear();
-        fprintf(out, "probe: %lld properties from each embedding, once %s and %s are there; writes %s, %s\n", (long long)config->properties.n,
-                p.catalog_path, p.embeddings_path, p.path, p.scores);
+        fprintf(out, "probe: %lld properties from each embedding, once %s and %s are there; writes %s, %s\n",
+                (long long)config->properties.n, p.catalog_path, p.embeddings_path, p.path, p.scores);
     }
     embeddings_close(&e);
     catalog_close(&catalog);
@@ -126,9 +145,12 @@ const Stage probe_stage = {
     .reads = "catalog.h5 (labels, splits), embeddings.h5",
     .writes = "probes.h5, scores.csv",
     .help = "physical properties from embeddings, with their scores",
-    .purpose = "Fits each property of the label table from each embedding (image, spectrum, both; and the encoders' own) on the train split, and\n"
-               "scores train, val and test rows: R2, RMSE, bias, and for redshift sigma_NMAD and the share with |z_pred - z| > 0.15 (1 + z).\n"
-               "The errors that later stand in properties.fits are those of the val split. Sums go over a fixed tree of blocks of rows, so\n"
+    .purpose = "Fits each property of the label table from each embedding (image, spectrum, both; and the encoders' "
+               "own) on the train split, and\n"
+               "scores train, val and test rows: R2, RMSE, bias, and for redshift sigma_NMAD and the share with "
+               "|z_pred - z| > 0.15 (1 + z).\n"
+               "The errors that later stand in properties.fits are those of the val split. Sums go over a fixed tree "
+               "of blocks of rows, so\n"
                "that the weights have the same bits for any number of ranks.",
     .revision = 1,
     .sections = sections,

@@ -1,11 +1,12 @@
-/* block.h - the transformer block of both encoders: pre-norm attention and MLP around a residual stream; ViT scales each branch (LayerScale).
-   Local. */
+/* block.h - the transformer block of both encoders: pre-norm attention and MLP around a residual stream; ViT scales
+   each branch (LayerScale). Local. */
 #ifndef MODEL_BLOCK_H
 #define MODEL_BLOCK_H
 
 #include "nn/params.h"
 
-/* The names of a block's parameters differ between encoders; NULL gamma = no layer scale. Weights and biases are NAME.weight, NAME.bias. */
+/* The names of a block's parameters differ between encoders; NULL gamma = no layer scale. Weights and biases are
+   NAME.weight, NAME.bias. */
 typedef struct {
     const char *norm1, *qkv, *proj, *gamma1, *norm2, *up, *down, *gamma2;
 } BlockNames;

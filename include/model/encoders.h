@@ -1,4 +1,5 @@
-/* encoders.h - the tables of encoders behind `model.image` and `model.spectrum`. A new encoder is one file, one row here, one test.
+/* encoders.h - the tables of encoders behind `model.image` and `model.spectrum`. A new encoder is one file, one row
+   here, one test.
 
    An encoder turns one object into tokens that a head gathers, and into a single-modal embedding of its own. Local. */
 #ifndef MODEL_ENCODERS_H

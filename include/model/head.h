@@ -1,4 +1,5 @@
-/* head.h - AstroCLIP's heads (spec.md 5.1-5.3): a learned query gathers an encoder's tokens by cross-attention, an MLP follows. Local. */
+/* head.h - AstroCLIP's heads (spec.md 5.1-5.3): a learned query gathers an encoder's tokens by cross-attention, an
+   MLP follows. Local. */
 #ifndef MODEL_HEAD_H
 #define MODEL_HEAD_H
 
@@ -28,7 +29,8 @@ Status head_declare(Head *out, const HeadConfig *c, Params *p, const char *prefi
 /* Projects the query, which no object changes. Call again after the weights change. */
 Status head_prepare(Head *h, Arena *a);
 
-/* out (E); pooled (E): what the cross-attention yields, and weights (heads, n_tokens): where it looks, may be NULL. tokens (n_tokens, token_dim). */
+/* out (E); pooled (E): what the cross-attention yields, and weights (heads, n_tokens): where it looks, may be NULL.
+   tokens (n_tokens, token_dim). */
 Status head_forward(real *out, real *pooled, real *weights, const Head *h, const real *tokens, int64_t n_tokens,
                     Arena *step);
 

@@ -1,6 +1,8 @@
-/* model.h - AstroCLIP for inference: image encoder + head, spectrum encoder + head (spec.md 1-5), weights by official name.
+/* model.h - AstroCLIP for inference: image encoder + head, spectrum encoder + head (spec.md 1-5), weights by official
+   name.
 
-   Objects are encoded one at a time through the same shapes, so that an embedding depends on nothing but the object and the weights. Local. */
+   Objects are encoded one at a time through the same shapes, so that an embedding depends on nothing but the object
+   and the weights. Local. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
@@ -22,7 +24,8 @@ extern const ConfigSection model_section; /* "model" */
 
 typedef struct Model Model;
 
-/* Builds the parameter table (official names, prefixes image_encoder. and spectrum_encoder.) and allocates zeroed weights in `a`. */
+/* Builds the parameter table (official names, prefixes image_encoder. and spectrum_encoder.) and allocates zeroed
+   weights in `a`. */
 Status model_build(Model **out, const ModelConfig *config, Arena *a);
 Params *model_params(Model *m);
 int64_t model_embed_dim(const Model *m);
@@ -34,8 +37,9 @@ int64_t model_flops(const Model *m, bool image); /* multiply-adds x 2 per object
 /* Precomputes what depends on weights alone (projected query). Call after the weights are set. */
 Status model_prepare(Model *m, Arena *a);
 
-/* One object, alone: its embedding depends on nothing but the object and the weights. `aligned` (E) and/or `single` (D) may be NULL. pixels (3, n, n) nanomaggies g r z, n = 152: preparation of spec.md 1 included.
-   flux (n_pixels) on the DESI grid. Scratch is taken from `step` and given back. */
+/* One object, alone: its embedding depends on nothing but the object and the weights. `aligned` (E) and/or `single`
+   (D) may be NULL. pixels (3, n, n) nanomaggies g r z, n = 152: preparation of spec.md 1 included. flux (n_pixels)
+   on the DESI grid. Scratch is taken from `step` and given back. */
 Status model_image(real *aligned, real *single, const Model *m, const float *pixels, int64_t n, Arena *step);
 Status model_spectrum(real *aligned, real *single, const Model *m, const float *flux, int64_t n_pixels, Arena *step);
 /* The same for an image that is prepared already: planes (3, model_image_size, model_image_size) of prepare_image. */

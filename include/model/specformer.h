@@ -1,4 +1,5 @@
-/* specformer.h - the spectrum encoder SpecFormer (spec.md 3): tokens of a spectrum to embeddings and reconstructions. Local. */
+/* specformer.h - the spectrum encoder SpecFormer (spec.md 3): tokens of a spectrum to embeddings and
+   reconstructions. Local. */
 #ifndef MODEL_SPECFORMER_H
 #define MODEL_SPECFORMER_H
 
@@ -27,8 +28,8 @@ int64_t specformer_input_dim(const SpecformerConfig *c); /* width of a token: 22
 /* Declares its parameters under official names behind `prefix`; tables in `a`. */
 Status specformer_declare(Specformer *out, const SpecformerConfig *c, Params *p, const char *prefix, Arena *a);
 
-/* embedding (n_tokens, D); reconstruction (n_tokens, input_dim) or NULL; tokens (n_tokens, input_dim) of prepare_spectrum, masked or not.
-   E_INPUT when n_tokens > max_len. */
+/* embedding (n_tokens, D); reconstruction (n_tokens, input_dim) or NULL; tokens (n_tokens, input_dim) of
+   prepare_spectrum, masked or not. E_INPUT when n_tokens > max_len. */
 Status specformer_forward(real *embedding, real *reconstruction, const Specformer *s, const real *tokens,
                           int64_t n_tokens, Arena *step);
 

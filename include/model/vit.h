@@ -1,4 +1,5 @@
-/* vit.h - the image encoder: AstroDINO's vision transformer (spec.md 4.1). Images are float32 planes R, G, B as prepare_image makes them. Local. */
+/* vit.h - the image encoder: AstroDINO's vision transformer (spec.md 4.1). Images are float32 planes R, G, B as
+   prepare_image makes them. Local. */
 #ifndef MODEL_VIT_H
 #define MODEL_VIT_H
 
@@ -34,15 +35,16 @@ int64_t vit_tokens(const VitConfig *c, int64_t size, VitTokens which);
 /* Declares its parameters under official names behind `prefix`; tables in `a`. */
 Status vit_declare(Vit *out, const VitConfig *c, Params *p, const char *prefix, Arena *a);
 
-/* out (tokens, D): after the final norm; with VIT_CLASS row 0 is the class token. image (3, size, size), size a multiple of the patch, else
-   E_INPUT. mask (patches) or NULL: patches that the mask token replaces. */
+/* out (tokens, D): after the final norm; with VIT_CLASS row 0 is the class token. image (3, size, size), size a
+   multiple of the patch, else E_INPUT. mask (patches) or NULL: patches that the mask token replaces. */
 Status vit_forward(real *out, const Vit *v, const float *image, int64_t size, VitTokens which, const uint8_t *mask,
                    Arena *step);
 
 /* out (patches, D): the embedded patches, row by row, before anything else. Exactly `patches` rows are written. */
 Status vit_patches(real *out, const Vit *v, const float *image, int64_t size, Arena *step);
 
-/* out (1 + side * side, D): the position embedding for side x side patches, resampled where that is not its own size. */
+/* out (1 + side * side, D): the position embedding for side x side patches, resampled where that is not its own
+   size. */
 void vit_positions(real *out, const Vit *v, int64_t side);
 
 /* Multiply-adds x 2 for one image of the own size. */

@@ -1,14 +1,17 @@
-/* attention.h - multi-head attention: softmax(q k^T / sqrt(width)) v per head, heads side by side. No masks, never causal. Local. */
+/* attention.h - multi-head attention: softmax(q k^T / sqrt(width)) v per head, heads side by side. No masks, never
+   causal. Local. */
 #ifndef NN_ATTENTION_H
 #define NN_ATTENTION_H
 
 #include "core/arena.h"
 #include "nn/real.h"
 
-/* Self-attention. out (tokens, heads, width); qkv (tokens, 3, heads, width): what one linear layer with rows q | k | v makes. */
+/* Self-attention. out (tokens, heads, width); qkv (tokens, 3, heads, width): what one linear layer with rows q | k |
+   v makes. */
 Status attention_forward(real *out, const real *qkv, int64_t tokens, int64_t heads, int64_t width, Arena *scratch);
 
-/* One query for all tokens. out (heads, width); weights (heads, tokens) or NULL; q (heads, width); k, v (tokens, heads, width). */
+/* One query for all tokens. out (heads, width); weights (heads, tokens) or NULL; q (heads, width); k, v (tokens,
+   heads, width). */
 Status attention_pool(real *out, real *weights, const real *q, const real *k, const real *v, int64_t tokens,
                       int64_t heads, int64_t width, Arena *scratch);
 

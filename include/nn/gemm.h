@@ -1,19 +1,20 @@
-/* gemm.h - the matrix products of linear layers, the seam for every provider (reference loops, OpenBLAS, later oneDNN, own kernels, a device).
+/* gemm.h - the matrix products of linear layers, the seam for every provider (reference loops, OpenBLAS, later oneDNN,
+   own kernels, a device).
 
-   Row-major. y = x W^T + b with x (rows, n_in), W (n_out, n_in) as PyTorch stores it. Contract of every provider, tested for each: the bits of a row
-   of y (and of d_x) do not depend on the number of rows, on its neighbours, or on threads, nor on its offset as long as that moves by whole panels
-   of GEMM_ROWS rows. (On AVX-512 no offset matters; OpenBLAS's AVX2 kernels treat the two halves of each dozen rows differently.) Whoever starts every
-   object at row 0 of its arrays, as the encoders do, gets the same bits in whatever company. Providers pad inside; callers who can give arrays
-   of gemm_pad(rows) rows spare them a copy. Local, serial. */
+   Row-major. y = x W^T + b with x (rows, n_in), W (n_out, n_in) as PyTorch stores it. Contract of every provider,
+   tested for each: the bits of a row of y (and of d_x) do not depend on the number of rows, on its neighbours, or on
+   threads, nor on its offset as long as that moves by whole panels of GEMM_ROWS rows. (On AVX-512 no offset matters;
+   OpenBLAS's AVX2 kernels treat the two halves of each dozen rows differently.) Whoever starts every object at row 0
+   of its arrays, as the encoders do, gets the same bits in whatever company. Providers pad inside; callers who can
+   give arrays of gemm_pad(rows) rows spare them a copy. Local, serial. */
 #ifndef NN_GEMM_H
 #define NN_GEMM_H
 
 #include "core/fail.h"
 #include "nn/real.h"
 
-enum {
-    GEMM_ROWS = 24
-}; /* a panel: a multiple of 4, 8 and 12, the row blocks of BLAS kernels; 144 patches are 6 of them */
+/* A panel: a multiple of 4, 8 and 12, the row blocks of BLAS kernels; 144 patches are 6 of them. */
+enum { GEMM_ROWS = 24 };
 
 typedef struct {
     const char *name; /* "ref", "openblas" */
@@ -31,14 +32,16 @@ typedef struct {
 extern const GemmProvider gemm_ref, gemm_openblas;
 extern const GemmProvider *const gemm_providers[]; /* NULL-terminated, best first */
 
-/* Chooses by name ("auto" = the first available); E_CONFIG names those there are. One thread per rank unless `threads` says more. A provider that
-   breaks the contract on this CPU (a check of a few milliseconds) is refused, E_CONFIG; "auto" passes it over. */
+/* Chooses by name ("auto" = the first available); E_CONFIG names those there are. One thread per rank unless
+   `threads` says more. A provider that breaks the contract on this CPU (a check of a few milliseconds) is refused,
+   E_CONFIG; "auto" passes it over. */
 Status gemm_choose(const char *name, int threads);
 const GemmProvider *gemm(void);       /* the chosen one; gemm_ref until chosen */
 const char *gemm_provider_text(void); /* for envelopes: "openblas 0.3.21 SkylakeX, avx512f" */
 
-/* Whether the contract holds for this shape, forward and backward_x: every row of a large product against the same row in short products, at
-   offsets that are multiples of `stride` (GEMM_ROWS: the contract; 1: any offset). *keeps is the answer; the Status is that of the memory it needs. */
+/* Whether the contract holds for this shape, forward and backward_x: every row of a large product against the same
+   row in short products, at offsets that are multiples of `stride` (GEMM_ROWS: the contract; 1: any offset). *keeps
+   is the answer; the Status is that of the memory it needs. */
 Status gemm_keeps_rows(bool *keeps, const GemmProvider *provider, int64_t n_out, int64_t n_in, int64_t stride);
 
 /* The next multiple of GEMM_ROWS: how many rows to allocate for `rows`. */

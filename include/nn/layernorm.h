@@ -1,4 +1,5 @@
-/* layernorm.h - y = (x - mean) / sqrt(variance + eps) * weight + bias over the last axis, variance of the population. Local. */
+/* layernorm.h - y = (x - mean) / sqrt(variance + eps) * weight + bias over the last axis, variance of the
+   population. Local. */
 #ifndef NN_LAYERNORM_H
 #define NN_LAYERNORM_H
 

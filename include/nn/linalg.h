@@ -1,5 +1,5 @@
-/* linalg.h - dense linear algebra for the probes: always double, serial, through LAPACK and BLAS. Matrices row-major. Local.
-   The same bits for the same input: one thread, whatever the environment says. */
+/* linalg.h - dense linear algebra for the probes: always double, serial, through LAPACK and BLAS. Matrices
+   row-major. Local. The same bits for the same input: one thread, whatever the environment says. */
 #ifndef NN_LINALG_H
 #define NN_LINALG_H
 
@@ -14,8 +14,8 @@ void linalg_cross(double *c, const double *x, const double *y, int64_t rows, int
 /* Copies the lower triangle onto the upper one. */
 void linalg_mirror(double *g, int64_t n);
 
-/* Solves A z = b for each of n_rhs right-hand sides: b (n_rhs, n) in, solutions out. A (n, n) symmetric positive definite, lower triangle read,
-   overwritten by its factor. E_NUMERIC if A is not positive definite. */
+/* Solves A z = b for each of n_rhs right-hand sides: b (n_rhs, n) in, solutions out. A (n, n) symmetric positive
+   definite, lower triangle read, overwritten by its factor. E_NUMERIC if A is not positive definite. */
 Status linalg_cholesky_solve(double *b, double *a, int64_t n, int64_t n_rhs);
 
 /* values (n) ascending; vectors (n, n): in the symmetric matrix (lower triangle read), out eigenvector i in row i. */

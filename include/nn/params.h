@@ -1,4 +1,5 @@
-/* params.h - parameters by name: {name, shape, offset} over one flat buffer. Names are those of the PyTorch twin. Local. */
+/* params.h - parameters by name: {name, shape, offset} over one flat buffer. Names are those of the PyTorch twin.
+   Local. */
 #ifndef NN_PARAMS_H
 #define NN_PARAMS_H
 

@@ -1,4 +1,5 @@
-/* real.h - the number of nn and model: float in the product, double when tests build these two layers a second time (-DREAL_DOUBLE). */
+/* real.h - the number of nn and model: float in the product, double when tests build these two layers a second time
+   (-DREAL_DOUBLE). */
 #ifndef NN_REAL_H
 #define NN_REAL_H
 

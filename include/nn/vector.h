@@ -1,5 +1,6 @@
-/* vector.h - small loops written so that the compiler vectorises them with strict floating-point rules: sums over LANES partial sums in a fixed
-   order, and 2^t as a polynomial in float (libm in double). The bits do not depend on alignment or on the width of the machine's vectors. */
+/* vector.h - small loops written so that the compiler vectorises them with strict floating-point rules: sums over
+   LANES partial sums in a fixed order, and 2^t as a polynomial in float (libm in double). The bits do not depend on
+   alignment or on the width of the machine's vectors. */
 #ifndef NN_VECTOR_H
 #define NN_VECTOR_H
 

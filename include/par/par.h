@@ -15,6 +15,7 @@
 typedef struct {
     int rank, n_ranks;
     void *comm; /* MPI_Comm *, a duplicate with an error handler that aborts loudly; NULL without MPI */
+    void *queue; /* of a group: where its work is counted; NULL = each queue has a window of its own */
 } Par;
 
 /* Local. Was this process started by mpirun or srun? Works before par_init. */
@@ -30,8 +31,8 @@ void par_serial(Par *par);
 /* This rank by itself: for functions that want a Par where one rank acts alone. */
 extern const Par par_alone;
 
-/* Collective. The ranks of one colour as a Par of their own, in rank order (groups of ranks that write one volume).
-   par_release frees it. */
+/* Collective. The ranks of one colour as a Par of their own, in rank order (groups of ranks that write one volume). par_release frees it,
+   Collective over the ranks of `par`. */
 Status par_split(Par *out, const Par *par, int colour);
 void par_release(Par *split);
 

@@ -1,5 +1,5 @@
-/* fit.h - the table of probes, their section of the run file, and the driver that fits every property from every input. To add a probe: a file with
-   its fit function, a row in fit.c, its group in ProbeConfig, a test. */
+/* fit.h - the table of probes, their section of the run file, and the driver that fits every property from every input.
+   To add a probe: a file with its fit function, a row in fit.c, its group in ProbeConfig, a test. */
 #ifndef PROBE_FIT_H
 #define PROBE_FIT_H
 
@@ -27,16 +27,20 @@ typedef struct {
 typedef struct {
     const char *name; /* "ridge": in probes.h5, scores.csv and probe.probes */
     const char *help;
-    /* Collective. Fills what the probe learns (weights and the like, not the scores) of n fits, whose labels are given; results in `a`. */
+    /* Collective. Fills what the probe learns (weights and the like, not the scores) of n fits, whose labels are given;
+       results in `a`. */
     Status (*fit)(ProbeFit *fit, int n, const ProbeTask *task, Arena *a);
 } ProbeKind;
 extern const ProbeKind ridge_probe; /* fit_ridge.c */
 extern const ProbeKind *const probe_kinds[];
 
-/* Collective. Every input that the embeddings have, every probe and property of the configuration; scores of all splits. */
-Status probe_fit_all(ProbeSet *out, const ProbeConfig *config, Catalog *catalog, Embeddings *e, const Par *par, Arena *a);
+/* Collective. Every input that the embeddings have, every probe and property of the configuration; scores of all
+   splits. */
+Status probe_fit_all(ProbeSet *out, const ProbeConfig *config, Catalog *catalog, Embeddings *e, const Par *par,
+                     Arena *a);
 
-/* Local. Bytes that one rank of n_ranks needs for `rows` rows and features of at most `dim`: rows and predictions, sums of the ridge. */
+/* Local. Bytes that one rank of n_ranks needs for `rows` rows and features of at most `dim`: rows and predictions, sums
+   of the ridge. */
 int64_t probe_memory(const ProbeConfig *config, int64_t rows, int64_t dim, int n_ranks);
 int64_t ridge_memory(const RidgeConfig *config, int64_t rows, int64_t dim, int64_t n_targets);
 

@@ -1,10 +1,11 @@
-/* metrics.h - scores of predictions: plain serial functions of arrays, in double, in the order of the rows. The scores of distributed rows
-   (scores.c) are made of the same pieces.
+/* metrics.h - scores of predictions: plain serial functions of arrays, in double, in the order of the rows. The scores
+   of distributed rows (scores.c) are made of the same pieces.
 
-   R2 = 1 - sum (y - p)^2 / sum (y - mean y)^2 over the rows that are scored. RMSE = sqrt(mean (y - p)^2). Bias = mean (p - y).
-   A redshift's error is dz = (z_pred - z_true) / (1 + z_true): its bias is mean dz, sigma_NMAD = 1.4826 median |dz - median dz|, and the outlier
-   fraction is the share with |dz| > 0.15, as is usual for photometric redshifts (e.g. Ilbert et al. 2006, Hildebrandt et al. 2010).
-   Quantiles interpolate between the two nearest values. What is undefined (no rows; R2 of a constant truth) is NaN. */
+   R2 = 1 - sum (y - p)^2 / sum (y - mean y)^2 over the rows that are scored. RMSE = sqrt(mean (y - p)^2). Bias = mean
+   (p - y). A redshift's error is dz = (z_pred - z_true) / (1 + z_true): its bias is mean dz, sigma_NMAD = 1.4826 median
+   |dz - median dz|, and the outlier fraction is the share with |dz| > 0.15, as is usual for photometric redshifts (e.g.
+   Ilbert et al. 2006, Hildebrandt et al. 2010). Quantiles interpolate between the two nearest values. What is undefined
+   (no rows; R2 of a constant truth) is NaN. */
 #ifndef PROBE_METRICS_H
 #define PROBE_METRICS_H
 
@@ -27,6 +28,7 @@ void metric_sort(double *x, int64_t n);
 double metric_quantile(const double *ascending, int64_t n, double q);
 
 /* All scores of n rows; `redshift` adds those that only redshifts have. */
-Status metric_scores(Scores *out, const double *truth, const double *prediction, int64_t n, bool redshift, Arena *scratch);
+Status metric_scores(Scores *out, const double *truth, const double *prediction, int64_t n, bool redshift,
+                     Arena *scratch);
 
 #endif

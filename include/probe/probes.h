@@ -1,8 +1,10 @@
-/* probes.h - probes.h5: what was fitted, on which embedding, with which scores. The only module that reads and writes it.
+/* probes.h - probes.h5: what was fitted, on which embedding, with which scores. No other module reads or writes it.
 
-   A ProbeInput is what a probe sees: one or two embedding sets side by side, standardised with the mean and the population standard deviation of
-   the train rows. A ProbeFit is one property learnt from one input. Predictions: y = intercept + sum_d weight[d] * (x[d] - mean[d]) / std[d].
-   A property with too few labels is kept as a fit whose numbers are all NaN: its predictions are NaN, its scores have n alone.
+   A ProbeInput is what a probe sees: one or two embedding sets side by side, standardised with the mean and the
+   population standard deviation of the train rows. A ProbeFit is one property learnt from one input. Predictions: y =
+   intercept + sum_d weight[d] * (x[d] - mean[d]) / std[d]. A property with too few labels is kept as a fit whose
+   numbers are all NaN: its predictions are NaN, its scores have n alone. Where val has under 10 rows, train rows
+   stand in for it.
 
    The file: group ENCODER_MODALITY (mean, std, attributes), in it PROBE/PROPERTY (weight, scores, attributes). */
 #ifndef PROBE_PROBES_H
@@ -13,7 +15,8 @@
 
 enum { PROBES_VERSION = 1, MAX_PROBE_SETS = 2 };
 
-/* Rows of the table of inputs (probes.c): (astroclip, image), (astroclip, spectrum), (astroclip, both), (astrodino, image), (specformer, spectrum). */
+/* Rows of the table of inputs (probes.c): (astroclip, image), (astroclip, spectrum), (astroclip, both), (astrodino,
+   image), (specformer, spectrum). */
 typedef struct {
     const char *encoder;  /* "astroclip"        */
     const char *modality; /* "image", "both"    */
@@ -25,26 +28,27 @@ extern const ProbeInputRow probe_inputs[]; /* ended by encoder NULL */
 
 typedef struct {
     const ProbeInputRow *row;
-    int64_t dim;            /* sum of the sets' dimensions          */
-    double *mean, *std;     /* (dim) of train rows; std 1 where 0   */
+    int64_t dim;                /* sum of the sets' dimensions          */
+    double *mean, *std;         /* (dim) of train rows; std 1 where 0   */
     int64_t n_rows;             /* of the catalogue                     */
     int64_t n_usable[N_SPLITS]; /* of these with a finite embedding     */
-    double ood_quantile;    /* 0.99 quantile of the score over val rows (train rows where val has under 10): beyond it a row is out of distribution */
+    double ood_quantile;        /* 0.99 quantile of probe_ood over val rows: beyond it a row is out of distribution */
 } ProbeInput;
 
 typedef struct {
     int64_t n;
-    double r2, rmse, bias, sigma_nmad, outlier_fraction; /* NaN where undefined; definitions in metrics.h; the last two for redshift only */
+    double r2, rmse, bias;               /* NaN where undefined; definitions in metrics.h */
+    double sigma_nmad, outlier_fraction; /* of redshift only                              */
 } Scores;
 
 typedef struct {
-    int input;      /* index in ProbeSet.input */
-    int label;      /* Label                   */
+    int input;         /* index in ProbeSet.input */
+    int label;         /* Label                   */
     const char *probe; /* "ridge"              */
     double lambda;
     double intercept;
-    double *weight; /* (dim) */
-    double std, l68, u68; /* of val residuals truth - prediction (train where val has under 10): standard deviation; 16 % and 84 % quantile */
+    double *weight;       /* (dim) */
+    double std, l68, u68; /* of val residuals truth - prediction: standard deviation; 16 % and 84 % quantile */
     Scores score[N_SPLITS];
 } ProbeFit;
 

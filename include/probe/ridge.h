@@ -1,9 +1,10 @@
-/* ridge.h - ridge regression by normal equations, in double: minimise sum (y - b - w x)^2 + lambda |w|^2, the intercept b unpenalised (lambda is
-   scikit-learn's alpha). Serial; the driver over ranks is fit_ridge.c.
+/* ridge.h - ridge regression by normal equations, in double: minimise sum (y - b - w x)^2 + lambda |w|^2, the intercept
+   b unpenalised (lambda is scikit-learn's alpha). Serial; the driver over ranks is fit_ridge.c.
 
-   All that a fit needs of the rows are sums of products of the augmented row (1, x, y), m = 1 + dim + n_targets numbers: a symmetric matrix S (m, m),
-   kept as its lower triangle by rows, m (m + 1) / 2 numbers. Sums of several sets of rows add up, so those of K folds give every fit of a
-   cross-validation, and the squared residuals of held-out rows are a quadratic form of theirs: (-b, -w, 1) S (-b, -w, 1)^T. */
+   All that a fit needs of the rows are sums of products of the augmented row (1, x, y), m = 1 + dim + n_targets
+   numbers: a symmetric matrix S (m, m), kept as its lower triangle by rows, m (m + 1) / 2 numbers. Sums of several sets
+   of rows add up, so those of K folds give every fit of a cross-validation, and the squared residuals of held-out rows
+   are a quadratic form of theirs: (-b, -w, 1) S (-b, -w, 1)^T. */
 #ifndef PROBE_RIDGE_H
 #define PROBE_RIDGE_H
 
@@ -26,16 +27,20 @@ int64_t ridge_sums(RidgeShape shape); /* m (m + 1) / 2: numbers of its sums */
 /* sums = products of n augmented rows (n, m); `square` (m, m) is working memory. */
 void ridge_products(double *sums, const double *rows, int64_t n, RidgeShape shape, double *square);
 
-/* weight (n_targets, dim) and intercept (n_targets) for one lambda; lambda 0 is ordinary least squares. E_NUMERIC when the system is singular. */
-Status ridge_solve(double *weight, double *intercept, const double *sums, RidgeShape shape, double lambda, Arena *scratch);
+/* weight (n_targets, dim) and intercept (n_targets) for one lambda; 0 is ordinary least squares. E_NUMERIC when the
+   system is singular. */
+Status ridge_solve(double *weight, double *intercept, const double *sums, RidgeShape shape, double lambda,
+                   Arena *scratch);
 
-/* K-fold cross-validation: lambda (n_targets) with the least sum of squared residuals over the folds, each predicted from the others; fold_sums (folds,
-   sums). A lambda whose system is singular is not taken; E_NUMERIC when none is left. Equal residuals: the first of the list. */
-Status ridge_choose(double *lambda, const double *fold_sums, int64_t folds, RidgeShape shape, const ConfigReals *lambdas, Arena *scratch);
+/* K-fold cross-validation: lambda (n_targets) with the least sum of squared residuals over the folds, each predicted
+   from the others; fold_sums (folds, sums). A lambda whose system is singular is not taken; E_NUMERIC when none is
+   left. Equal residuals: the first of the list. */
+Status ridge_choose(double *lambda, const double *fold_sums, int64_t folds, RidgeShape shape,
+                    const ConfigReals *lambdas, Arena *scratch);
 
-/* Leave-one-out without refitting: mse (n_lambdas, n_targets) of x (n, dim), y (n, n_targets), as residual_i / (1 - H_ii) with the hat matrix H of
-   the fit with intercept. What scikit-learn's RidgeCV chooses by. */
-Status ridge_leave_one_out(double *mse, const double *x, const double *y, int64_t n, RidgeShape shape, const ConfigReals *lambdas,
-                           Arena *scratch);
+/* Leave-one-out without refitting: mse (n_lambdas, n_targets) of x (n, dim), y (n, n_targets), as residual_i / (1 -
+   H_ii) with the hat matrix H of the fit with intercept. What scikit-learn's RidgeCV chooses by. */
+Status ridge_leave_one_out(double *mse, const double *x, const double *y, int64_t n, RidgeShape shape,
+                           const ConfigReals *lambdas, Arena *scratch);
 
 #endif

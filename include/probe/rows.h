@@ -1,20 +1,21 @@
 /* rows.h - what a probe learns from: this rank's rows of the catalogue and of an input's embeddings, block by block.
 
-   A block is a fixed number of catalogue rows that follows from the number of rows alone; ranks hold contiguous ranges of blocks. Sums over rows go
-   by block, then over the tree of blocks (core/treesum.h): the same bits for any number of ranks. */
+   A block is a fixed number of catalogue rows that follows from the number of rows alone; ranks hold contiguous ranges
+   of blocks. Sums over rows go by block, then over the tree of blocks (core/treesum.h): the same bits for any number of
+   ranks. */
 #ifndef PROBE_ROWS_H
 #define PROBE_ROWS_H
 
 #include "probe/probes.h"
 
 typedef struct {
-    int64_t total;                  /* rows of the catalogue       */
+    int64_t total; /* rows of the catalogue       */
     int64_t block_rows, n_blocks;
     int64_t first_block, last_block; /* this rank's: [first, last)  */
-    int64_t first, n;               /* this rank's rows            */
-    int64_t *targetid;              /* (n)                         */
-    uint8_t *split;                 /* (n) Split                   */
-    double *label[N_LABELS];        /* (n) each, NaN = none        */
+    int64_t first, n;                /* this rank's rows            */
+    int64_t *targetid;               /* (n)                         */
+    uint8_t *split;                  /* (n) Split                   */
+    double *label[N_LABELS];         /* (n) each, NaN = none        */
 } ProbeRows;
 
 /* Local. This rank's share of `total` rows, with empty columns. 49 bytes per row. */
@@ -42,9 +43,10 @@ typedef struct {
 Status probe_block_open(ProbeBlock *b, const ProbeRows *rows, const ProbeFeatures *features, Arena *scratch);
 bool probe_block_next(ProbeBlock *b);
 
-/* Collective. Mean and standard deviation (population) of the usable train rows; counts; and usable (this rank's rows): 1 where all features are
-   finite. out->mean and out->std come from `a`. */
-Status probe_standardise(ProbeInput *out, uint8_t *usable, const ProbeRows *rows, const ProbeFeatures *features, const Par *par, Arena *a);
+/* Collective. Mean and standard deviation (population) of the usable train rows; counts; and usable (this rank's rows):
+   1 where all features are finite. out->mean and out->std come from `a`. */
+Status probe_standardise(ProbeInput *out, uint8_t *usable, const ProbeRows *rows, const ProbeFeatures *features,
+                         const Par *par, Arena *a);
 
 /* Collective. Rows of a split whose features are usable and whose label is there. */
 void probe_count(int64_t n[N_SPLITS], const ProbeRows *rows, const uint8_t *usable, int label, const Par *par);

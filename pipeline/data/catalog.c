@@ -34,7 +34,7 @@ static const Column row_columns[] = {
     {"RELEASE", H5_I16, 2, offsetof(CatalogRow, release), "", "release of the photometry"},
     {"BRICKID", H5_I32, 4, offsetof(CatalogRow, brickid), "", "brick of the photometry"},
     {"BRICK_OBJID", H5_I32, 4, offsetof(CatalogRow, brick_objid), "", "object number in its brick"},
-    {"BRICKNAME", H5_TEXT, 12, offsetof(CatalogRow, brickname), "", "brick that holds the position"},
+    {"BRICKNAME", H5_TEXT, 12, offsetof(CatalogRow, brickname), "", "brick of the Tractor file"},
     {"PHOTSYS", H5_TEXT, 1, offsetof(CatalogRow, photsys), "", "N = BASS/MzLS, S = DECam"},
     {"MATCH", H5_U8, 1, offsetof(CatalogRow, match), "", "photometry found by: 0 nothing, 1 identifier, 2 position"},
     {"FLUX_G", H5_F32, 4, offsetof(CatalogRow, flux[0]), "nanomaggy", "flux in g, not corrected for extinction"},

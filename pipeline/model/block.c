@@ -1,4 +1,5 @@
-/* block.c - x += scale1 * proj(attention(norm1(x))), x += scale2 * down(gelu(up(norm2(x)))). Activations live in the step arena. */
+/* block.c - x += scale1 * proj(attention(norm1(x))), x += scale2 * down(gelu(up(norm2(x)))). Activations live in the
+   step arena. */
 #include "model/block.h"
 
 #include <stdio.h>

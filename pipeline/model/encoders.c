@@ -1,4 +1,5 @@
-/* encoders.c - the encoders there are, with their configuration: the vision transformer for images, SpecFormer for spectra. */
+/* encoders.c - the encoders there are, with their configuration: the vision transformer for images, SpecFormer for
+   spectra. */
 #include "model/encoders.h"
 
 #include "model/prepare_spectrum.h"
@@ -61,7 +62,8 @@ static Status vit_plugin_build(void **encoder, const void *config, Params *p, co
     return vit_declare(v, config, p, prefix, a);
 }
 
-/* Two passes where both are asked for: AstroCLIP's head reads bare patches, AstroDINO's own embedding is the class token. */
+/* Two passes where both are asked for: AstroCLIP's head reads bare patches, AstroDINO's own embedding is the class
+   token. */
 static Status vit_plugin_encode(real *tokens, real *single, const void *encoder, const float *input, int64_t n,
                                 Arena *step)
 {

@@ -1,5 +1,6 @@
-/* head.c - query, keys and values, attention of one query, output projection, layer norm (eps 1e-5), MLP. Dropout is for training only.
-   PyTorch stores the three input projections as one matrix when keys are as wide as the query, else as three; their biases are one vector always. */
+/* head.c - query, keys and values, attention of one query, output projection, layer norm (eps 1e-5), MLP. Dropout is
+   for training only. PyTorch stores the three input projections as one matrix when keys are as wide as the query,
+   else as three; their biases are one vector always. */
 #include "model/head.h"
 
 #include "nn/attention.h"

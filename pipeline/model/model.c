@@ -1,4 +1,5 @@
-/* model.c - AstroCLIP: an encoder and a head per modality over one table of parameters. Encoders come from the tables of encoders.c. */
+/* model.c - AstroCLIP: an encoder and a head per modality over one table of parameters. Encoders come from the
+   tables of encoders.c. */
 #include "model/encoders.h"
 
 #include <string.h>

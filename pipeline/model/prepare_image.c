@@ -1,8 +1,8 @@
 /* prepare_image.c - nanomaggies to RGB on an arcsinh scale, cropped around the centre.
 
-   The mean over bands of the positive part, I, decides the stretch asinh(Q I) / sqrt(Q); the colours keep their ratios and are clipped. Written once
-   for both precisions; in float every step rounds to float in the order of spec.md 1, with asinh correctly rounded (taken in double), so that
-   two programs agree to the last bit. */
+   The mean over bands of the positive part, I, decides the stretch asinh(Q I) / sqrt(Q); the colours keep their
+   ratios and are clipped. Written once for both precisions; in float every step rounds to float in the order of
+   spec.md 1, with asinh correctly rounded (taken in double), so that two programs agree to the last bit. */
 #include "model/prepare_image.h"
 
 #include <stddef.h>

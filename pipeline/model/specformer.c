@@ -1,5 +1,5 @@
-/* specformer.c - a linear embedding of each token plus its position, pre-norm blocks, a final norm; a linear head predicts the tokens back
-   (pretraining). Layer norms here have eps 1e-5. */
+/* specformer.c - a linear embedding of each token plus its position, pre-norm blocks, a final norm; a linear head
+   predicts the tokens back (pretraining). Layer norms here have eps 1e-5. */
 #include "model/specformer.h"
 
 #include <stdio.h>

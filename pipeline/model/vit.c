@@ -1,5 +1,5 @@
-/* vit.c - patches through a linear layer (a convolution whose stride is its kernel), class token and positions where wanted, blocks with layer
-   scale, a final norm. Layer norms here have eps 1e-6. */
+/* vit.c - patches through a linear layer (a convolution whose stride is its kernel), class token and positions where
+   wanted, blocks with layer scale, a final norm. Layer norms here have eps 1e-6. */
 #include "model/vit.h"
 
 #include <stdio.h>
@@ -77,8 +77,8 @@ Status vit_patches(real *out, const Vit *v, const float *image, int64_t size, Ar
 
 /* ---- positions ---- */
 
-/* Bicubic convolution (a = -3/4): the indices and weights that make output j of `side` from a grid of `own` cells. The scale is (side + 0.1) / own, as
-   the encoder was trained with, not side / own. */
+/* Bicubic convolution (a = -3/4): the indices and weights that make output j of `side` from a grid of `own` cells.
+   The scale is (side + 0.1) / own, as the encoder was trained with, not side / own. */
 static void bicubic_taps(int64_t index[TAPS], real weight[TAPS], int64_t j, int64_t side, int64_t own)
 {
     const double a = -0.75, scale = ((double)side + 0.1) / (double)own;

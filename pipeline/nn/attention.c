@@ -1,8 +1,9 @@
 /* attention.c - multi-head attention, a head at a time and a block of queries at a time.
 
-   q, k, v come packed as (tokens, 3, heads, width). Of a head, q (times 1/sqrt(width)) and k are copied to rows of their own and v is
-   transposed, so that both products are those of a linear layer and run on the chosen gemm provider; the scores of QUERIES rows stay in cache.
-   Tokens are padded to whole panels: padded keys get weight 0, padded queries are dropped. */
+   q, k, v come packed as (tokens, 3, heads, width). Of a head, q (times 1/sqrt(width)) and k are copied to rows of
+   their own and v is transposed, so that both products are those of a linear layer and run on the chosen gemm
+   provider; the scores of QUERIES rows stay in cache. Tokens are padded to whole panels: padded keys get weight 0,
+   padded queries are dropped. */
 #include "nn/attention.h"
 
 #include <string.h>

@@ -1,9 +1,9 @@
 /* gelu.c - GELU without a library call per element.
 
-   1 + erf(x / sqrt 2) is twice the normal distribution function Phi(x). With z = |x| and q(z) = -log2(2 Phi(-z)), which is nearly a parabola,
-   2 Phi(-z) = 2^-q(z) and 2 Phi(z) = 2 - 2^-q(z): one polynomial and one 2^t, no branch, and no cancellation for negative x. In float q is a
-   minimax polynomial of degree 10 without constant term on 0 <= z <= 7, fitted with the weight 2^-q to 8e-9; beyond 7 the tail stays at
-   3e-12. In double it is libm's erfc. */
+   1 + erf(x / sqrt 2) is twice the normal distribution function Phi(x). With z = |x| and q(z) = -log2(2 Phi(-z)),
+   which is nearly a parabola, 2 Phi(-z) = 2^-q(z) and 2 Phi(z) = 2 - 2^-q(z): one polynomial and one 2^t, no branch,
+   and no cancellation for negative x. In float q is a minimax polynomial of degree 10 without constant term on 0 <=
+   z <= 7, fitted with the weight 2^-q to 8e-9; beyond 7 the tail stays at 3e-12. In double it is libm's erfc. */
 #include "nn/gelu.h"
 
 #include "nn/vector.h"

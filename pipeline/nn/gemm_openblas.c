@@ -1,12 +1,15 @@
 /* gemm_openblas.c - the matrix products through OpenBLAS (sgemm or dgemm, as `real` is).
 
    OpenBLAS by itself breaks the contract of gemm.h in several ways, each measured with 0.3.21:
-   - products of up to 100^3 multiplications go to other kernels (AVX-512), so a row's bits depend on how many rows come with it;
-   - those kernels treat the last rows of a product (rows mod 4) in another order of summation, the AVX2 kernels rows beyond whole dozens;
+   - products of up to 100^3 multiplications go to other kernels (AVX-512), so a row's bits depend on how many rows come
+     with it;
+   - those kernels treat the last rows of a product (rows mod 4) in another order of summation, the AVX2 kernels rows
+     beyond whole dozens;
    - AVX2 kernels treat the first and the last columns of a product differently;
    - its threads cut the inner dimension at other places than one thread does.
-   Hence: a small matrix W is always met with exactly PANEL rows; a large one with whole multiples of GEMM_ROWS, which is beyond 100^3 from the first
-   panel on; tails are padded with zero rows; OpenBLAS runs single-threaded, and threads of our own split the rows of the result in whole panels. */
+   Hence: a small matrix W is always met with exactly PANEL rows; a large one with whole multiples of GEMM_ROWS,
+   which is beyond 100^3 from the first panel on; tails are padded with zero rows; OpenBLAS runs single-threaded, and
+   threads of our own split the rows of the result in whole panels. */
 #include "nn/gemm.h"
 
 #include <cblas.h>

@@ -1,4 +1,5 @@
-/* layernorm.c - layer normalisation, a row at a time: mean first, then the squares of what is left, so that a large mean costs no digits. */
+/* layernorm.c - layer normalisation, a row at a time: mean first, then the squares of what is left, so that a large
+   mean costs no digits. */
 #include "nn/layernorm.h"
 
 #include "nn/vector.h"

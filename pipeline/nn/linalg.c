@@ -1,5 +1,6 @@
-/* linalg.c - LAPACK and BLAS by their Fortran names, which every OpenBLAS holds: no LAPACKE is needed, and no second library.
-   Fortran matrices are column-major: our lower triangle is their upper one, our (rows, n) is their (n, rows). */
+/* linalg.c - LAPACK and BLAS by their Fortran names, which every OpenBLAS holds: no LAPACKE is needed, and no second
+   library. Fortran matrices are column-major: our lower triangle is their upper one, our (rows, n) is their (n,
+   rows). */
 #include "nn/linalg.h"
 
 #include <limits.h>

@@ -1,4 +1,5 @@
-/* params.c - the table of parameters by name, and the deterministic weights that make large models reproducible without a file. */
+/* params.c - the table of parameters by name, and the deterministic weights that make large models reproducible
+   without a file. */
 #include "nn/params.h"
 
 #include <stdio.h>

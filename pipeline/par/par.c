@@ -167,25 +167,26 @@ static void complete_record(Status mine, const char *file, int line)
 }
 
 /* Which two places do not match: rank 0's and that of the lowest rank elsewhere. Exact text in `out` on all ranks. */
-static void describe_mismatch(char *out, size_t size, Place mine)
+static void describe_mismatch(char *out, size_t size, Place mine, const Par *par)
 {
+    MPI_Comm comm = *(MPI_Comm *)par->comm;
     Place zero = mine;
-    MPI_Bcast(&zero, sizeof zero, MPI_BYTE, 0, world);
+    MPI_Bcast(&zero, sizeof zero, MPI_BYTE, 0, comm);
     bool elsewhere = mine.line != zero.line || strcmp(mine.file, zero.file) != 0;
-    int64_t distance = elsewhere ? all_ranks - my_rank : 0;
-    MPI_Allreduce(MPI_IN_PLACE, &distance, 1, MPI_INT64_T, MPI_MAX, world);
-    int other = all_ranks - (int)distance;
-    if (other == all_ranks) other = 0; /* equal names in different folders */
+    int64_t distance = elsewhere ? par->n_ranks - par->rank : 0;
+    MPI_Allreduce(MPI_IN_PLACE, &distance, 1, MPI_INT64_T, MPI_MAX, comm);
+    int other = par->n_ranks - (int)distance;
+    if (other == par->n_ranks) other = 0; /* equal names in different folders */
     Place theirs = mine;
-    MPI_Bcast(&theirs, sizeof theirs, MPI_BYTE, other, world);
+    MPI_Bcast(&theirs, sizeof theirs, MPI_BYTE, other, comm);
     snprintf(out, size, "the ranks meet at different places: rank 0 at %s:%d, rank %d at %s:%d", zero.file, zero.line,
              other, theirs.file, theirs.line);
 }
 
-static Status spread_record(int from)
+static Status spread_record(int from, const Par *par)
 {
     FailRecord record = *fail_record();
-    MPI_Bcast(&record, sizeof record, MPI_BYTE, from, world);
+    MPI_Bcast(&record, sizeof record, MPI_BYTE, from, *(MPI_Comm *)par->comm);
     fail_store(&record);
     return (Status)record.status;
 }
@@ -199,15 +200,15 @@ Status par_agree_at(const Par *par, Status mine, const char *file, int line)
     char text[128];
     snprintf(text, sizeof text, "%s:%d", file, line);
     int64_t here = (int64_t)(hash_fnv1a(text) >> 2); /* so that -here exists */
-    int64_t most[3] = {mine != OK ? all_ranks - my_rank : 0, here, -here};
-    MPI_Allreduce(MPI_IN_PLACE, most, 3, MPI_INT64_T, MPI_MAX, world);
+    int64_t most[3] = {mine != OK ? par->n_ranks - par->rank : 0, here, -here};
+    MPI_Allreduce(MPI_IN_PLACE, most, 3, MPI_INT64_T, MPI_MAX, *(MPI_Comm *)par->comm);
     bool together = most[1] == -most[2];
     if (most[0] == 0 && together) return OK;
 
     char mismatch[256] = "";
-    if (!together) describe_mismatch(mismatch, sizeof mismatch, place);
+    if (!together) describe_mismatch(mismatch, sizeof mismatch, place, par);
     if (most[0] == 0) return fail_set(E_BUG, file, line, "%s", mismatch);
-    Status st = spread_record(all_ranks - (int)most[0]);
+    Status st = spread_record(par->n_ranks - (int)most[0], par);
     if (!together) fail_note("%s", mismatch);
     return st;
 }

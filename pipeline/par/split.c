@@ -1,10 +1,9 @@
 /* split.c - groups of ranks: each a Par of its own, for work that some ranks do together while others do something else. */
-#include <mpi.h>
 #include <stdlib.h>
 
-#include "par/par.h"
+#include "window.h"
 
-const Par par_alone = {.rank = 0, .n_ranks = 1, .comm = NULL};
+const Par par_alone = {.rank = 0, .n_ranks = 1};
 
 Status par_split(Par *out, const Par *par, int colour)
 {
@@ -19,14 +18,21 @@ Status par_split(Par *out, const Par *par, int colour)
     MPI_Comm_split(*(MPI_Comm *)par->comm, colour, par->rank, group); /* inherits the error handler */
     MPI_Comm_rank(*group, &out->rank);
     MPI_Comm_size(*group, &out->n_ranks);
+    int host = par->rank; /* of the group's first rank, in `par` */
+    MPI_Bcast(&host, 1, MPI_INT, 0, *group);
+    Window *window = NULL;
+    st = window_open(&window, par, host);
     out->comm = group;
-    return OK;
+    out->queue = window;
+    if (st != OK) par_release(out);
+    return st;
 }
 
 void par_release(Par *split)
 {
     if (!split->comm) return;
+    if (split->queue) window_close(split->queue);
     MPI_Comm_free(split->comm);
     free(split->comm);
-    split->comm = NULL;
+    split->comm = split->queue = NULL;
 }

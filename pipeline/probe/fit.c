@@ -14,18 +14,22 @@ static const char *const property_names[] = {"z", "logmstar", "age", "logz", "lo
 
 static const ConfigField probe_fields[] = {
     FIELD_TEXTS(ProbeConfig, probes, "[ridge]", probe_names, RESULT, "probes to fit"),
-    FIELD_TEXTS(ProbeConfig, properties, "[z, logmstar, age, logz, logssfr]", property_names, RESULT, "physical properties to learn"),
-    FIELD_INT(ProbeConfig, min_rows, "50", 10, 1e12, RESULT, "train rows with the property that a fit needs; with fewer it is skipped"),
+    FIELD_TEXTS(ProbeConfig, properties, "[z, logmstar, age, logz, logssfr]", property_names, RESULT,
+                "physical properties to learn"),
+    FIELD_INT(ProbeConfig, min_rows, "50", 10, 1e12, RESULT,
+              "train rows with the property that a fit needs; with fewer it is skipped"),
     FIELD_GROUP(ProbeConfig, ridge, ridge_fields, "linear regression with a penalty on the weights"), FIELD_END};
 
 static Status check(const void *config)
 {
     const ProbeConfig *c = config;
-    if (c->probes.n == 0 || c->properties.n == 0) return FAIL(E_CONFIG, "probe.probes or probe.properties is empty: nothing to fit");
+    if (c->probes.n == 0 || c->properties.n == 0)
+        return FAIL(E_CONFIG, "probe.probes or probe.properties is empty: nothing to fit");
     return ridge_check(&c->ridge);
 }
 
-const ConfigSection probe_section = {"probe", "properties learnt from embeddings", probe_fields, sizeof(ProbeConfig), check};
+const ConfigSection probe_section = {"probe", "properties learnt from embeddings", probe_fields, sizeof(ProbeConfig),
+                                     check};
 
 static bool lists(const ConfigTexts *list, const char *item)
 {
@@ -52,7 +56,14 @@ static Status read_source(float *out, void *source, int64_t first, int64_t n, Ar
 /* A fit that was not made: NaN throughout, so that whatever is predicted with it is NaN too. */
 static Status start_fit(ProbeFit *fit, int input, int label, const char *probe, int64_t dim, Arena *a)
 {
-    *fit = (ProbeFit){.input = input, .label = label, .probe = probe, .lambda = NAN, .intercept = NAN, .std = NAN, .l68 = NAN, .u68 = NAN};
+    *fit = (ProbeFit){.input = input,
+                      .label = label,
+                      .probe = probe,
+                      .lambda = NAN,
+                      .intercept = NAN,
+                      .std = NAN,
+                      .l68 = NAN,
+                      .u68 = NAN};
     TRY(arena_new(&fit->weight, a, dim));
     for (int64_t d = 0; d < dim; d++) fit->weight[d] = NAN;
     for (int s = 0; s < N_SPLITS; s++) fit->score[s] = (Scores){0, NAN, NAN, NAN, NAN, NAN};
@@ -60,7 +71,8 @@ static Status start_fit(ProbeFit *fit, int input, int label, const char *probe, 
 }
 
 /* Collective. Fits the properties that have the rows, scores them, and puts all of them in the order of label_table. */
-static Status fit_kind(ProbeFit *out, int *n_out, const ProbeKind *kind, int index, ProbeInput *input, const ProbeTask *t, Arena *a)
+static Status fit_kind(ProbeFit *out, int *n_out, const ProbeKind *kind, int index, ProbeInput *input,
+                       const ProbeTask *t, Arena *a)
 {
     ProbeFit fit[N_LABELS];
     int n = 0, n_all = 0, slot[N_LABELS];
@@ -75,8 +87,9 @@ static Status fit_kind(ProbeFit *out, int *n_out, const ProbeKind *kind, int ind
             if (st == OK) fit[n] = out[n_all];
             slot[n++] = n_all;
         } else {
-            log_warn("probe: %s from %s %s has %lld train rows, under probe.min_rows (%lld): skipped", label_table[label].name,
-                     input->row->encoder, input->row->modality, (long long)rows[SPLIT_TRAIN], (long long)t->config->min_rows);
+            log_warn("probe: %s from %s %s has %lld train rows, under probe.min_rows (%lld): skipped",
+                     label_table[label].name, input->row->encoder, input->row->modality, (long long)rows[SPLIT_TRAIN],
+                     (long long)t->config->min_rows);
         }
         n_all++;
     }
@@ -89,8 +102,8 @@ static Status fit_kind(ProbeFit *out, int *n_out, const ProbeKind *kind, int ind
 }
 
 /* Collective. */
-static Status fit_input(ProbeSet *set, const ProbeInputRow *row, const ProbeConfig *config, const ProbeRows *rows, Embeddings *e, const Par *par,
-                        Arena *a)
+static Status fit_input(ProbeSet *set, const ProbeInputRow *row, const ProbeConfig *config, const ProbeRows *rows,
+                        Embeddings *e, const Par *par, Arena *a)
 {
     const int index = set->n_inputs++;
     ProbeInput *input = &set->input[index];
@@ -100,9 +113,11 @@ static Status fit_input(ProbeSet *set, const ProbeInputRow *row, const ProbeConf
     *input = (ProbeInput){.row = row};
     TRY(par_agree(par, arena_new(&usable, a, rows->n)));
     TRY(probe_standardise(input, usable, rows, &features, par, a));
-    log_info("probe: %s %s: %lld numbers per row; %lld of %lld rows have them (train %lld, val %lld, test %lld)", row->encoder, row->modality,
-             (long long)input->dim, (long long)(input->n_usable[0] + input->n_usable[1] + input->n_usable[2]), (long long)rows->total,
-             (long long)input->n_usable[SPLIT_TRAIN], (long long)input->n_usable[SPLIT_VAL], (long long)input->n_usable[SPLIT_TEST]);
+    log_info("probe: %s %s: %lld numbers per row; %lld of %lld rows have them (train %lld, val %lld, test %lld)",
+             row->encoder, row->modality, (long long)input->dim,
+             (long long)(input->n_usable[0] + input->n_usable[1] + input->n_usable[2]), (long long)rows->total,
+             (long long)input->n_usable[SPLIT_TRAIN], (long long)input->n_usable[SPLIT_VAL],
+             (long long)input->n_usable[SPLIT_TEST]);
     const ProbeTask task = {config, rows, usable, &features, input, par};
     for (int k = 0; probe_kinds[k]; k++) {
         int n = 0;
@@ -113,7 +128,8 @@ static Status fit_input(ProbeSet *set, const ProbeInputRow *row, const ProbeConf
     return OK;
 }
 
-Status probe_fit_all(ProbeSet *out, const ProbeConfig *config, Catalog *catalog, Embeddings *e, const Par *par, Arena *a)
+Status probe_fit_all(ProbeSet *out, const ProbeConfig *config, Catalog *catalog, Embeddings *e, const Par *par,
+                     Arena *a)
 {
     ProbeRows rows;
     int n_rows = 0, n_kinds = 0;
@@ -127,7 +143,9 @@ Status probe_fit_all(ProbeSet *out, const ProbeConfig *config, Catalog *catalog,
     for (int i = 0; i < n_rows; i++)
         if (probe_input_dim(e, &probe_inputs[i]) > 0) TRY(fit_input(out, &probe_inputs[i], config, &rows, e, par, a));
     if (out->n_inputs == 0)
-        return FAIL(E_INPUT, "%s has none of the embeddings that probes learn from: see embed.sets and embed.modalities", e->file.path);
+        return FAIL(E_INPUT,
+                    "%s has none of the embeddings that probes learn from: see embed.sets and embed.modalities",
+                    e->file.path);
     return OK;
 }
 

@@ -1,5 +1,6 @@
-/* fit_ridge.c - ridge over ranks: one pass over the features for all properties that the same rows have. Each block gives the sums of products of its
-   rows, fold by fold; the tree of blocks adds them up; rank 0 chooses the penalty and solves.
+/* fit_ridge.c - ridge over ranks: one pass over the features for all properties that the same rows have. Each block
+   gives the sums of products of its rows, fold by fold; the tree of blocks adds them up; rank 0 chooses the penalty and
+   solves.
 
    A row's fold follows from its TARGETID: rows of one object are never on both sides, and ranks play no part. */
 #include <math.h>
@@ -80,7 +81,8 @@ static int64_t collect(double *out, const ProbeBlock *b, int fold, const Group *
     for (int64_t i = 0; i < b->n; i++) {
         const int64_t row = b->at + i;
         const float *x = b->x + i * dim;
-        if (!has_label(t, g->fit[0]->label, row) || fold_of(t->rows->targetid[row], t->config->ridge.folds) != fold) continue;
+        if (!has_label(t, g->fit[0]->label, row) || fold_of(t->rows->targetid[row], t->config->ridge.folds) != fold)
+            continue;
         *to++ = 1;
         for (int64_t d = 0; d < dim; d++) *to++ = ((double)x[d] - mean[d]) / std[d];
         for (int k = 0; k < g->n; k++) *to++ = t->rows->label[g->fit[k]->label][row] - g->centre[k];
@@ -111,7 +113,8 @@ static Status sum_blocks(TreeSum *tree, const Group *g, RidgeShape shape, const 
 
 /* ---- solution ---- */
 
-/* Local. Penalties by cross-validation, then each target on all folds. solution (n_targets, dim + 2): weights, intercept, lambda. */
+/* Local. Penalties by cross-validation, then each target on all folds. solution (n_targets, dim + 2): weights,
+   intercept, lambda. */
 static Status solve(double *solution, double *fold_sums, RidgeShape shape, const RidgeConfig *c, Arena *scratch)
 {
     const int64_t size = ridge_sums(shape), n = shape.n_targets, dim = shape.dim;

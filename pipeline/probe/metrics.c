@@ -66,7 +66,8 @@ double metric_nmad(double *x, int64_t n)
     return 1.4826 * metric_quantile(x, n, 0.5);
 }
 
-Status metric_scores(Scores *out, const double *truth, const double *prediction, int64_t n, bool redshift, Arena *scratch)
+Status metric_scores(Scores *out, const double *truth, const double *prediction, int64_t n, bool redshift,
+                     Arena *scratch)
 {
     *out = (Scores){
         .n = n,

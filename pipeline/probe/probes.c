@@ -75,7 +75,10 @@ double probe_ood(const ProbeInput *input, const float *x)
 enum { N_SCORES = 6 };
 static const char score_columns[] = "n r2 rmse bias sigma_nmad outlier_fraction";
 
-static void input_name(char out[H5_PATH], const ProbeInputRow *row) { snprintf(out, H5_PATH, "%s_%s", row->encoder, row->modality); }
+static void input_name(char out[H5_PATH], const ProbeInputRow *row)
+{
+    snprintf(out, H5_PATH, "%s_%s", row->encoder, row->modality);
+}
 
 static void fit_name(char out[H5_PATH], const ProbeInputRow *row, const char *probe, int label)
 {
@@ -155,15 +158,17 @@ done:
 /* Empty where undefined. */
 static void put_number(FILE *f, double x)
 {
-    if (isnan(x)) fputs(",", f);
-    else fprintf(f, ",%.6g", x);
+    if (isnan(x))
+        fputs(",", f);
+    else
+        fprintf(f, ",%.6g", x);
 }
 
 static void put_scores(FILE *f, const ProbeFit *fit, const ProbeInputRow *row, int split)
 {
     const Scores *s = &fit->score[split];
-    fprintf(f, "%s,%s,%s,%s,%s,%lld", label_table[fit->label].name, row->encoder, row->modality, fit->probe, split_name[split],
-            (long long)s->n);
+    fprintf(f, "%s,%s,%s,%s,%s,%lld", label_table[fit->label].name, row->encoder, row->modality, fit->probe,
+            split_name[split], (long long)s->n);
     put_number(f, s->r2);
     put_number(f, s->rmse);
     put_number(f, s->bias);
@@ -218,13 +223,15 @@ done:
 static Status need_f64(double *out, H5File *f, const char *object, const char *name)
 {
     if (h5_get_attr_f64(out, f, object, name)) return OK;
-    return FAIL(E_INPUT, "%s: '%s' has no number '%s': the file is damaged; run `astroclip probe --force`", f->path, object, name);
+    return FAIL(E_INPUT, "%s: '%s' has no number '%s': the file is damaged; run `astroclip probe --force`", f->path,
+                object, name);
 }
 
 static Status need_i64(int64_t *out, H5File *f, const char *object, const char *name)
 {
     if (h5_get_attr_i64(out, f, object, name)) return OK;
-    return FAIL(E_INPUT, "%s: '%s' has no whole number '%s': the file is damaged; run `astroclip probe --force`", f->path, object, name);
+    return FAIL(E_INPUT, "%s: '%s' has no whole number '%s': the file is damaged; run `astroclip probe --force`",
+                f->path, object, name);
 }
 
 static Status get_input(ProbeInput *p, H5File *f, const ProbeInputRow *row, Arena *a)

@@ -7,8 +7,8 @@
 #include "nn/linalg.h"
 
 const ConfigField ridge_fields[] = {
-    FIELD_REALS(RidgeConfig, lambdas, "[1.0e-3, 1.0e-2, 1.0e-1, 1.0, 10.0, 1.0e+2, 1.0e+3, 1.0e+4, 1.0e+5]", 1e-12, 1e15, RESULT,
-                "penalties to choose from, by cross-validation on the train split"),
+    FIELD_REALS(RidgeConfig, lambdas, "[1.0e-3, 1.0e-2, 1.0e-1, 1.0, 10.0, 1.0e+2, 1.0e+3, 1.0e+4, 1.0e+5]", 1e-12,
+                1e15, RESULT, "penalties to choose from, by cross-validation on the train split"),
     FIELD_INT(RidgeConfig, folds, "5", 2, 100, RESULT, "parts of the train split, each predicted from the others"),
     FIELD_END};
 
@@ -49,7 +49,8 @@ static void centre(double *cov, double *cross, const double *sums, RidgeShape sh
     }
 }
 
-Status ridge_solve(double *weight, double *intercept, const double *sums, RidgeShape shape, double lambda, Arena *scratch)
+Status ridge_solve(double *weight, double *intercept, const double *sums, RidgeShape shape, double lambda,
+                   Arena *scratch)
 {
     const Mark mark = arena_mark(scratch);
     const int64_t d = shape.dim;
@@ -98,9 +99,10 @@ static void other_folds(double *out, const double *fold_sums, int64_t folds, int
         for (int64_t i = 0; k != but && i < size; i++) out[i] += fold_sums[k * size + i];
 }
 
-/* Adds the squared residuals of one held-out fold to error (n_lambdas, n_targets); infinite where a system is singular. */
-static Status add_fold(double *error, const double *held_out, const double *others, RidgeShape shape, const ConfigReals *lambdas,
-                       Arena *scratch)
+/* Adds the squared residuals of one held-out fold to error (n_lambdas, n_targets); infinite where a system is singular.
+ */
+static Status add_fold(double *error, const double *held_out, const double *others, RidgeShape shape,
+                       const ConfigReals *lambdas, Arena *scratch)
 {
     const int64_t n_targets = shape.n_targets, m = ridge_row(shape);
     double *weight, *intercept, *v;
@@ -121,7 +123,8 @@ static Status add_fold(double *error, const double *held_out, const double *othe
     return OK;
 }
 
-Status ridge_choose(double *lambda, const double *fold_sums, int64_t folds, RidgeShape shape, const ConfigReals *lambdas, Arena *scratch)
+Status ridge_choose(double *lambda, const double *fold_sums, int64_t folds, RidgeShape shape,
+                    const ConfigReals *lambdas, Arena *scratch)
 {
     const Mark start = arena_mark(scratch);
     const int64_t size = ridge_sums(shape), n_targets = shape.n_targets;
@@ -140,7 +143,9 @@ Status ridge_choose(double *lambda, const double *fold_sums, int64_t folds, Ridg
         for (int64_t l = 1; l < lambdas->n; l++)
             if (error[l * n_targets + t] < error[best * n_targets + t]) best = l;
         if (!isfinite(error[best * n_targets + t]))
-            return FAIL(E_NUMERIC, "ridge: the normal equations are singular for every penalty up to %g: add larger ones to probe.ridge.lambdas",
+            return FAIL(E_NUMERIC,
+                        "ridge: the normal equations are singular for every penalty up to %g: add larger ones to "
+                        "probe.ridge.lambdas",
                         lambdas->item[lambdas->n - 1]);
         lambda[t] = lambdas->item[best];
     }
@@ -164,10 +169,10 @@ static Status centred(double **out, const double *x, int64_t n, int64_t width, A
     return OK;
 }
 
-/* With the eigenvectors u_k and eigenvalues e_k of X^T X (X, Y centred) and p = X u: the fit at row i is sum_k p_ik (u_k X^T Y) / (e_k + lambda), and
-   H_ii = 1/n + sum_k p_ik^2 / (e_k + lambda). */
-Status ridge_leave_one_out(double *mse, const double *x, const double *y, int64_t n, RidgeShape shape, const ConfigReals *lambdas,
-                           Arena *scratch)
+/* With the eigenvectors u_k and eigenvalues e_k of X^T X (X, Y centred) and p = X u: the fit at row i is sum_k p_ik
+   (u_k X^T Y) / (e_k + lambda), and H_ii = 1/n + sum_k p_ik^2 / (e_k + lambda). */
+Status ridge_leave_one_out(double *mse, const double *x, const double *y, int64_t n, RidgeShape shape,
+                           const ConfigReals *lambdas, Arena *scratch)
 {
     const Mark mark = arena_mark(scratch);
     const int64_t d = shape.dim, n_targets = shape.n_targets;

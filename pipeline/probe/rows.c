@@ -1,10 +1,12 @@
-/* rows.c - this rank's rows, read once; features, read block by block as often as they are needed; their mean and spread. */
+/* rows.c - this rank's rows, read once; features, read block by block as often as they are needed; their mean and
+   spread. */
 #include "probe/rows.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Small surveys get small blocks, so that several ranks have work; large ones get few large blocks, so that the tree stays low. */
+/* Small surveys get small blocks, so that several ranks have work; large ones get few large blocks, so that the tree
+   stays low. */
 static int64_t block_rows_of(int64_t total)
 {
     int64_t rows = 256;
@@ -30,12 +32,16 @@ Status probe_rows_init(ProbeRows *r, int64_t total, const Par *par, Arena *a)
     return OK;
 }
 
-static Status check_same_rows(const ProbeRows *r, int64_t at, int64_t n, const int64_t *targetid, const Catalog *c, const Embeddings *e)
+static Status check_same_rows(const ProbeRows *r, int64_t at, int64_t n, const int64_t *targetid, const Catalog *c,
+                              const Embeddings *e)
 {
     for (int64_t i = 0; i < n; i++)
         if (targetid[i] != r->targetid[at + i])
-            return FAIL(E_INPUT, "row %lld is TARGETID %lld in %s and %lld in %s: the embeddings are of another catalogue; run `astroclip embed` again",
-                        (long long)(r->first + at + i), (long long)targetid[i], e->file.path, (long long)r->targetid[at + i], c->file.path);
+            return FAIL(E_INPUT,
+                        "row %lld is TARGETID %lld in %s and %lld in %s: the embeddings are of another catalogue; run "
+                        "`astroclip embed` again",
+                        (long long)(r->first + at + i), (long long)targetid[i], e->file.path,
+                        (long long)r->targetid[at + i], c->file.path);
     return OK;
 }
 
@@ -49,7 +55,9 @@ static Status read_rows(ProbeRows *r, int64_t at, int64_t n, Catalog *c, Embeddi
     TRY(catalog_read(row, c, r->first + at, n, scratch));
     for (int64_t i = 0; i < n; i++) {
         if (row[i].split >= N_SPLITS)
-            return FAIL(E_INPUT, "%s: SPLIT of row %lld is %d, not 0 to %d: the file is damaged; remove it and run `astroclip catalog` again",
+            return FAIL(E_INPUT,
+                        "%s: SPLIT of row %lld is %d, not 0 to %d: the file is damaged; remove it and run `astroclip "
+                        "catalog` again",
                         c->file.path, (long long)(r->first + at + i), row[i].split, N_SPLITS - 1);
         r->targetid[at + i] = row[i].targetid;
         r->split[at + i] = row[i].split;
@@ -62,8 +70,10 @@ static Status read_rows(ProbeRows *r, int64_t at, int64_t n, Catalog *c, Embeddi
 Status probe_rows_read(ProbeRows *r, Catalog *c, Embeddings *e, const Par *par, Arena *a)
 {
     if (c->n != e->n)
-        return FAIL(E_INPUT, "%s has %lld rows, %s has %lld: the embeddings are of another catalogue; run `astroclip embed` again", e->file.path,
-                    (long long)e->n, c->file.path, (long long)c->n);
+        return FAIL(
+            E_INPUT,
+            "%s has %lld rows, %s has %lld: the embeddings are of another catalogue; run `astroclip embed` again",
+            e->file.path, (long long)e->n, c->file.path, (long long)c->n);
     TRY(probe_rows_init(r, c->n, par, a));
     TRY(FAIL_POINT("probe.rows"));
     for (int64_t at = 0; at < r->n; at += 16384) {
@@ -96,9 +106,10 @@ bool probe_block_next(ProbeBlock *b)
 
 /* ---- mean and spread ---- */
 
-/* Collective. The first usable train row of all: near the middle of the data compared with their spread, so that sums about it lose no digits. All
-   zero when there is none. */
-static Status find_pivot(float *pivot, const ProbeRows *rows, const ProbeFeatures *features, const Par *par, Arena *scratch)
+/* Collective. The first usable train row of all: near the middle of the data compared with their spread, so that sums
+   about it lose no digits. All zero when there is none. */
+static Status find_pivot(float *pivot, const ProbeRows *rows, const ProbeFeatures *features, const Par *par,
+                         Arena *scratch)
 {
     const Mark mark = arena_mark(scratch);
     const int64_t dim = features->dim;
@@ -122,7 +133,8 @@ static Status find_pivot(float *pivot, const ProbeRows *rows, const ProbeFeature
     return OK;
 }
 
-/* Leaf of a block: number of usable train rows, sums of x - pivot, sums of their squares. Also fills `usable` and counts by split. */
+/* Leaf of a block: number of usable train rows, sums of x - pivot, sums of their squares. Also fills `usable` and
+   counts by split. */
 static void add_block(double *leaf, uint8_t *usable, int64_t *n_usable, const ProbeBlock *b, const float *pivot)
 {
     const int64_t dim = b->features->dim;
@@ -145,8 +157,8 @@ static void add_block(double *leaf, uint8_t *usable, int64_t *n_usable, const Pr
 }
 
 /* Local. Everything up to the sum over ranks. */
-static Status sum_blocks(TreeSum *tree, uint8_t *usable, int64_t *n_usable, const ProbeRows *rows, const ProbeFeatures *features,
-                         const float *pivot, Arena *scratch)
+static Status sum_blocks(TreeSum *tree, uint8_t *usable, int64_t *n_usable, const ProbeRows *rows,
+                         const ProbeFeatures *features, const float *pivot, Arena *scratch)
 {
     ProbeBlock b;
     double *leaf;
@@ -160,7 +172,8 @@ static Status sum_blocks(TreeSum *tree, uint8_t *usable, int64_t *n_usable, cons
     return b.status;
 }
 
-Status probe_standardise(ProbeInput *out, uint8_t *usable, const ProbeRows *rows, const ProbeFeatures *features, const Par *par, Arena *a)
+Status probe_standardise(ProbeInput *out, uint8_t *usable, const ProbeRows *rows, const ProbeFeatures *features,
+                         const Par *par, Arena *a)
 {
     const int64_t dim = features->dim;
     float *pivot = NULL;

@@ -1,4 +1,5 @@
-/* scores.c - predictions of this rank's rows are kept; sums of them go over the tree of blocks, order statistics over gathered values. */
+/* scores.c - predictions of this rank's rows are kept; sums of them go over the tree of blocks, order statistics over
+   gathered values. */
 #include "probe/scores.h"
 
 #include <math.h>
@@ -37,7 +38,8 @@ enum { SUMS_MAX = 4 };
 typedef void Quantities(double *sums, double truth, double predicted, const Scores *s, bool redshift);
 
 /* Collective. out (n fits, N_SPLITS, SUMS_MAX) */
-static Status sum_rows(double *out, Quantities *add, const Predictions *p, const ProbeFit *fit, int n, const ProbeTask *t, Arena *scratch)
+static Status sum_rows(double *out, Quantities *add, const Predictions *p, const ProbeFit *fit, int n,
+                       const ProbeTask *t, Arena *scratch)
 {
     const ProbeRows *r = t->rows;
     const int64_t size = (int64_t)n * N_SPLITS * SUMS_MAX;
@@ -48,14 +50,15 @@ static Status sum_rows(double *out, Quantities *add, const Predictions *p, const
     if (st == OK) st = treesum_init(&tree, size, r->n_blocks, scratch);
     TRY(par_agree(t->par, st));
     for (int64_t block = r->first_block; block < r->last_block; block++) {
-        const int64_t at = block * r->block_rows - r->first, end = at + r->block_rows < r->n ? at + r->block_rows : r->n;
+        const int64_t at = block * r->block_rows - r->first,
+                      end = at + r->block_rows < r->n ? at + r->block_rows : r->n;
         memset(leaf, 0, (size_t)size * sizeof *leaf);
         for (int f = 0; f < n; f++)
             for (int64_t i = at; i < end; i++) {
                 const double truth = r->label[fit[f].label][i];
                 if (isfinite(truth) && t->usable[i])
-                    add(leaf + (f * N_SPLITS + r->split[i]) * SUMS_MAX, truth, p->predicted[f][i], &fit[f].score[r->split[i]],
-                        fit[f].label == LABEL_Z);
+                    add(leaf + (f * N_SPLITS + r->split[i]) * SUMS_MAX, truth, p->predicted[f][i],
+                        &fit[f].score[r->split[i]], fit[f].label == LABEL_Z);
             }
         treesum_push(&tree, block, leaf);
     }
@@ -135,7 +138,8 @@ static int64_t pick(double *out, const ProbeTask *t, int split, const double *tr
 
 static double residual(double truth, double predicted) { return truth - predicted; }
 
-static Status add_nmad(Scores *score, double *room, const double *truth, const double *predicted, int split, const ProbeTask *t, Arena *a)
+static Status add_nmad(Scores *score, double *room, const double *truth, const double *predicted, int split,
+                       const ProbeTask *t, Arena *a)
 {
     const Mark mark = arena_mark(a);
     double *dz;
@@ -151,12 +155,14 @@ static Status add_nmad(Scores *score, double *room, const double *truth, const d
 static int judge_split(const ProbeFit *fit, const ProbeInput *input)
 {
     if (fit->score[SPLIT_VAL].n >= FEW) return SPLIT_VAL;
-    log_warn("probe: %s from %s %s: only %lld val rows; errors are those of the train rows, and too small", label_table[fit->label].name,
-             input->row->encoder, input->row->modality, (long long)fit->score[SPLIT_VAL].n);
+    log_warn("probe: %s from %s %s: only %lld val rows; errors are those of the train rows, and too small",
+             label_table[fit->label].name, input->row->encoder, input->row->modality,
+             (long long)fit->score[SPLIT_VAL].n);
     return SPLIT_TRAIN;
 }
 
-static Status add_residuals(ProbeFit *fit, double *room, const double *predicted, int split, const ProbeTask *t, Arena *a)
+static Status add_residuals(ProbeFit *fit, double *room, const double *predicted, int split, const ProbeTask *t,
+                            Arena *a)
 {
     const Mark mark = arena_mark(a);
     double *x, result[3] = {NAN, NAN, NAN};

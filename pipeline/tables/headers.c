@@ -1,5 +1,5 @@
-/* headers.c - the headers of properties.fits, by the rules for DESI's value-added catalogues: EXTNAME, checksums and units in
-   every HDU, provenance in the primary one. */
+/* headers.c - the headers of properties.fits, by the rules for DESI's value-added catalogues: EXTNAME, checksums and units
+   in every HDU, provenance in the primary one. */
 #include "tables/headers.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* properties.c - the parallel writer of properties.fits: check that the inputs belong together, headers, rows, sums, names. */
+/* properties.c - the parallel writer of properties.fits: do the inputs belong together, headers, rows, sums, names. */
 #include "tables/properties.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 make_sky --set mock.objects=24 --set mock.per_brick=24
 points=$(grep -rhoE 'FAIL_POINT\("[a-z0-9._]+"\)' pipeline stages | sed 's/.*"\(.*\)".*/\1/' | sort -u)
 declare -A final=([catalog]=catalog.h5 [embed]=embeddings.h5 [probe]=probes.h5 [tables]=properties.fits)
-small=(--set mock.objects=24 --set mock.per_brick=24 --set probe.min_rows=5 --set embed.block_rows=6)
+small=(--set mock.objects=24 --set mock.per_brick=24 --set probe.min_rows=10 --set embed.block_rows=6)
 
 run good 2 "${small[@]}" > "$work/good.log" 2>&1 || { fail "the undisturbed chain"; cat "$work/good.log"; finish; }
 declare -A reached

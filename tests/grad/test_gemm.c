@@ -1,4 +1,5 @@
-/* test_gemm.c - the backward products of every gemm provider against finite differences of the forward one, along random directions. */
+/* test_gemm.c - the backward products of every gemm provider against finite differences of the forward one, along
+   random directions. */
 #include <string.h>
 
 #include "nn/gemm.h"

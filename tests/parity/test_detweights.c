@@ -1,4 +1,5 @@
-/* test_detweights.c - the whole model with deterministic weights against golden/midsize_detweights.h5: weights, tokens, embeddings. */
+/* test_detweights.c - the whole model with deterministic weights against golden/midsize_detweights.h5: weights,
+   tokens, embeddings. */
 #include "model/encoders.h"
 #include "model/prepare_image.h"
 #include "model/prepare_spectrum.h"

@@ -1,6 +1,7 @@
 /* LAYER: probe
-   Against golden/downstream.h5: scaler, Ridge, ordinary least squares, RidgeCV (leave-one-out), R2 and MSE of scikit-learn. The fits go the way of the
-   probe stage (standardise, sums by blocks, solve), with one penalty to choose from. Sizes and penalties come from the file. */
+   Against golden/downstream.h5: scaler, Ridge, ordinary least squares, RidgeCV (leave-one-out), R2 and MSE of
+   scikit-learn. The fits go the way of the probe stage (standardise, sums by blocks, solve), with one penalty to choose
+   from. Sizes and penalties come from the file. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@ static const double ridge_tolerance = 1e-9, exact = 1e-12; /* golden/README.md *
 typedef struct {
     int64_t n, n_test, dim, n_targets;
     float *x, *x_test;
-    double *y;      /* (n, n_targets) */
+    double *y; /* (n, n_targets) */
     ProbeInput input;
     double *mean_y, *std_y; /* of train */
     double *z, *z_test;     /* standardised features */
@@ -56,7 +57,8 @@ static void standardise_targets(Data *d)
 static double *standardised(const Data *d, const float *x, int64_t n)
 {
     double *z = doubles(n * d->dim);
-    for (int64_t i = 0; i < n * d->dim; i++) z[i] = ((double)x[i] - d->input.mean[i % d->dim]) / d->input.std[i % d->dim];
+    for (int64_t i = 0; i < n * d->dim; i++)
+        z[i] = ((double)x[i] - d->input.mean[i % d->dim]) / d->input.std[i % d->dim];
     return z;
 }
 
@@ -77,7 +79,8 @@ static bool load(Data *d, H5File *g)
     CHECK_OK(probe_rows_init(&rows, d->n, &test_par, &test_arena)); /* all of the train split */
     CHECK_OK(arena_new(&usable, &test_arena, d->n));
     const ProbeFeatures features = {d->dim, read_memory, d};
-    if (!CHECK_OK(probe_standardise(&d->input, usable, &rows, &features, &test_par, &test_arena))) CU_FAIL_FATAL("no scaler");
+    if (!CHECK_OK(probe_standardise(&d->input, usable, &rows, &features, &test_par, &test_arena)))
+        CU_FAIL_FATAL("no scaler");
     d->z = standardised(d, d->x, d->n);
     d->z_test = standardised(d, d->x_test, d->n_test);
     standardise_targets(d);
@@ -102,11 +105,13 @@ static void the_scaler(void)
     H5File g;
     Data d;
     if (!load(&d, &g)) return;
-    const double *mean = golden_f64(NULL, &g, "outputs/scaler_mean"), *std = golden_f64(NULL, &g, "outputs/scaler_scale_population_std");
+    const double *mean = golden_f64(NULL, &g, "outputs/scaler_mean"),
+                 *std = golden_f64(NULL, &g, "outputs/scaler_scale_population_std");
     CU_ASSERT(test_near_f64("scaler mean", d.input.mean, mean, d.dim, exact));
     CU_ASSERT(test_near_f64("scaler std", d.input.std, std, d.dim, exact));
     CU_ASSERT(test_near_f64("Z train", d.z, golden_f64(NULL, &g, "outputs/Z_train"), d.n * d.dim, ridge_tolerance));
-    CU_ASSERT(test_near_f64("Z test", d.z_test, golden_f64(NULL, &g, "outputs/Z_test"), d.n_test * d.dim, ridge_tolerance));
+    CU_ASSERT(
+        test_near_f64("Z test", d.z_test, golden_f64(NULL, &g, "outputs/Z_test"), d.n_test * d.dim, ridge_tolerance));
     CU_ASSERT(test_near_f64("y mean", d.mean_y, golden_f64(NULL, &g, "outputs/y_mean"), d.n_targets, exact));
     CU_ASSERT(test_near_f64("y std", d.std_y, golden_f64(NULL, &g, "outputs/y_std_population"), d.n_targets, exact));
     h5_close(&g);
@@ -118,7 +123,8 @@ static void check_fit(Data *d, H5File *g, const char *group, double lambda)
     const RidgeShape shape = {d->dim, d->n_targets};
     double *weight = doubles(d->n_targets * d->dim), *intercept = doubles(d->n_targets);
     if (!CHECK_OK(ridge_solve(weight, intercept, sums_of(d, shape), shape, lambda, &test_arena))) return;
-    CU_ASSERT(test_near_f64(group, weight, golden_f64(NULL, g, golden_name("%s/coef", group)), d->n_targets * d->dim, ridge_tolerance));
+    CU_ASSERT(test_near_f64(group, weight, golden_f64(NULL, g, golden_name("%s/coef", group)), d->n_targets * d->dim,
+                            ridge_tolerance));
     const double *want = golden_f64(NULL, g, golden_name("%s/intercept", group));
     for (int64_t t = 0; t < d->n_targets; t++) CU_ASSERT(fabs(intercept[t] - want[t]) < ridge_tolerance);
     if (!h5_has(g, golden_name("%s/pred", group))) return;
@@ -126,9 +132,11 @@ static void check_fit(Data *d, H5File *g, const char *group, double lambda)
     for (int64_t i = 0; i < d->n_test; i++)
         for (int64_t t = 0; t < d->n_targets; t++) {
             predicted[i * d->n_targets + t] = intercept[t];
-            for (int64_t k = 0; k < d->dim; k++) predicted[i * d->n_targets + t] += weight[t * d->dim + k] * d->z_test[i * d->dim + k];
+            for (int64_t k = 0; k < d->dim; k++)
+                predicted[i * d->n_targets + t] += weight[t * d->dim + k] * d->z_test[i * d->dim + k];
         }
-    CU_ASSERT(test_near_f64(group, predicted, golden_f64(NULL, g, golden_name("%s/pred", group)), d->n_test * d->n_targets, ridge_tolerance));
+    CU_ASSERT(test_near_f64(group, predicted, golden_f64(NULL, g, golden_name("%s/pred", group)),
+                            d->n_test * d->n_targets, ridge_tolerance));
 }
 
 static void ridge_and_least_squares(void)
@@ -175,7 +183,8 @@ static void leave_one_out(void)
         CU_ASSERT(test_near_f64("leave-one-out", column, want, lambdas.n, ridge_tolerance));
         CU_ASSERT_EQUAL(alphas[best], golden_scalar(&g, golden_name("%s/alpha", group)));
         if (!CHECK_OK(ridge_solve(weight, intercept, sums_of(&d, shape), shape, alphas[best], &test_arena))) return;
-        CU_ASSERT(test_near_f64("RidgeCV", weight + t * d.dim, golden_f64(NULL, &g, golden_name("%s/coef", group)), d.dim, ridge_tolerance));
+        CU_ASSERT(test_near_f64("RidgeCV", weight + t * d.dim, golden_f64(NULL, &g, golden_name("%s/coef", group)),
+                                d.dim, ridge_tolerance));
         CU_ASSERT(fabs(intercept[t] - golden_scalar(&g, golden_name("%s/intercept", group))) < ridge_tolerance);
     }
     h5_close(&g);
@@ -205,10 +214,12 @@ static void metrics(void)
     CU_ASSERT(test_near_f64("R2", r2, want, n_targets, exact));
     CU_ASSERT(fabs(mean - golden_scalar(&g, "outputs/metrics/r2_uniform_average")) < exact);
     CU_ASSERT(fabs(metric_mse(y, p, n * n_targets) / golden_scalar(&g, "outputs/metrics/mse") - 1) < exact);
-    const double *z = golden_f64(&s, &g, "inputs/photoz/z_true"), *z_pred = golden_f64(NULL, &g, "inputs/photoz/z_pred");
+    const double *z = golden_f64(&s, &g, "inputs/photoz/z_true"),
+                 *z_pred = golden_f64(NULL, &g, "inputs/photoz/z_pred");
     CU_ASSERT(fabs(metric_r2(z, z_pred, s.dims[0]) - golden_scalar(&g, "outputs/photoz/r2")) < exact);
     h5_close(&g);
 }
 
-TEST_MAIN("downstream", {"the scaler is scikit-learn's", the_scaler}, {"ridge and least squares are scikit-learn's", ridge_and_least_squares},
+TEST_MAIN("downstream", {"the scaler is scikit-learn's", the_scaler},
+          {"ridge and least squares are scikit-learn's", ridge_and_least_squares},
           {"leave-one-out chooses as RidgeCV", leave_one_out}, {"R2 and MSE are scikit-learn's", metrics})

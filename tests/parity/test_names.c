@@ -1,4 +1,5 @@
-/* test_names.c - at the published sizes every parameter bears the name and the shape it has in the released checkpoint (golden/tensor_names.tsv). */
+/* test_names.c - at the published sizes every parameter bears the name and the shape it has in the released
+   checkpoint (golden/tensor_names.tsv). */
 #include <stdio.h>
 
 #include "golden.h"

@@ -27,7 +27,8 @@ static bool open_case(Case *c)
     return true;
 }
 
-/* All images of a dataset; class tokens (n, D) and patch tokens (n, patches, D) apart, or all tokens as patch tokens where cls is NULL. */
+/* All images of a dataset; class tokens (n, D) and patch tokens (n, patches, D) apart, or all tokens as patch tokens
+   where cls is NULL. */
 static void run(real *cls, real *patches, Case *c, const char *input, const uint8_t *masks)
 {
     H5Shape in;

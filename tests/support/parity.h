@@ -1,4 +1,5 @@
-/* parity.h - comparing nn and model with the golden files: parameters by name, tolerances by precision, every gemm provider in turn.
+/* parity.h - comparing nn and model with the golden files: parameters by name, tolerances by precision, every gemm
+   provider in turn.
 
    Tolerances are those of golden/README.md: max |a-b| / max |b| over a dataset. */
 #ifndef PARITY_H

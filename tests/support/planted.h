@@ -1,4 +1,5 @@
-/* planted.h - rows with a planted linear relation, as the probes see them: every rank makes the features of any row by itself.
+/* planted.h - rows with a planted linear relation, as the probes see them: every rank makes the features of any row by
+   itself.
 
    Label l of a row is c[l] + sum_d w[l][d] x[d] + noise. Include after test_main.h. */
 #ifndef PLANTED_H
@@ -17,9 +18,9 @@ enum { PLANTED_DIM = 6 };
 typedef struct {
     int64_t total;
     double noise;
-    double scale, shift;  /* features are scale * x + shift: what a fit must not notice */
-    int64_t bad_every;    /* each row with row % bad_every == 3 has no features; 0 = none */
-    int64_t label_every;  /* labels after the second are there for row % label_every == 0; 0 = all */
+    double scale, shift; /* features are scale * x + shift: what a fit must not notice */
+    int64_t bad_every;   /* each row with row % bad_every == 3 has no features; 0 = none */
+    int64_t label_every; /* labels after the second are there for row % label_every == 0; 0 = all */
 } Planted;
 
 static inline double planted_weight(int label, int d) { return cos(1 + 3 * label + 2 * d); }
@@ -48,7 +49,8 @@ static inline Status planted_read(float *out, void *source, int64_t first, int64
         double x[PLANTED_DIM];
         planted_features(x, first + i);
         const bool bad = p->bad_every && (first + i) % p->bad_every == 3;
-        for (int d = 0; d < PLANTED_DIM; d++) out[i * PLANTED_DIM + d] = bad ? NAN : (float)(p->scale * x[d] + p->shift);
+        for (int d = 0; d < PLANTED_DIM; d++)
+            out[i * PLANTED_DIM + d] = bad ? NAN : (float)(p->scale * x[d] + p->shift);
     }
     return OK;
 }

@@ -1,6 +1,11 @@
 # sky.sh - sourced by shell tests: one small mock sky per test, commands on any number of ranks, comparison of artefacts.
 # Sets: work (a folder, removed at the end), run (function), ranks_run (function), same_data (function), fail (function).
+# Under ctest the environment names program and launcher; by hand the defaults do.
 set -u
+export OMPI_MCA_mpi_yield_when_idle=1 OPENBLAS_NUM_THREADS=1
+ASTROCLIP_SOURCE=${ASTROCLIP_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+ASTROCLIP_BIN=${ASTROCLIP_BIN:-$ASTROCLIP_SOURCE/build/release/astroclip}
+ASTROCLIP_MPIRUN=${ASTROCLIP_MPIRUN:-mpirun}
 cd "$ASTROCLIP_SOURCE" || exit 1
 work=$(mktemp -d "${TMPDIR:-/tmp}/astroclip-e2e-XXXXXX")
 trap 'rm -rf "$work"' EXIT

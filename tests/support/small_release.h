@@ -1,5 +1,6 @@
-/* small_release.h - a catalogue and its embeddings of any few rows in test_folder(), and probes in memory: what the tables
-   stage reads, for tests of its writer. Every value follows from the row, so tests know what to expect. Included by one .c. */
+/* small_release.h - a catalogue and its embeddings of any few rows in test_folder(), and probes in memory: what the
+   tables stage reads, for tests of its writer. Every value follows from the row, so tests know what to expect. Included
+   by one .c. */
 #ifndef SMALL_RELEASE_H
 #define SMALL_RELEASE_H
 

@@ -1,4 +1,5 @@
-"""The bricks of the Legacy Surveys, by the published algorithm: rows of 0.25 degrees in DEC, an even number of columns in each."""
+"""The bricks of the Legacy Surveys, as published: rows of 0.25 degrees in DEC, an even number of columns in each."""
+
 import math
 from functools import lru_cache
 
@@ -35,7 +36,7 @@ def brick_at(ra, dec):
 
 
 def around(ra, dec):
-    """Bricks near a position, in order of BRICKID: all whose images could show it (they reach 0.131 degrees from their centre)."""
+    """Bricks near a position, in order of BRICKID: all whose images could show it (they reach 0.131 degrees)."""
     own = brick_at(ra, dec)
     found = []
     for row in range(max(own.row - 1, 0), min(own.row + 1, 720) + 1):

@@ -1,4 +1,5 @@
 """The catalogue again, from the survey's files: source rows, cuts, keys, order, photometry, labels."""
+
 import glob
 import os
 
@@ -9,8 +10,10 @@ from astropy.io import fits
 from bricks import brick_at
 from check import parse_config, text_of, texts_of
 
-FIELDS = "TARGETID SURVEY PROGRAM RA DEC HEALPIX Z ZERR ZWARN SPECTYPE OBJTYPE DELTACHI2 COADD_FIBERSTATUS ZCAT_PRIMARY " \
-         "RELEASE BRICKID BRICK_OBJID BRICKNAME PHOTSYS FLUX_G FLUX_R FLUX_Z EBV".split()
+FIELDS = (
+    "TARGETID SURVEY PROGRAM RA DEC HEALPIX Z ZERR ZWARN SPECTYPE OBJTYPE DELTACHI2 COADD_FIBERSTATUS ZCAT_PRIMARY "
+    "RELEASE BRICKID BRICK_OBJID BRICKNAME PHOTSYS FLUX_G FLUX_R FLUX_Z EBV".split()
+)
 TEXTS = {"SURVEY", "PROGRAM", "SPECTYPE", "OBJTYPE", "BRICKNAME", "PHOTSYS"}
 
 
@@ -23,11 +26,16 @@ class Rows:
             names = [k for k in f if isinstance(f[k], h5py.Dataset)]
             self.column = {k: f[k][()] for k in names}
             self.label = {k: f["labels"][k][()] for k in f["labels"]}
+            self.manifest = {k: f["manifest"][k][()] for k in f["manifest"]}
             self.rejected = {k: f["rejected"][k][()] for k in f["rejected"]}
         for k in TEXTS | {"files"}:
             self.column[k] = texts_of(self.column[k])
+        for k in ("PATH", "ROLE"):
+            self.manifest[k] = texts_of(self.manifest[k])
         self.n = len(self.column["TARGETID"])
-        self.names = [f"{t}/{s}/{p}" for t, s, p in zip(self.column["TARGETID"], self.column["SURVEY"], self.column["PROGRAM"])]
+        self.names = [
+            f"{t}/{s}/{p}" for t, s, p in zip(self.column["TARGETID"], self.column["SURVEY"], self.column["PROGRAM"])
+        ]
 
     def __getitem__(self, key):
         return self.column[key]
@@ -92,7 +100,9 @@ def reason_to_reject(row, cuts):
         return "DELTACHI2"
     if cuts["primary_only"] and not row["ZCAT_PRIMARY"]:
         return "NOT_PRIMARY"
-    if (cuts["survey"] and row["SURVEY"] not in cuts["survey"]) or (cuts["program"] and row["PROGRAM"] not in cuts["program"]):
+    if (cuts["survey"] and row["SURVEY"] not in cuts["survey"]) or (
+        cuts["program"] and row["PROGRAM"] not in cuts["program"]
+    ):
         return "PROGRAM"
     return None
 
@@ -135,7 +145,9 @@ def separation(ra1, dec1, ra2, dec2):
 
 def tractor(config, brickname, region="south", cache={}):
     images = config["release"]["images"]
-    path = os.path.join(images["root"], images["release"], region, "tractor", brickname[:3], f"tractor-{brickname}.fits")
+    path = os.path.join(
+        images["root"], images["release"], region, "tractor", brickname[:3], f"tractor-{brickname}.fits"
+    )
     if path not in cache:
         cache[path] = None
         if os.path.exists(path):
@@ -151,11 +163,14 @@ def join_photometry(row, config):
     region = "north" if row["PHOTSYS"] == "N" else "south"
     name = row["BRICKNAME"] or brick_at(row["RA"], row["DEC"]).name
     table = tractor(config, name, region)
-    row["MATCH"] = 0
-    row["BRICKNAME"] = brick_at(row["RA"], row["DEC"]).name
+    row["MATCH"], row["BRICKNAME"] = 0, name
     if table is None or len(table["ra"]) == 0:
         return
-    hit = np.flatnonzero((table["release"] == row["RELEASE"]) & (table["brickid"] == row["BRICKID"]) & (table["objid"] == row["BRICK_OBJID"]))
+    hit = np.flatnonzero(
+        (table["release"] == row["RELEASE"])
+        & (table["brickid"] == row["BRICKID"])
+        & (table["objid"] == row["BRICK_OBJID"])
+    )
     if len(hit):
         at, row["MATCH"] = hit[0], 1
     else:
@@ -164,9 +179,16 @@ def join_photometry(row, config):
         if not distance[at] <= config["catalog"]["position_match_arcsec"]:
             return
         row["MATCH"] = 2
-    row.update(RELEASE=table["release"][at], BRICKID=table["brickid"][at], BRICK_OBJID=table["objid"][at], EBV=table["ebv"][at],
-               FLUX_G=table["flux_g"][at], FLUX_R=table["flux_r"][at], FLUX_Z=table["flux_z"][at],
-               PHOTSYS="N" if table["release"][at] == 9011 else "S")
+    row.update(
+        RELEASE=table["release"][at],
+        BRICKID=table["brickid"][at],
+        BRICK_OBJID=table["objid"][at],
+        EBV=table["ebv"][at],
+        FLUX_G=table["flux_g"][at],
+        FLUX_R=table["flux_r"][at],
+        FLUX_Z=table["flux_z"][at],
+        PHOTSYS="N" if table["release"][at] == 9011 else "S",
+    )
 
 
 def label_table(config):
@@ -184,7 +206,13 @@ def label_table(config):
 
     for row in table:
         mass, age, metals, sfr = (positive(row, c) for c in ("PROVABGS_LOGMSTAR_BF", "TAGE_MW", "Z_MW", "AVG_SFR"))
-        labels = {"z": positive(row, "Z_HP"), "logmstar": mass, "age": age, "logz": np.log10(metals), "logssfr": np.log10(sfr) - mass}
+        labels = {
+            "z": positive(row, "Z_HP"),
+            "logmstar": mass,
+            "age": age,
+            "logz": np.log10(metals),
+            "logssfr": np.log10(sfr) - mass,
+        }
         if row["TARGETID"] >= 0:
             found.setdefault(int(row["TARGETID"]), labels)
     return found
@@ -194,16 +222,24 @@ def check_catalogue(report, rows):
     """catalog.h5 against the survey's files; `rows` is what the program wrote."""
     config = rows.config
     mine, rejected = select(config)
-    report.check(len(mine) > 20 and len(rejected) > 5, "the sky has enough rows to tell", f"{len(mine)} rows, {len(rejected)} rejected")
+    report.check(
+        len(mine) > 20 and len(rejected) > 5,
+        "the sky has enough rows to tell",
+        f"{len(mine)} rows, {len(rejected)} rejected",
+    )
     total = sum(n for _, n, _ in source_tables(config))
     report.check(total == rows.n + len(rows.rejected["TARGETID"]), "source rows = rows + rejected rows")
 
     reasons = texts_of(rows.rejected["REASONS"])
-    theirs = sorted((str(rows["files"][f]), int(r), int(t), str(reasons[w])) for f, r, t, w in
-                    zip(*(rows.rejected[k] for k in ("FILE", "ROW", "TARGETID", "REASON"))))
+    theirs = sorted(
+        (str(rows["files"][f]), int(r), int(t), str(reasons[w]))
+        for f, r, t, w in zip(*(rows.rejected[k] for k in ("FILE", "ROW", "TARGETID", "REASON")))
+    )
     report.check(rejected == theirs, "rejected rows and their reasons", f"{set(rejected) ^ set(theirs)}")
     counts = {str(k): int(c) for k, c in zip(reasons, rows.rejected["COUNTS"]) if c}
-    report.check(counts == {k: sum(r[3] == k for r in rejected) for k in {r[3] for r in rejected}}, "counts of reasons", counts)
+    report.check(
+        counts == {k: sum(r[3] == k for r in rejected) for k in {r[3] for r in rejected}}, "counts of reasons", counts
+    )
 
     keys = [key_of(r) for r in mine]
     report.check(len(set(rows.names)) == rows.n, "keys are unique")
@@ -215,7 +251,9 @@ def check_catalogue(report, rows):
     for field in FIELDS + ["ROW", "MATCH"]:
         dtype = rows[field].dtype
         report.same(np.array([r[field] for r in mine]).astype(dtype), rows[field], field, rows.names)
-    report.check((rows["HAS_SPECTRUM"] == 1).all() and (rows["HAS_IMAGE"] == 1).all(), "every DESI row asks for both modalities")
+    report.check(
+        (rows["HAS_SPECTRUM"] == 1).all() and (rows["HAS_IMAGE"] == 1).all(), "every DESI row asks for both modalities"
+    )
 
     labels = label_table(config)
     for name, theirs in rows.label.items():
@@ -226,6 +264,30 @@ def check_catalogue(report, rows):
         report.close(mine_label, theirs, 1e-14, f"label {name}")  # the same double formula: rounding of log10 only
     report.check(np.isfinite(rows.label["logssfr"]).sum() > 10, "there are labels to compare")
     check_split(report, rows)
+    check_manifest(report, rows)
+    found = np.bincount(rows["MATCH"], minlength=3)
+    report.say(f"{rows.n} rows; rejected {counts}; photometry by nothing, identifier, position: {found}")
+
+
+def check_manifest(report, rows):
+    """Every file that embedding reads is listed with its size, absent ones with -1."""
+    spectra, images, labels = (rows.config["release"][k] for k in ("spectra", "images", "labels"))
+    roots = {"spectra": spectra["root"], "redshifts": spectra["root"], "labels": os.path.dirname(labels)}
+    listed = {}
+    for path, role, size in zip(*(rows.manifest[k] for k in ("PATH", "ROLE", "SIZE"))):
+        full = os.path.join(roots.get(role, images["root"]), path)
+        mine = os.path.getsize(full) if os.path.exists(full) else -1
+        report.check(size == mine, f"size of {path} in the manifest", f"{mine} here, {size} there")
+        listed[path] = size
+    wanted = set()
+    for survey, program, pixel, ra, dec in zip(*(rows[k] for k in ("SURVEY", "PROGRAM", "HEALPIX", "RA", "DEC"))):
+        folder = f"spectro/redux/{spectra['specprod']}/healpix/{survey}/{program}/{pixel // 100}/{pixel}"
+        wanted.add(f"{folder}/coadd-{survey}-{program}-{pixel}.fits")
+        brick = brick_at(ra, dec).name
+        for kind in ("image-g", "image-r", "image-z", "invvar-g", "invvar-r", "invvar-z"):
+            name = f"legacysurvey-{brick}-{kind}.fits.fz"
+            wanted.add(f"{images['release']}/south/coadd/{brick[:3]}/{brick}/{name}")
+    report.check(wanted <= set(listed), "the manifest lists every file that a row needs", wanted - set(listed))
 
 
 def check_split(report, rows):

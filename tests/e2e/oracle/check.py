@@ -1,6 +1,9 @@
 """Properties that are checked, in words, and the run configuration that an artefact carries.
 
-A Report collects what holds and what does not; nothing stops at the first disagreement, because the second one often explains it."""
+A Report collects what holds and what does not; nothing stops at the first disagreement, because the
+second one often explains it.
+"""
+
 import numpy as np
 
 
@@ -25,7 +28,10 @@ class Report:
         if mine.dtype.kind == "f":
             differ &= ~(np.isnan(mine) & np.isnan(theirs))
         rows = np.flatnonzero(differ.reshape(len(mine), -1).any(axis=1)) if mine.ndim else np.flatnonzero(differ)
-        shown = "".join(f"\n    row {r}{f' {names[r]}' if names is not None else ''}: {mine[r]} here, {theirs[r]} there" for r in rows[:5])
+        shown = "".join(
+            f"\n    row {r}{f' {names[r]}' if names is not None else ''}: {mine[r]} here, {theirs[r]} there"
+            for r in rows[:5]
+        )
         return self.check(len(rows) == 0, words, f"{len(rows)} of {len(mine)} rows differ{shown}")
 
     def close(self, mine, theirs, tolerance, words, scale=None):
@@ -33,7 +39,9 @@ class Report:
         mine, theirs = np.atleast_1d(np.asarray(mine, float)), np.atleast_1d(np.asarray(theirs, float))
         if not self.check(mine.shape == theirs.shape, words, f"shape {mine.shape} here, {theirs.shape} there"):
             return np.inf
-        if not self.check((np.isnan(mine) == np.isnan(theirs)).all(), words, f"not the same NaNs: {mine[:4]} here, {theirs[:4]} there"):
+        if not self.check(
+            (np.isnan(mine) == np.isnan(theirs)).all(), words, f"not the same NaNs: {mine[:4]} here, {theirs[:4]} there"
+        ):
             return np.inf
         good = ~np.isnan(mine)
         if not good.any():
@@ -66,7 +74,7 @@ def _value(text):
 
 
 def parse_config(text):
-    """The effective configuration as the program writes it: nested maps by two blanks, plain values, lists in brackets."""
+    """The effective configuration as the program writes it: maps nested by two blanks, values, lists in brackets."""
     root = {}
     stack = [(-1, root)]
     for line in text.splitlines():

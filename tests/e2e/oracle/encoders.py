@@ -1,6 +1,7 @@
 """Both encoders and their heads again, in double, with the deterministic weights: plain numpy, one object at a time.
 
 Names of tensors are those of the released checkpoints; a weight is a function of its name, its index and the seed."""
+
 import math
 
 import numpy as np
@@ -20,7 +21,7 @@ def units(name, n, seed):
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
-    return (z >> np.uint64(40)).astype(float) * 2.0 ** -23 - 1
+    return (z >> np.uint64(40)).astype(float) * 2.0**-23 - 1
 
 
 def tensor(name, shape, seed):
@@ -57,7 +58,9 @@ class Weights:
     def norm(self, x, name, eps):
         d = x.shape[-1]
         centred = x - x.mean(axis=-1, keepdims=True)
-        return centred / np.sqrt((centred ** 2).mean(axis=-1, keepdims=True) + eps) * self(f"{name}.weight", d) + self(f"{name}.bias", d)
+        return centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + eps) * self(f"{name}.weight", d) + self(
+            f"{name}.bias", d
+        )
 
 
 _erf = np.frompyfunc(math.erf, 1, 1)
@@ -86,7 +89,7 @@ def self_attention(w, x, qkv, projection, heads):
 
 
 def to_rgb(pixels, crop):
-    """(3, n, n) nanomaggies in g, r, z to (3, crop, crop) planes R, G, B in single precision: arcsinh stretch, centre crop."""
+    """(3, n, n) nanomaggies g, r, z to (3, crop, crop) planes R, G, B, in single precision: arcsinh stretch, crop."""
     f = np.float32
     shifted = [pixels[k] * f(s) + f(0.03) for k, s in enumerate((6.0, 3.4, 2.2))]
     intensity = (np.maximum(shifted[0], 0) + np.maximum(shifted[1], 0) + np.maximum(shifted[2], 0)) / f(3)
@@ -94,7 +97,7 @@ def to_rgb(pixels, crop):
     intensity = np.where(intensity == 0, f(1e-6), intensity)
     planes = np.clip(np.stack([shifted[k] * stretched / intensity for k in (2, 1, 0)]), 0, 1)
     top = int(np.rint((pixels.shape[-1] - crop) / 2))
-    return planes[:, top:top + crop, top:top + crop].astype(float)
+    return planes[:, top : top + crop, top : top + crop].astype(float)
 
 
 class Vit:
@@ -111,7 +114,9 @@ class Vit:
         c, w, d = self.c, self.w, self.c["embed_dim"]
         for i in range(c["depth"]):
             b = f"blocks.{i // (c['depth'] // c['block_chunks'])}.{i}" if c["block_chunks"] else f"blocks.{i}"
-            x = x + w(f"{b}.ls1.gamma", d) * self_attention(w, w.norm(x, f"{b}.norm1", 1e-6), f"{b}.attn.qkv", f"{b}.attn.proj", c["num_heads"])
+            x = x + w(f"{b}.ls1.gamma", d) * self_attention(
+                w, w.norm(x, f"{b}.norm1", 1e-6), f"{b}.attn.qkv", f"{b}.attn.proj", c["num_heads"]
+            )
             hidden = gelu(w.linear(w.norm(x, f"{b}.norm2", 1e-6), f"{b}.mlp.fc1", 4 * d))
             x = x + w(f"{b}.ls2.gamma", d) * w.linear(hidden, f"{b}.mlp.fc2", d)
         return w.norm(x, "norm", 1e-6)
@@ -120,7 +125,9 @@ class Vit:
         """Tokens for the head: bare patches; and the class token of the usual path, with class token and positions."""
         patches = self.patches(planes)
         d = self.c["embed_dim"]
-        whole = np.concatenate([self.w("cls_token", 1, 1, d)[0], patches]) + self.w("pos_embed", 1, len(patches) + 1, d)[0]
+        whole = (
+            np.concatenate([self.w("cls_token", 1, 1, d)[0], patches]) + self.w("pos_embed", 1, len(patches) + 1, d)[0]
+        )
         return self.blocks(patches), self.blocks(whole)[0]
 
 
@@ -135,7 +142,7 @@ def to_tokens(flux, length, overlap):
     tokens = np.zeros((1 + len(starts), 2 + length))
     tokens[0, :2] = (mean - 2) / 2, (std - 2) / 8
     for s, start in enumerate(starts):
-        tokens[1 + s, 2:] = x[start:start + length]
+        tokens[1 + s, 2:] = x[start : start + length]
     return tokens
 
 
@@ -147,10 +154,16 @@ class SpecFormer:
         """Tokens for the head, and their mean: SpecFormer's own embedding."""
         c, w, d = self.c, self.w, self.c["embed_dim"]
         tokens = to_tokens(flux, c["slice_section_length"], c["slice_overlap"])
-        x = w.linear(tokens, "data_embed", d) + w("position_embed.weight", c["max_len"], d)[:len(tokens)]
+        x = w.linear(tokens, "data_embed", d) + w("position_embed.weight", c["max_len"], d)[: len(tokens)]
         for i in range(c["num_layers"]):
             b = f"blocks.{i}"
-            x = x + self_attention(w, w.norm(x, f"{b}.layernorm1", 1e-5), f"{b}.attention.attention", f"{b}.attention.projection", c["num_heads"])
+            x = x + self_attention(
+                w,
+                w.norm(x, f"{b}.layernorm1", 1e-5),
+                f"{b}.attention.attention",
+                f"{b}.attention.projection",
+                c["num_heads"],
+            )
             hidden = gelu(w.linear(w.norm(x, f"{b}.layernorm2", 1e-5), f"{b}.mlp.encoder", 4 * d))
             x = x + w.linear(hidden, f"{b}.mlp.decoder", d)
         x = w.norm(x, "final_layernorm", 1e-5)

@@ -1,4 +1,5 @@
 """Spectra on the merged grid again: three arms of a coadd file to 7781 pixels, 3600..9824 Angstrom."""
+
 import os
 
 import numpy as np
@@ -21,12 +22,17 @@ class Coadds:
     def arms(self, row):
         """(flux, ivar, mask, first pixel on the merged grid) of B, R, Z, or a flag that says why there is nothing."""
         survey, program, pixel = row["SURVEY"], row["PROGRAM"], row["HEALPIX"]
-        path = f"{redux(self.config)}/healpix/{survey}/{program}/{pixel // 100}/{pixel}/coadd-{survey}-{program}-{pixel}.fits"
+        folder = f"{redux(self.config)}/healpix/{survey}/{program}/{pixel // 100}/{pixel}"
+        path = f"{folder}/coadd-{survey}-{program}-{pixel}.fits"
         if path != self.path:
             self.path, self.data = path, None
             if os.path.exists(path):
                 with fits.open(path) as f:
-                    self.data = {h.name: np.array(h.data) for h in f[1:] if "RESOLUTION" not in h.name and "FIBERMAP" not in h.name}
+                    self.data = {
+                        h.name: np.array(h.data)
+                        for h in f[1:]
+                        if "RESOLUTION" not in h.name and "FIBERMAP" not in h.name
+                    }
                     self.data["TARGETID"] = np.array(f["FIBERMAP"].data["TARGETID"])
         if self.data is None:
             return NO_FILE, []
@@ -37,7 +43,7 @@ class Coadds:
         for arm in "BRZ":
             wave = self.data[f"{arm}_WAVELENGTH"]
             start = int(np.argmin(np.abs(GRID - wave[0])))
-            if np.abs(GRID[start:start + len(wave)] - wave).max() > 1e-4:
+            if np.abs(GRID[start : start + len(wave)] - wave).max() > 1e-4:
                 return BAD_GRID, []
             arms.append(tuple(self.data[f"{arm}_{k}"][at[0]] for k in ("FLUX", "IVAR", "MASK")) + (start,))
         return 0, arms

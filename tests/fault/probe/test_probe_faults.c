@@ -1,4 +1,5 @@
-/* Whatever fails on whatever rank: all ranks fail alike, and no new file bears a final name. Bad files are refused with what to do. */
+/* Whatever fails on whatever rank: all ranks fail alike, and no new file bears a final name. Bad files are refused with
+   what to do. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,52 +16,60 @@ static const char *path_of(const char *name)
     return out;
 }
 
-static Status fit_and_write(const char *path)
+static Status fit(PlantedFit *f)
 {
-    static PlantedFit f;
-    Planted p = {.total = 256 * 6, .scale = 1, .noise = 0.2};
+    Planted p = {.total = 256 * 4 + 9, .scale = 1, .noise = 0.2};
     const ProbeConfig c = planted_config(NULL, 0);
-    TRY(planted_fit(&f, &p, &c, &test_par));
-    f.input.row = &probe_inputs[0];
-    const ProbeSet set = {.n_inputs = 1, .n_fits = N_LABELS, .input = &f.input, .fit = f.fit,
-                          .envelope = {.kind = "probes", .version = PROBES_VERSION, .made_by = "probe", .config = "run: {}\n"}};
-    return probes_write(path, &set, &test_par, &test_arena);
+    TRY(planted_fit(f, &p, &c, &test_par));
+    f->input.row = &probe_inputs[0];
+    return OK;
 }
 
-static Status fail_at(const char *point, int rank, const char *path)
+static Status put(PlantedFit *f)
+{
+    const Envelope e = {.kind = "probes", .version = PROBES_VERSION, .made_by = "probe", .config = "run: {}\n"};
+    const ProbeSet set = {.n_inputs = 1, .n_fits = N_LABELS, .input = &f->input, .fit = f->fit, .envelope = e};
+    return probes_write(path_of("probes.h5"), &set, &test_par, &test_arena);
+}
+
+/* `work` with a failure on one rank: told alike everywhere. */
+static void fails_at(const char *point, int rank, Status (*work)(PlantedFit *), PlantedFit *f)
 {
     char text[64];
     snprintf(text, sizeof text, "%s:%d", point, rank);
     setenv("FAIL_POINT", text, 1);
-    Status st = fit_and_write(path);
+    CU_ASSERT_EQUAL(work(f), E_OUTPUT);
     unsetenv("FAIL_POINT");
-    return st;
+    CU_ASSERT(strstr(fail_record()->text, point) != NULL);
+    CU_ASSERT_EQUAL(fail_record()->rank, rank);
+    fail_clear();
 }
 
 static void failing_anywhere_leaves_no_file(void)
 {
-    static const char *const point[] = {"probe.block", "probe.write", "artefact.publish"};
-    for (int p = 0; p < 3; p++)
-        for (int rank = 0; rank < test_par.n_ranks; rank++) {
-            CU_ASSERT_EQUAL(fail_at(point[p], rank, path_of("probes.h5")), E_OUTPUT);
-            CU_ASSERT(strstr(fail_record()->text, point[p]) != NULL);
-            CU_ASSERT_EQUAL(fail_record()->rank, rank); /* the same record everywhere */
-            fail_clear();
+    static const char *const point[] = {"probe.write", "artefact.publish"};
+    PlantedFit f, failed;
+    if (!CHECK_OK(fit(&f))) return;
+    for (int rank = 0; rank < test_par.n_ranks; rank++) {
+        if (rank < 5) fails_at("probe.block", rank, fit, &failed); /* five blocks: a sixth rank has none to fail at */
+        for (int p = 0; p < 2; p++) {
+            fails_at(point[p], rank, put, &f);
             par_barrier(&test_par);
             CU_ASSERT(access(path_of("probes.h5"), F_OK) != 0 && access(path_of("scores.csv"), F_OK) != 0);
             CU_ASSERT(access(path_of("probes.h5.part"), F_OK) != 0 && access(path_of("scores.csv.part"), F_OK) != 0);
             par_barrier(&test_par);
         }
-    CHECK_OK(fit_and_write(path_of("probes.h5"))); /* and the next attempt works */
+    }
+    CHECK_OK(put(&f)); /* and the next attempt works */
     CU_ASSERT(access(path_of("probes.h5"), F_OK) == 0 && access(path_of("scores.csv"), F_OK) == 0);
 }
 
 static void a_failed_rewrite_keeps_the_old_probes(void)
 {
+    PlantedFit f;
     ProbeSet set;
-    CHECK_OK(fit_and_write(path_of("probes.h5")));
-    CU_ASSERT_EQUAL(fail_at("probe.write", test_par.n_ranks - 1, path_of("probes.h5")), E_OUTPUT);
-    fail_clear();
+    if (!CHECK_OK(fit(&f)) || !CHECK_OK(put(&f))) return;
+    fails_at("probe.write", test_par.n_ranks - 1, put, &f);
     if (CHECK_OK(probes_read(&set, path_of("probes.h5"), &test_arena))) CU_ASSERT_EQUAL(set.n_fits, N_LABELS);
     par_barrier(&test_par);
 }
@@ -75,7 +84,8 @@ static void a_system_without_a_solution_fails_on_all_ranks(void)
     uint8_t usable[700];
     const ProbeFeatures features = {PLANTED_DIM, planted_read, &p};
     planted_rows(&rows, &p, &test_par);
-    for (int64_t i = 0; i < rows.n; i++) rows.label[LABEL_Z][i] = i % 2 ? 1e308 : -1e308; /* their squares are infinite */
+    for (int64_t i = 0; i < rows.n; i++)
+        rows.label[LABEL_Z][i] = i % 2 ? 1e308 : -1e308; /* their squares are infinite */
     f.input = (ProbeInput){.row = &planted_input};
     f.fit[0] = (ProbeFit){.label = LABEL_Z, .probe = "ridge"};
     if (!CHECK_OK(arena_new(&f.fit[0].weight, &test_arena, PLANTED_DIM))) return;
@@ -102,7 +112,8 @@ static void put_file(const char *name, const Envelope *e, const char *lacks, int
             if (strcmp(lacks, counts[i]) != 0) CHECK_OK(h5_put_attr_i64(&f, "astroclip_image", counts[i], 1));
         CHECK_OK(h5_put_attr_f64(&f, "astroclip_image", "ood_quantile", 2));
         CHECK_OK(h5_put(&f, "astroclip_image/ridge/z/weight", H5_F64, 0, zeros, &dim, 1));
-        if (strcmp(lacks, "scores") != 0) CHECK_OK(h5_put(&f, "astroclip_image/ridge/z/scores", H5_F64, 0, zeros, scores, 2));
+        if (strcmp(lacks, "scores") != 0)
+            CHECK_OK(h5_put(&f, "astroclip_image/ridge/z/scores", H5_F64, 0, zeros, scores, 2));
         for (int i = 0; i < 5; i++)
             if (strcmp(lacks, numbers[i]) != 0) CHECK_OK(h5_put_attr_f64(&f, "astroclip_image/ridge/z", numbers[i], 1));
         CHECK_OK(h5_close(&f));
@@ -199,10 +210,16 @@ static void embeddings_of_another_catalogue_are_refused(void)
     put_catalog("catalog.h5", ROWS);
     put_embeddings("fewer.h5", ROWS - 1, -1);
     put_embeddings("swapped.h5", ROWS, ROWS - 1);
+    put_embeddings("good.h5", ROWS, -1);
     CHECK_FAILS(fit_files(&set, "catalog.h5", "fewer.h5"), E_INPUT);
     Status st = fit_files(&set, "catalog.h5", "swapped.h5");
     CU_ASSERT(strstr(fail_record()->text, "astroclip embed") != NULL && strstr(fail_record()->text, "row 299") != NULL);
     CHECK_FAILS(st, E_INPUT);
+    char text[64];
+    snprintf(text, sizeof text, "probe.rows:%d", test_par.n_ranks - 1);
+    setenv("FAIL_POINT", text, 1);
+    CHECK_FAILS(fit_files(&set, "catalog.h5", "good.h5"), E_OUTPUT);
+    unsetenv("FAIL_POINT");
 }
 
 static void a_property_without_labels_is_skipped_and_said(void)

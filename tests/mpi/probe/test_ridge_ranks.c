@@ -29,14 +29,18 @@ static void check_same(Planted p, double *lambdas, int64_t n_lambdas)
     }
 }
 
-static void many_blocks(void) { check_same((Planted){.total = 256 * 11 + 77, .scale = 3, .shift = 2, .noise = 0.7}, NULL, 0); }
+static void many_blocks(void)
+{
+    check_same((Planted){.total = 256 * 11 + 77, .scale = 3, .shift = 2, .noise = 0.7}, NULL, 0);
+}
 
 static void bad_rows_and_missing_labels(void)
 {
     check_same((Planted){.total = 256 * 5 + 1, .scale = 1, .noise = 0.2, .bad_every = 7, .label_every = 4}, NULL, 0);
 }
 
-/* One block, so that with two ranks and more some have no rows at all; and the first rows of all are without features. */
+/* One block, so that with two ranks and more some have no rows at all; and the first rows of all are without features.
+ */
 static void fewer_blocks_than_ranks(void)
 {
     check_same((Planted){.total = 250, .scale = 1, .noise = 0.2}, NULL, 0);

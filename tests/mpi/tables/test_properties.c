@@ -1,4 +1,5 @@
-/* properties.fits from any number of ranks: the same bytes as from one, and what the catalogue, the embeddings and the probes say. */
+/* properties.fits from any number of ranks: the same bytes as from one, and what the catalogue, the
+   embeddings and the probes say. */
 #include <unistd.h>
 
 #include "small_release.h"

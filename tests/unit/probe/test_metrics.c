@@ -51,7 +51,8 @@ static void r2_does_not_depend_on_unit_and_zero_point(void)
 
 static void a_small_example_by_hand(void)
 {
-    const double y[] = {1, 2, 3, 6}, p[] = {2, 2, 1, 7}; /* mean 3, spread 4 + 1 + 0 + 9 = 14, errors 1 + 0 + 4 + 1 = 6 */
+    const double y[] = {1, 2, 3, 6},
+                 p[] = {2, 2, 1, 7}; /* mean 3, spread 4 + 1 + 0 + 9 = 14, errors 1 + 0 + 4 + 1 = 6 */
     CU_ASSERT(near(metric_mse(y, p, 4), 1.5));
     CU_ASSERT(near(metric_r2(y, p, 4), 1 - 6.0 / 14));
     CU_ASSERT_EQUAL(metric_bias(y, p, 4), 0);
@@ -70,7 +71,8 @@ static void quantiles_interpolate(void)
     CU_ASSERT(isnan(metric_quantile(x, 0, 0.5)));
 }
 
-/* sigma_NMAD of Gaussian errors is their sigma; sampling error about 1.17 sigma / sqrt(N) = 2.6 %: 10 % is four of them. */
+/* sigma_NMAD of Gaussian errors is their sigma; sampling error about 1.17 sigma / sqrt(N) = 2.6 %: 10 % is four of
+   them. */
 static void nmad_is_the_sigma_of_gaussian_errors_and_blind_to_outliers(void)
 {
     Scores s;
@@ -118,6 +120,7 @@ TEST_MAIN("metrics", {"perfect predictions have R2 1 and no error", perfect_pred
           {"R2 does not depend on unit and zero point", r2_does_not_depend_on_unit_and_zero_point},
           {"small examples come out as by hand", a_small_example_by_hand},
           {"quantiles interpolate between neighbours", quantiles_interpolate},
-          {"NMAD is the sigma of Gaussian errors and blind to outliers", nmad_is_the_sigma_of_gaussian_errors_and_blind_to_outliers},
+          {"NMAD is the sigma of Gaussian errors and blind to outliers",
+           nmad_is_the_sigma_of_gaussian_errors_and_blind_to_outliers},
           {"only redshifts have NMAD and outliers", only_redshifts_have_outliers},
           {"scores of nothing are NaN", nothing_to_score_is_nan})

@@ -1,4 +1,5 @@
-/* Ridge: planted relations are found, whatever the units; rows without data do not count; the penalty is chosen well; files keep it all. */
+/* Ridge: planted relations are found, whatever the units; rows without data do not count; the penalty is chosen well;
+   files keep it all. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -9,7 +10,10 @@
 static double small[] = {1e-6};
 
 /* Weight per unit of the planted x. */
-static double slope(const PlantedFit *f, int label, int d, double scale) { return f->fit[label].weight[d] / f->input.std[d] * scale; }
+static double slope(const PlantedFit *f, int label, int d, double scale)
+{
+    return f->fit[label].weight[d] / f->input.std[d] * scale;
+}
 
 static void a_planted_relation_is_recovered(void)
 {
@@ -18,17 +22,21 @@ static void a_planted_relation_is_recovered(void)
     const ProbeConfig c = planted_config(small, 1);
     if (!CHECK_OK(planted_fit(&f, &p, &c, &test_par))) return;
     for (int l = 0; l < N_LABELS; l++) {
-        for (int d = 0; d < PLANTED_DIM; d++) /* features are float32 (6e-8 each); the penalty is 1e-9 of the diagonal */
+        for (int d = 0; d < PLANTED_DIM;
+             d++) /* features are float32 (6e-8 each); the penalty is 1e-9 of the diagonal */
             CU_ASSERT(fabs(slope(&f, l, d, 1) - planted_weight(l, d)) < 1e-6);
         CU_ASSERT(f.fit[l].score[SPLIT_TEST].r2 > 1 - 1e-12);
         CU_ASSERT(f.fit[l].std < 1e-5);
-        CU_ASSERT_EQUAL(f.fit[l].score[SPLIT_TRAIN].n + f.fit[l].score[SPLIT_VAL].n + f.fit[l].score[SPLIT_TEST].n, 1500);
+        CU_ASSERT_EQUAL(f.fit[l].score[SPLIT_TRAIN].n + f.fit[l].score[SPLIT_VAL].n + f.fit[l].score[SPLIT_TEST].n,
+                        1500);
     }
     CU_ASSERT_EQUAL(f.input.n_usable[SPLIT_TRAIN], 1050);
-    CU_ASSERT(f.input.ood_quantile > 1 && f.input.ood_quantile < 3); /* 6 Gaussian features: sqrt(chi2_6(0.99) / 6) = 1.67 */
+    CU_ASSERT(f.input.ood_quantile > 1 &&
+              f.input.ood_quantile < 3); /* 6 Gaussian features: sqrt(chi2_6(0.99) / 6) = 1.67 */
 }
 
-/* Residual statistics against the noise put in: 150 val rows, so 6 % for the standard deviation; 30 % is five of them. */
+/* Residual statistics against the noise put in: 150 val rows, so 6 % for the standard deviation; 30 % is five of them.
+ */
 static void residuals_have_the_planted_noise(void)
 {
     Planted p = {.total = 1500, .scale = 1, .noise = 0.5};
@@ -46,7 +54,8 @@ static void residuals_have_the_planted_noise(void)
 /* Features in another unit, on a pedestal 100 times their spread: float32 leaves about 1e-5 of the spread. */
 static void units_and_zero_points_of_features_do_not_matter(void)
 {
-    Planted plain = {.total = 900, .scale = 1, .noise = 0.3}, other = {.total = 900, .scale = 1000, .shift = 1e5, .noise = 0.3};
+    Planted plain = {.total = 900, .scale = 1, .noise = 0.3},
+            other = {.total = 900, .scale = 1000, .shift = 1e5, .noise = 0.3};
     PlantedFit a, b;
     const ProbeConfig c = planted_config(NULL, 0);
     if (!CHECK_OK(planted_fit(&a, &plain, &c, &test_par)) || !CHECK_OK(planted_fit(&b, &other, &c, &test_par))) return;
@@ -119,7 +128,8 @@ static void scores_are_those_of_the_serial_functions(void)
             CU_ASSERT(fabs(got->rmse / want.rmse - 1) < 1e-12);
             CU_ASSERT(fabs(got->bias - want.bias) < 1e-12);
             CU_ASSERT(l == LABEL_Z ? got->sigma_nmad == want.sigma_nmad : isnan(got->sigma_nmad));
-            CU_ASSERT(l == LABEL_Z ? fabs(got->outlier_fraction - want.outlier_fraction) < 1e-15 : isnan(got->outlier_fraction));
+            CU_ASSERT(l == LABEL_Z ? fabs(got->outlier_fraction - want.outlier_fraction) < 1e-15
+                                   : isnan(got->outlier_fraction));
         }
 }
 
@@ -168,11 +178,16 @@ static void a_file_keeps_everything(void)
     f.input.row = &probe_inputs[0];
     f.fit[LABEL_AGE].score[SPLIT_TEST] = (Scores){17, NAN, NAN, NAN, NAN, NAN}; /* as of a skipped one */
     f.fit[LABEL_AGE].lambda = NAN;
-    const ProbeSet set = {.n_inputs = 1, .n_fits = N_LABELS, .input = &f.input, .fit = f.fit,
-                          .envelope = {.kind = "probes", .version = PROBES_VERSION, .made_by = "probe", .config = "run: {}\n"}};
+    const ProbeSet set = {
+        .n_inputs = 1,
+        .n_fits = N_LABELS,
+        .input = &f.input,
+        .fit = f.fit,
+        .envelope = {.kind = "probes", .version = PROBES_VERSION, .made_by = "probe", .config = "run: {}\n"}};
     snprintf(path, sizeof path, "%s/probes.h5", test_folder());
     snprintf(csv, sizeof csv, "%s/scores.csv", test_folder());
-    if (!CHECK_OK(probes_write(path, &set, &test_par, &test_arena)) || !CHECK_OK(probes_read(&back, path, &test_arena))) return;
+    if (!CHECK_OK(probes_write(path, &set, &test_par, &test_arena)) || !CHECK_OK(probes_read(&back, path, &test_arena)))
+        return;
     CU_ASSERT_EQUAL_FATAL(back.n_inputs, 1);
     CU_ASSERT_EQUAL_FATAL(back.n_fits, N_LABELS);
     CU_ASSERT_EQUAL(back.input[0].row, &probe_inputs[0]);
@@ -201,7 +216,10 @@ static void a_file_keeps_everything(void)
         int commas = 0;
         for (const char *at = line; *at; at++) commas += *at == ',';
         CU_ASSERT_EQUAL(commas, 13);
-        if (lines++ == 0) CU_ASSERT_STRING_EQUAL(line, "property,encoder,modality,probe,split,n,r2,rmse,bias,sigma_nmad,outlier_fraction,accuracy,f1,nll\n");
+        if (lines++ == 0)
+            CU_ASSERT_STRING_EQUAL(
+                line,
+                "property,encoder,modality,probe,split,n,r2,rmse,bias,sigma_nmad,outlier_fraction,accuracy,f1,nll\n");
         skipped += strcmp(line, "age,astroclip,image,ridge,test,17,,,,,,,,\n") == 0;
     }
     fclose(table);
@@ -226,9 +244,11 @@ static void the_section_names_the_probes_and_properties_that_there_are(void)
     }
     CU_ASSERT_EQUAL(c->ridge.folds, 5);
     CU_ASSERT(c->ridge.lambdas.n >= 9 && c->ridge.lambdas.item[0] == 1e-3);
-    const char *bad[] = {"probe: {ridge: {folds: 1}}", "probe: {properties: []}", "probe: {probes: [magic]}", "probe: {ridge: {lambdas: []}}"};
+    const char *bad[] = {"probe: {ridge: {folds: 1}}", "probe: {properties: []}", "probe: {probes: [magic]}",
+                         "probe: {ridge: {lambdas: []}}"};
     for (int i = 0; i < 4; i++)
-        CHECK_FAILS(config_parse(&config, "run.yaml", bad[i], strlen(bad[i]), NULL, 0, sections, NULL, &test_arena), E_CONFIG);
+        CHECK_FAILS(config_parse(&config, "run.yaml", bad[i], strlen(bad[i]), NULL, 0, sections, NULL, &test_arena),
+                    E_CONFIG);
 }
 
 TEST_MAIN("ridge", {"a planted relation is recovered", a_planted_relation_is_recovered},
@@ -240,4 +260,5 @@ TEST_MAIN("ridge", {"a planted relation is recovered", a_planted_relation_is_rec
           {"what has no data predicts NaN", what_has_no_data_predicts_nan},
           {"a singular system is told, or passed over", a_singular_system_is_told_or_passed_over},
           {"probes.h5 keeps everything, scores.csv has its columns", a_file_keeps_everything},
-          {"the section names the probes and properties that there are", the_section_names_the_probes_and_properties_that_there_are})
+          {"the section names the probes and properties that there are",
+           the_section_names_the_probes_and_properties_that_there_are})
