@@ -3,6 +3,8 @@
 #define STAGES_H
 
 #include "core/config.h"
+#include "data/catalog.h"
+#include "embed/embeddings.h"
 #include "io/artefact.h"
 #include "par/par.h"
 
@@ -51,6 +53,9 @@ extern const ConfigSection run_section;
 
 /* Hash of stage name and revision and of its sections' RESULT fields; the caller adds its inputs' fingerprints and closes it. */
 HashState *stage_hash(const Run *run, const Stage *stage);
+
+/* What `probe` depends on: configuration, labels and splits (the catalogue's), embeddings. `tables` refuses probes of anything else. */
+Fingerprint probe_fingerprint(const Run *run, const Catalog *catalog, const Embeddings *e);
 
 /* OUTPUT/name in the arena. */
 Status stage_path(char **out, const Run *run, const char *name);

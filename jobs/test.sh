@@ -4,18 +4,23 @@
 # Real and golden files are looked for in $ASTROCLIP_SHARED (default ../shared); tests that need them are skipped, saying so, where it is absent.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+[[ ${1:-} =~ ^(full)?$ ]] || { echo "jobs/test.sh: '$1'? It is jobs/test.sh or jobs/test.sh full" >&2; exit 2; }
 
-# Independent readers for the tests (astropy, h5py): a virtual environment outside the repository, if Python can make one.
-python_oracles() {
-    local venv=${ASTROCLIP_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/astroclip-venv}
-    if [ ! -x "$venv/bin/python3" ] || ! "$venv/bin/python3" -c 'import numpy, h5py, astropy' 2>/dev/null; then
-        python3 -m venv "$venv" >/dev/null 2>&1 && "$venv/bin/pip" install -q numpy h5py astropy >/dev/null 2>&1 || true
-    fi
-    if [ -x "$venv/bin/python3" ]; then export ASTROCLIP_PYTHON="$venv/bin/python3"; fi
+# Independent readers for the tests (astropy, h5py): $ASTROCLIP_PYTHON, else the first python3, else Debian's.
+find_python() {
+    local candidate
+    for candidate in "${ASTROCLIP_PYTHON:-python3}" /usr/bin/python3; do
+        if "$candidate" -c 'import numpy, h5py, astropy' 2>/dev/null; then
+            export ASTROCLIP_PYTHON=$candidate
+            return 0
+        fi
+    done
+    return 1
 }
 
 jobs/build.sh release
-python_oracles
+find_python || { jobs/packages.sh python3-astropy python3-h5py && find_python; } ||
+    echo "jobs/test.sh: no Python with numpy, h5py and astropy: the tests that compare with them are skipped"
 if [ "${1:-}" = full ]; then
     jobs/build.sh asan
     ctest --test-dir build/asan --output-on-failure -j "$(nproc)" -L '^(unit|grad|parity|fault)$'

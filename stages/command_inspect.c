@@ -83,7 +83,9 @@ static Status print_flags(H5File *f, Modality m, Arena *a)
     printf("%s: %lld rows, %lld without any flag\n", name, (long long)s.dims[0], (long long)counts[FLAG_BITS]);
     for (const FlagRow *row = flags_table(m); row->bit; row++) {
         int64_t n = counts[__builtin_ctz((unsigned)row->bit)];
-        if (n > 0) printf("  %-16s %8lld  %s%s\n", row->name, (long long)n, row->sentence, row->fatal ? " (not embedded)" : "");
+        char *told = NULL; /* what the file itself says of the bit, where it does */
+        if (n > 0 && !h5_get_attr_text(&told, f, name, row->name, a)) TRY(arena_text(&told, a, row->sentence));
+        if (n > 0) printf("  %-16s %8lld  %s\n", row->name, (long long)n, told);
     }
     return OK;
 }

@@ -63,7 +63,7 @@ static Status judge(const EmbedLedger *l, const Run *run, const Embedder *e)
         if (!e->want[m]) continue;
         log_info("embed: %lld of %lld rows have an embedding of their %s", (long long)l->embedded[m], (long long)l->rows,
                  modality_name[m]);
-        flags_log("embed", (Modality)m, l->count[m], l->rows);
+        flags_log("embed", (Modality)m, l->count[m], l->rows, e->images->missing_band == MISSING_BAND_ZERO);
         int64_t asked = l->rows - l->count[m][__builtin_ctz((unsigned)not_asked[m])];
         double lost = asked > 0 ? (double)(asked - l->embedded[m]) / (double)asked : 0;
         if (lost > c->max_rejected_fraction)
@@ -95,13 +95,14 @@ static Status run_embed(Run *run)
     TRY_DONE(par_agree(par, st));
 
     Fingerprint fingerprint = fingerprint_of(run, model, &catalog);
-    int64_t current = !run->force && par->rank == 0 && artefact_is_current(path, "embeddings", EMBEDDINGS_VERSION, &fingerprint);
+    set_up(&e, run, model, &catalog);
+    int64_t current = !run->force && par->rank == 0 && volume_all_there(&e, rc->output) &&
+                      artefact_is_current(path, "embeddings", EMBEDDINGS_VERSION, &fingerprint);
     par_bcast(par, &current, sizeof current, 0);
     if (current) {
         log_info("embed: %s is current, nothing to do", path);
         goto done;
     }
-    set_up(&e, run, model, &catalog);
     log_info("embed: %lld rows, %lld weights (%s), matrix products by %s", (long long)catalog.n,
              (long long)model_params(model)->n_reals, c->weights, gemm_provider_text());
     st = release_images(release)->open(&e.image_source, release->images.config, run->arena);
@@ -134,9 +135,10 @@ static Status plan_embed(Run *run, FILE *out)
     int64_t row_bytes = 0;
     for (int s = 0; s < N_SETS; s++) row_bytes += 4 * e.dim[s];
     double weights_mb = 4e-6 * (double)model_params(model)->n_reals;
-    double block_mb = 1e-6 * (double)c->block_rows * (8.0 * GRID_PIXELS + 4.0 * N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS + (double)row_bytes);
-    fprintf(out, "embed: weights %.1f MB per rank, block of %lld rows %.1f MB, plus one brick band (52 MB) while cutting\n",
-            weights_mb, (long long)c->block_rows, block_mb);
+    double batch_mb = 1e-6 * (double)c->batch * (8.0 * GRID_PIXELS + 4.0 * N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS) +
+                      1e-6 * (double)(c->block_rows * row_bytes);
+    fprintf(out, "embed: weights %.1f MB per rank, batches of %lld rows %.1f MB, plus one brick band (104 MB) while cutting\n",
+            weights_mb, (long long)c->batch, batch_mb);
     fprintf(out, "embed: %.2f GFLOP per image, %.2f GFLOP per spectrum; %lld bytes of embeddings per row\n",
             1e-9 * (double)model_flops(model, true), 1e-9 * (double)model_flops(model, false), (long long)row_bytes);
     if (known)

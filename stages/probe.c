@@ -24,8 +24,7 @@ static Status find_paths(Paths *p, const Run *run)
     return stage_path(&p->embeddings_path, run, "embeddings.h5");
 }
 
-/* Configuration, labels and splits (the catalogue's), embeddings. */
-static Fingerprint fingerprint_of(const Run *run, const Catalog *catalog, const Embeddings *e)
+Fingerprint probe_fingerprint(const Run *run, const Catalog *catalog, const Embeddings *e)
 {
     HashState *h = stage_hash(run, &probe_stage);
     hash_add_text(h, catalog->envelope.fingerprint.text);
@@ -92,7 +91,7 @@ static Status run_probe(Run *run)
     TRY_DONE(par_agree(par, find_paths(&p, run)));
     TRY_DONE(par_agree(par, catalog_open(&catalog, p.catalog_path, NULL, run->arena)));
     TRY_DONE(par_agree(par, embeddings_open(&embeddings, p.embeddings_path, NULL, run->arena)));
-    const Fingerprint fingerprint = fingerprint_of(run, &catalog, &embeddings);
+    const Fingerprint fingerprint = probe_fingerprint(run, &catalog, &embeddings);
     if (is_current(&p, run, &fingerprint)) {
         log_info("probe: %s is current, nothing to do", p.path);
         goto done;

@@ -57,6 +57,6 @@ enum { FLAG_BITS = 16 };
 void flags_count(int64_t counts[FLAG_BITS + 1], int32_t flag);
 
 /* Rank 0 logs one line per bit that occurs: "embed: image_flag MOSAIC 12 (pixels beyond ...)". */
-void flags_log(const char *stage, Modality m, const int64_t counts[FLAG_BITS + 1], int64_t n_rows);
+void flags_log(const char *stage, Modality m, const int64_t counts[FLAG_BITS + 1], int64_t n_rows, bool zero_bands);
 
 #endif

@@ -21,7 +21,7 @@ extern const ConfigSection mock_section; /* "mock" */
 
 typedef enum {
     MOCK_PLAIN,
-    MOCK_CORNER,       /* at a corner of its brick: the cutout needs neighbours                    */
+    MOCK_CORNER,       /* at a corner of its brick, 3 arcsec from two edges                         */
     MOCK_EDGE,         /* on an edge of its brick                                                  */
     MOCK_DEAD_FIBRE,   /* ivar 0 everywhere, though COADD_FIBERSTATUS says nothing                 */
     MOCK_BROKEN_FIBRE, /* COADD_FIBERSTATUS BROKENFIBER                                            */

@@ -11,7 +11,7 @@ typedef struct {
     const char *weights;  /* a checkpoint of ours, or "deterministic" (spec.md 8) */
     int64_t weights_seed; /* of deterministic weights */
     int precision;        /* index of precisions: f32 */
-    int64_t batch;        /* objects handed to an encoder at once: schedules, never changes a bit */
+    int64_t batch;        /* rows of a block read and encoded at a time: schedules, never changes a bit */
     int64_t block_rows;   /* rows of a unit of work and of restart */
     int64_t volume_rows;  /* rows of a file */
     int64_t ranks_per_volume; /* 0 = all ranks write one volume at a time */

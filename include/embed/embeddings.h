@@ -30,8 +30,7 @@ void embeddings_close(Embeddings *e);
 Status embeddings_read(float *out, Embeddings *e, EmbeddingSet set, int64_t first, int64_t n);
 Status embeddings_read_targets(int64_t *targetid, Embeddings *e, int64_t first, int64_t n);
 Status embeddings_read_flags(int32_t *out, Embeddings *e, Modality m, int64_t first, int64_t n);
-Status embeddings_read_ids(int64_t *targetid, Embeddings *e, int64_t first, int64_t n);
-/* (n, N_SPECTRUM_STATS) of data/spectra.h; 0 where no spectrum was read. */
+/* (n, N_SPECTRUM_STATS) of data/spectra.h; NaN where no spectrum was read. */
 Status embeddings_read_spectrum_stats(float *out, Embeddings *e, int64_t first, int64_t n);
 
 #endif

@@ -34,8 +34,9 @@ Status volume_read_flags(int32_t *flag, Volume *v, Modality m, int64_t b);
 Status volume_finish(Volume *v, const Par *par);
 void volume_close(Volume *v);
 
-/* Local. Volumes that hold the catalogue. */
+/* Local. Volumes that hold the catalogue; are files of their names there? (A virtual dataset without them reads as NaN.) */
 int64_t volume_count(const Embedder *e);
+bool volume_all_there(const Embedder *e, const char *folder);
 
 /* Collective. FOLDER/embeddings.h5: the virtual dataset over all volumes. */
 Status volume_join(const Embedder *e, const char *folder, const Envelope *envelope, const EmbedLedger *ledger, const Par *par,

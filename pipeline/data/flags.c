@@ -61,12 +61,12 @@ void flags_count(int64_t counts[FLAG_BITS + 1], int32_t flag)
     counts[FLAG_BITS] += flag == 0;
 }
 
-void flags_log(const char *stage, Modality m, const int64_t counts[FLAG_BITS + 1], int64_t n_rows)
+void flags_log(const char *stage, Modality m, const int64_t counts[FLAG_BITS + 1], int64_t n_rows, bool zero_bands)
 {
     for (const FlagRow *row = flags_table(m); row->bit != 0; row++) {
         int64_t count = counts[__builtin_ctz((unsigned)row->bit)];
         if (count == 0) continue;
         log_info("%s: %s_flag %-13s %lld of %lld rows%s (%s)", stage, modality_name[m], row->name, (long long)count,
-                 (long long)n_rows, row->fatal ? ", not embedded" : "", row->sentence);
+                 (long long)n_rows, flags_fatal(m, row->bit, zero_bands) ? ", not embedded" : "", row->sentence);
     }
 }

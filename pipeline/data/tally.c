@@ -80,9 +80,8 @@ Status tally_log(const Tally *t, const CatalogRow *rows, int64_t n, const Par *p
     log_info("catalog: %lld source rows in %lld files = %lld rows + %lld rejected", (long long)t->source_rows,
              (long long)t->source_files, (long long)t->rows, (long long)t->rejected);
     for (int r = 0; r < N_REJECTS; r++)
-        if (t->reason[r])
-            log_info("catalog: rejected %s %lld (%s)", reject_table[r].name, (long long)t->reason[r],
-                     reject_table[r].sentence);
+        log_info("catalog: rejected %s %lld (%s)", reject_table[r].name, (long long)t->reason[r],
+                 reject_table[r].sentence);
     log_info("catalog: photometry by identifier %lld, by position %lld, none %lld; %lld files read, %lld absent",
              (long long)t->match[MATCH_ID], (long long)t->match[MATCH_POSITION], (long long)t->match[MATCH_NONE],
              (long long)t->photometry_files, (long long)t->photometry_absent);

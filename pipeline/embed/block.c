@@ -1,7 +1,8 @@
 /* block.c - one block of rows from survey files to embeddings, on one rank, without MPI.
 
-   Spectra are read file by file: rows of a block are grouped by the file that holds them. Cutouts group by brick themselves. Then each
-   object goes through its encoder alone, so that its numbers depend on nothing but its pixels and the weights. */
+   A block is read and encoded `embed.batch` rows at a time, so that its memory does not grow with the block. Spectra are read file by file: rows
+   are grouped by the file that holds them. Cutouts group by brick themselves. Then each object goes through its encoder alone, so that its
+   numbers depend on nothing but its pixels and the weights. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,10 @@
 #include "embed/embed.h"
 
 enum { FILE_NAME = 512 };
+
+/* No spectrum was read: there is nothing to take statistics of. */
+static const int32_t spectrum_unread =
+    SPECTRUM_NO_FILE | SPECTRUM_UNREADABLE | SPECTRUM_NO_ROW | SPECTRUM_BAD_GRID | SPECTRUM_NOT_ASKED;
 
 typedef struct {
     char path[FILE_NAME];
@@ -50,21 +55,28 @@ static float *set_row(const EmbedBlock *b, const Embedder *e, EmbeddingSet set, 
     return b->set[set] ? b->set[set] + i * e->dim[set] : NULL;
 }
 
-/* Reads the spectra of all rows; batch row k belongs to row order[k].row of the block. */
-static Status read_spectra(SpectrumBatch *batch, FileRow *order, const EmbedBlock *b, const Embedder *e, Arena *a)
+/* The rows of the block in the order of their files. */
+static Status order_by_file(FileRow *order, const EmbedBlock *b, const Embedder *e)
+{
+    for (int64_t i = 0; i < b->n; i++) {
+        order[i].row = i;
+        TRY(release_spectra(e->release)->spectrum_file(order[i].path, FILE_NAME, e->release->spectra.config, &b->row[i]));
+    }
+    qsort(order, (size_t)b->n, sizeof *order, by_file);
+    return OK;
+}
+
+/* Reads n spectra; batch row k belongs to row order[k].row of the block. */
+static Status read_spectra(SpectrumBatch *batch, const FileRow *order, int64_t n, const EmbedBlock *b, const Embedder *e, Arena *a)
 {
     const SpectrumSurvey *survey = release_spectra(e->release);
     const void *config = e->release->spectra.config;
-    for (int64_t i = 0; i < b->n; i++) {
-        order[i].row = i;
-        TRY(survey->spectrum_file(order[i].path, FILE_NAME, config, &b->row[i]));
-    }
-    qsort(order, (size_t)b->n, sizeof *order, by_file);
     CatalogRow *rows = NULL;
-    TRY(arena_new(&rows, a, b->n));
-    for (int64_t k = 0; k < b->n; k++) rows[k] = b->row[order[k].row];
-    for (int64_t k = 0, end; k < b->n; k = end) {
-        for (end = k + 1; end < b->n && strcmp(order[end].path, order[k].path) == 0;) end++;
+    TRY(spectra_batch(batch, n, a));
+    TRY(arena_new(&rows, a, n));
+    for (int64_t k = 0; k < n; k++) rows[k] = b->row[order[k].row];
+    for (int64_t k = 0, end; k < n; k = end) {
+        for (end = k + 1; end < n && strcmp(order[end].path, order[k].path) == 0;) end++;
         Mark mark = arena_mark(a);
         char *path = NULL;
         TRY(arena_printf(&path, a, "%s/%s", survey->root(config), order[k].path));
@@ -74,24 +86,23 @@ static Status read_spectra(SpectrumBatch *batch, FileRow *order, const EmbedBloc
     return OK;
 }
 
-static Status embed_spectra(EmbedBlock *b, Embedder *e, Arena *a)
+/* Rows order[0 .. n) of the block. */
+static Status embed_spectra(EmbedBlock *b, const FileRow *order, int64_t n, Embedder *e, Arena *a)
 {
     Mark mark = arena_mark(a);
     SpectrumBatch batch;
-    FileRow *order = NULL;
-    TRY(spectra_batch(&batch, b->n, a));
-    TRY(arena_new(&order, a, b->n));
     clock_begin("read spectra");
-    Status st = read_spectra(&batch, order, b, e, a);
+    Status st = read_spectra(&batch, order, n, b, e, a);
     clock_end("read spectra");
     TRY(st);
 
     clock_begin("encode spectra");
-    for (int64_t k = 0; k < b->n && st == OK; k++) {
+    for (int64_t k = 0; k < n && st == OK; k++) {
         int64_t i = order[k].row;
         int32_t *flag = &b->flag[MODALITY_SPECTRUM][i];
         *flag = batch.flag[k] | (b->row[i].has_spectrum ? 0 : SPECTRUM_NOT_ASKED);
-        memcpy(b->spectrum_stats + i * N_SPECTRUM_STATS, batch.stats + k * N_SPECTRUM_STATS, N_SPECTRUM_STATS * sizeof(float));
+        if (!(*flag & spectrum_unread))
+            memcpy(b->spectrum_stats + i * N_SPECTRUM_STATS, batch.stats + k * N_SPECTRUM_STATS, N_SPECTRUM_STATS * sizeof(float));
         if (flags_fatal(MODALITY_SPECTRUM, *flag, false)) continue;
         float *aligned = set_row(b, e, SET_SPECTRUM, i), *single = set_row(b, e, SET_SPECFORMER, i);
         st = model_spectrum(aligned, single, e->model, batch.flux + k * GRID_PIXELS, GRID_PIXELS, a);
@@ -103,27 +114,29 @@ static Status embed_spectra(EmbedBlock *b, Embedder *e, Arena *a)
     return st;
 }
 
-static Status embed_images(EmbedBlock *b, Embedder *e, Arena *a)
+/* Rows [first, first + n) of the block. */
+static Status embed_images(EmbedBlock *b, int64_t first, int64_t n, Embedder *e, Arena *a)
 {
     Mark mark = arena_mark(a);
     const ImageSurvey *survey = release_images(e->release);
     ImageBatch batch;
-    TRY(images_batch(&batch, b->n, a));
+    TRY(images_batch(&batch, n, a));
     clock_begin("read images");
-    Status st = survey->cutouts(&batch, 0, e->image_source, e->images, b->row, b->n, a);
+    Status st = survey->cutouts(&batch, 0, e->image_source, e->images, b->row + first, n, a);
     clock_end("read images");
     TRY(st);
 
     bool zero_bands = e->images->missing_band == MISSING_BAND_ZERO;
     int64_t pixels = (int64_t)N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS;
-    memcpy(b->image_stats, batch.stats, (size_t)(b->n * N_IMAGE_STATS) * sizeof(float));
+    memcpy(b->image_stats + first * N_IMAGE_STATS, batch.stats, (size_t)(n * N_IMAGE_STATS) * sizeof(float));
     clock_begin("encode images");
-    for (int64_t i = 0; i < b->n && st == OK; i++) {
+    for (int64_t k = 0; k < n && st == OK; k++) {
+        int64_t i = first + k;
         int32_t *flag = &b->flag[MODALITY_IMAGE][i];
-        *flag = batch.flag[i];
+        *flag = batch.flag[k];
         if (flags_fatal(MODALITY_IMAGE, *flag, zero_bands)) continue;
         float *aligned = set_row(b, e, SET_IMAGE, i), *single = set_row(b, e, SET_ASTRODINO, i);
-        st = model_image(aligned, single, e->model, batch.pixels + i * pixels, CUTOUT_PIXELS, a);
+        st = model_image(aligned, single, e->model, batch.pixels + k * pixels, CUTOUT_PIXELS, a);
         if (st == OK) keep_or_void(aligned, e->dim[SET_IMAGE], single, e->dim[SET_ASTRODINO], flag, IMAGE_BAD_EMBEDDING);
     }
     clock_end("encode images");
@@ -131,34 +144,43 @@ static Status embed_images(EmbedBlock *b, Embedder *e, Arena *a)
     return st;
 }
 
-Status embed_block(EmbedBlock *b, Embedder *e, int64_t first, int64_t n, Arena *a)
+/* Memory of the results; NaN until something better is known. */
+static Status make_room(EmbedBlock *b, const Embedder *e, Arena *a)
 {
-    memset(b, 0, sizeof *b);
-    b->first = first;
-    b->n = n;
-    TRY(arena_new(&b->row, a, n));
+    TRY(arena_new(&b->row, a, b->n));
     for (int s = 0; s < N_SETS; s++) {
         if (e->dim[s] == 0) continue;
-        TRY(arena_new(&b->set[s], a, n * e->dim[s]));
-        fill_nan(b->set[s], n * e->dim[s]);
+        TRY(arena_new(&b->set[s], a, b->n * e->dim[s]));
+        fill_nan(b->set[s], b->n * e->dim[s]);
     }
-    for (int m = 0; m < N_MODALITIES; m++) TRY(arena_new(&b->flag[m], a, n));
-    TRY(arena_new(&b->spectrum_stats, a, n * N_SPECTRUM_STATS));
-    TRY(arena_new(&b->image_stats, a, n * N_IMAGE_STATS));
+    for (int m = 0; m < N_MODALITIES; m++) TRY(arena_new(&b->flag[m], a, b->n));
+    TRY(arena_new(&b->spectrum_stats, a, b->n * N_SPECTRUM_STATS));
+    fill_nan(b->spectrum_stats, b->n * N_SPECTRUM_STATS);
+    return arena_new(&b->image_stats, a, b->n * N_IMAGE_STATS);
+}
 
+Status embed_block(EmbedBlock *b, Embedder *e, int64_t first, int64_t n, Arena *a)
+{
+    FileRow *order = NULL;
+    int64_t batch = e->config->batch;
+    *b = (EmbedBlock){.first = first, .n = n};
+    TRY(make_room(b, e, a));
     clock_begin("read catalogue");
     Status st = catalog_read(b->row, e->catalog, first, n, a);
     clock_end("read catalogue");
     TRY(st);
     if (e->want[MODALITY_SPECTRUM]) {
-        TRY(embed_spectra(b, e, a));
-    } else {
-        for (int64_t i = 0; i < n; i++) b->flag[MODALITY_SPECTRUM][i] = SPECTRUM_NOT_ASKED;
+        TRY(arena_new(&order, a, n));
+        TRY(order_by_file(order, b, e));
     }
-    if (e->want[MODALITY_IMAGE]) {
-        TRY(embed_images(b, e, a));
-    } else {
-        for (int64_t i = 0; i < n; i++) b->flag[MODALITY_IMAGE][i] = IMAGE_NOT_ASKED;
+    for (int64_t at = 0; at < n; at += batch) {
+        int64_t count = n - at < batch ? n - at : batch;
+        if (e->want[MODALITY_SPECTRUM]) TRY(embed_spectra(b, order + at, count, e, a));
+        if (e->want[MODALITY_IMAGE]) TRY(embed_images(b, at, count, e, a));
+    }
+    for (int64_t i = 0; i < n; i++) {
+        if (!e->want[MODALITY_SPECTRUM]) b->flag[MODALITY_SPECTRUM][i] = SPECTRUM_NOT_ASKED;
+        if (!e->want[MODALITY_IMAGE]) b->flag[MODALITY_IMAGE][i] = IMAGE_NOT_ASKED;
     }
     return OK;
 }

@@ -48,11 +48,6 @@ Status embeddings_read_flags(int32_t *out, Embeddings *e, Modality m, int64_t fi
     return h5_read_rows(out, &e->file, m == MODALITY_IMAGE ? "image_flag" : "spectrum_flag", H5_I32, 0, first, n);
 }
 
-Status embeddings_read_ids(int64_t *targetid, Embeddings *e, int64_t first, int64_t n)
-{
-    return h5_read_rows(targetid, &e->file, "object_id", H5_I64, 0, first, n);
-}
-
 Status embeddings_read_spectrum_stats(float *out, Embeddings *e, int64_t first, int64_t n)
 {
     const int64_t dims[] = {e->n, N_SPECTRUM_STATS};

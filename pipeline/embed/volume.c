@@ -31,6 +31,13 @@ static const Column column_table[] = {
 };
 static const char *const flag_dataset[N_MODALITIES] = {"image_flag", "spectrum_flag"};
 
+/* ---- names ---- */
+
+static void volume_name(char name[H5_PATH], const char *folder, int64_t number)
+{
+    snprintf(name, H5_PATH, "%.900s/embeddings/volume-%05lld.h5", folder, (long long)number);
+}
+
 /* ---- borders ---- */
 
 /* Cuts at a change of pixel once half a block is full, at block_rows at the latest. */
@@ -186,7 +193,7 @@ Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t num
     v->first = number * e->config->volume_rows;
     v->rows = e->catalog->n - v->first;
     if (v->rows > e->config->volume_rows) v->rows = e->config->volume_rows;
-    snprintf(v->final, sizeof v->final, "%s/embeddings/volume-%05lld.h5", folder, (long long)number);
+    volume_name(v->final, folder, number);
     snprintf(v->part, sizeof v->part, "%.*s.part", (int)sizeof v->part - 8, v->final);
     TRY(par_agree(par, find_borders(v, e, a)));
     TRY(par_agree(par, arena_new(&v->checksum, a, v->n_blocks)));
@@ -309,12 +316,13 @@ done:
 
 static Status describe(H5File *f, const Embedder *e, const EmbedLedger *ledger)
 {
+    bool zero_bands = e->images->missing_band == MISSING_BAND_ZERO;
     for (int m = 0; m < N_MODALITIES; m++) {
         TRY(h5_put_attr_i64(f, flag_dataset[m], "embedded", ledger->embedded[m]));
         int bit = 0;
         for (const FlagRow *row = flags_table((Modality)m); row->bit; row++, bit++) {
             char text[256];
-            snprintf(text, sizeof text, "bit %d%s: %s", bit, row->fatal ? " (not embedded)" : "", row->sentence);
+            snprintf(text, sizeof text, "bit %d%s: %s", bit, flags_fatal((Modality)m, row->bit, zero_bands) ? " (not embedded)" : "", row->sentence);
             TRY(h5_put_attr_text(f, flag_dataset[m], row->name, text));
             snprintf(text, sizeof text, "N_%s", row->name);
             TRY(h5_put_attr_i64(f, flag_dataset[m], text, ledger->count[m][bit]));
@@ -336,6 +344,16 @@ static Status describe(H5File *f, const Embedder *e, const EmbedLedger *ledger)
 int64_t volume_count(const Embedder *e)
 {
     return (e->catalog->n + e->config->volume_rows - 1) / e->config->volume_rows;
+}
+
+bool volume_all_there(const Embedder *e, const char *folder)
+{
+    char name[H5_PATH];
+    for (int64_t v = 0; v < volume_count(e); v++) {
+        volume_name(name, folder, v);
+        if (access(name, R_OK) != 0) return false;
+    }
+    return true;
 }
 
 static Status join(const char *part, const Embedder *e, const Envelope *envelope, const EmbedLedger *ledger, Arena *a)

@@ -182,10 +182,6 @@ Status layout_make(PropertyLayout *l, const ProbeSet *p, const KeyWidths *widths
 
 /* ---- a row ---- */
 
-/* No spectrum was seen: its statistics say nothing. */
-static const int32_t no_spectrum =
-    SPECTRUM_NO_FILE | SPECTRUM_UNREADABLE | SPECTRUM_NO_ROW | SPECTRUM_BAD_GRID | SPECTRUM_NOT_ASKED;
-
 static void put_big_endian(unsigned char *out, uint64_t bits, int64_t bytes)
 {
     for (int64_t i = 0; i < bytes; i++) out[i] = (unsigned char)(bits >> (8 * (bytes - 1 - i)));
@@ -280,7 +276,7 @@ void layout_put_row(unsigned char *out, const PropertyLayout *l, const ObjectRow
             break;
         case FROM_FLAG: put_big_endian(to, (uint32_t)r->flag[k], column->bytes); break;
         case FROM_PRED_FLAG: put_big_endian(to, (uint32_t)pred_flag(l->probes, r), column->bytes); break;
-        case FROM_STATS: put_f32(to, r->flag[MODALITY_SPECTRUM] & no_spectrum ? NAN : (double)r->stats[k]); break;
+        case FROM_STATS: put_f32(to, r->stats[k]); break;
         case FROM_OOD: put_f32(to, r->ood[k]); break;
         case FROM_VALUE: put_f32(to, y); break;
         case FROM_STD: put_f32(to, isnan(y) ? NAN : fit->std); break;

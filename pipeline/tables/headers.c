@@ -71,10 +71,10 @@ static const FitsColumn probe_columns[] = {
     {"BIAS", "D", "", "mean residual, test split"},
     {"SIGMA_NMAD", "D", "", "of redshifts, test split"},
     {"OUTLIER_FRACTION", "D", "", "of redshifts, test split"},
-    {"STD", "D", "", "std of truth - prediction, val split"},
+    {"STD", "D", "", "std of residuals: val, or train if val < 10"},
     {"L68", "D", "", "16 % quantile of truth - prediction, val"},
     {"U68", "D", "", "84 % quantile of truth - prediction, val"},
-    {"OOD_LIMIT", "D", "", "OOD score of the input: 99 % of val rows"},
+    {"OOD_LIMIT", "D", "", "OOD score, 99 %: val, or train if val < 10"},
 };
 
 static Status write_probe(FitsFile *f, const ProbeSet *p, int fit)

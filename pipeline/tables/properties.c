@@ -52,7 +52,7 @@ static Status check_rows(KeyWidths *widths, const PropertySources *s, const Par 
     for (int64_t at = first; at < last; at += chunk) {
         int64_t n = least(chunk, last - at);
         TRY(catalog_read(row, s->catalog, at, n, a));
-        TRY(embeddings_read_ids(id, s->embeddings, at, n));
+        TRY(embeddings_read_targets(id, s->embeddings, at, n));
         for (int64_t i = 0; i < n; i++)
             if (row[i].targetid != id[i])
                 return FAIL(E_INPUT, "row %lld is TARGETID %lld in %s and %lld in %s: run `astroclip embed` again",

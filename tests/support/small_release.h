@@ -73,7 +73,7 @@ static Status write_embeddings(const char *path, int64_t n)
         const int32_t image = has(MODALITY_IMAGE, i) ? 0 : IMAGE_NO_BRICK,
                       spectrum = has(MODALITY_SPECTRUM, i) ? 0 : SPECTRUM_NO_FILE;
         float stats[N_SPECTRUM_STATS], x[IMAGE_DIM];
-        for (int s = 0; s < N_SPECTRUM_STATS; s++) stats[s] = (float)(i + s);
+        for (int s = 0; s < N_SPECTRUM_STATS; s++) stats[s] = has(MODALITY_SPECTRUM, i) ? (float)(i + s) : NAN;
         TRY_DONE(h5_write_rows(&f, "object_id", H5_I64, 0, &id, i, 1));
         TRY_DONE(h5_write_rows(&f, "image_flag", H5_I32, 0, &image, i, 1));
         TRY_DONE(h5_write_rows(&f, "spectrum_flag", H5_I32, 0, &spectrum, i, 1));

@@ -92,7 +92,7 @@ def merge(arms, options):
 def read_all(rows, options):
     """Flux of every row (None where nothing may be embedded), flags, statistics."""
     coadds = Coadds(rows.config)
-    flux, flags, stats = [], np.zeros(rows.n, np.int32), np.zeros((rows.n, 6))
+    flux, flags, stats = [], np.zeros(rows.n, np.int32), np.full((rows.n, 6), np.nan)  # no spectrum, no statistics
     for i in range(rows.n):
         flag, arms = coadds.arms({k: rows[k][i] for k in ("SURVEY", "PROGRAM", "HEALPIX", "TARGETID")})
         merged = None

