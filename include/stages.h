@@ -11,19 +11,19 @@
 /* What a stage gets. */
 typedef struct {
     Par par;
-    Arena *arena;          /* lives as long as the stage */
+    Arena *arena; /* lives as long as the stage */
     const Config *config;
-    const char *run_file;  /* path of the YAML file      */
-    bool dry_run;          /* say what would be done; write nothing */
-    bool force;            /* do it although the output is current */
+    const char *run_file; /* path of the YAML file      */
+    bool dry_run;         /* say what would be done; write nothing */
+    bool force;           /* do it although the output is current */
 } Run;
 
 typedef struct {
     const char *name;
-    const char *reads, *writes; /* for `list` and `about` */
-    const char *help;           /* one line               */
-    const char *purpose;        /* a paragraph for `about` */
-    int revision;               /* bump when results change for the same input */
+    const char *reads, *writes;           /* for `list` and `about` */
+    const char *help;                     /* one line               */
+    const char *purpose;                  /* a paragraph for `about` */
+    int revision;                         /* bump when results change for the same input */
     const ConfigSection *const *sections; /* NULL-terminated: those it reads and fingerprints */
     Status (*run)(Run *run);              /* Collective   */
     /* Local. Cross-checks and the plan (rows, files, bytes, memory per rank) printed to `out`, for `check` and --dry-run; may be NULL. */
@@ -40,14 +40,14 @@ extern const ConfigSection mock_section, probe_section, tables_section; /* catal
 /* Section "run". */
 enum { LAUNCHER_AUTO, LAUNCHER_MPIRUN, LAUNCHER_SRUN };
 typedef struct {
-    const char *output;    /* folder of all artefacts; relative to the working folder */
-    ConfigTexts stages;    /* what `astroclip run` does, in order */
+    const char *output; /* folder of all artefacts; relative to the working folder */
+    ConfigTexts stages; /* what `astroclip run` does, in order */
     int64_t seed;
-    int launcher;          /* LAUNCHER_*: auto = srun inside an allocation, else mpirun */
-    int64_t threads;       /* per rank */
-    const char *gemm;      /* provider: auto, openblas, ref */
+    int launcher;                 /* LAUNCHER_*: auto = srun inside an allocation, else mpirun */
+    int64_t threads;              /* per rank */
+    const char *gemm;             /* provider: auto, openblas, ref */
     double max_rejected_fraction; /* a stage fails above it */
-    double memory_gb;      /* limit of each arena of a rank, 0 = half of the machine */
+    double memory_gb;             /* limit of each arena of a rank, 0 = half of the machine */
 } RunConfig;
 extern const ConfigSection run_section;
 
@@ -61,6 +61,7 @@ Fingerprint probe_fingerprint(const Run *run, const Catalog *catalog, const Embe
 Status stage_path(char **out, const Run *run, const char *name);
 
 /* Fills program-wide parts of an envelope: effective config, seed, SPECPROD, image release, provider, ranks, seconds so far. */
-Status stage_envelope(Envelope *e, const Run *run, const char *kind, int64_t version, const Stage *stage, Fingerprint fingerprint);
+Status stage_envelope(Envelope *e, const Run *run, const char *kind, int64_t version, const Stage *stage,
+                      Fingerprint fingerprint);
 
 #endif

@@ -18,10 +18,13 @@ give_up() {
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || give_up "packages are missing, and you are not root and have no sudo"
+    command -v sudo >/dev/null || give_up "packages are missing, and you are neither root nor have sudo"
+    sudo apt-get --version >/dev/null || give_up "packages are missing, and sudo refuses"
     as_root=(sudo)
 fi
 echo "installing ${missing[*]}"
-"${as_root[@]}" apt-get -qq update || true # with a source that is down, the lists at hand may do
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "${missing[@]}" >/dev/null ||
-    give_up "packages could not be installed"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+"${as_root[@]}" apt-get -qq update &>"$log" || true # with a source that is down, the lists at hand may do
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "${missing[@]}" &>>"$log" ||
+    { tail -n 5 "$log" >&2; give_up "packages could not be installed"; }

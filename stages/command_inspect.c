@@ -31,8 +31,10 @@ static Status print_range(H5File *f, const char *name, const H5Shape *s, Arena *
         int64_t n = s->dims[0] - at < CHUNK_ROWS ? s->dims[0] - at : CHUNK_ROWS;
         TRY(h5_read_rows(x, f, name, H5_F64, 0, at, n));
         for (int64_t i = 0; i < n * per_row; i++) {
-            if (isnan(x[i])) n_nan++;
-            else low = fmin(low, x[i]), high = fmax(high, x[i]);
+            if (isnan(x[i]))
+                n_nan++;
+            else
+                low = fmin(low, x[i]), high = fmax(high, x[i]);
         }
     }
     arena_reset(a, mark);
@@ -58,8 +60,10 @@ static Status print_datasets(H5File *f, const char *group, Arena *a)
         printf("  %-36s (", path);
         for (int d = 0; d < s.n_dims; d++) printf("%s%lld", d ? ", " : "", (long long)s.dims[d]);
         printf(")");
-        if (s.type == H5_TEXT) printf(" text of %lld", (long long)s.width);
-        else if (s.n_dims > 0) TRY(print_range(f, path, &s, a));
+        if (s.type == H5_TEXT)
+            printf(" text of %lld", (long long)s.width);
+        else if (s.n_dims > 0)
+            TRY(print_range(f, path, &s, a));
         printf("\n");
     }
     return OK;
@@ -102,14 +106,19 @@ static Status verify_volumes(const char *path, const char *kind, Arena *a)
         const char *slash = strrchr(path, '/');
         for (int v = 0;; v++) {
             char *volume = NULL;
-            TRY(arena_printf(&volume, a, "%.*sembeddings/volume-%05d.h5", slash ? (int)(slash - path + 1) : 0, path, v));
+            TRY(arena_printf(&volume, a, "%.*sembeddings/volume-%05d.h5", slash ? (int)(slash - path + 1) : 0, path,
+                             v));
             if (access(volume, R_OK) != 0) break;
             TRY(volume_verify(&good, &all, volume, a));
             bad += all - good;
             printf("%s: checksums of %lld of %lld blocks hold\n", volume, (long long)good, (long long)all);
         }
     }
-    return bad == 0 ? OK : FAIL(E_INPUT, "%s: %lld blocks do not match their checksum; remove the volume and run `astroclip embed` again", path, (long long)bad);
+    return bad == 0
+               ? OK
+               : FAIL(E_INPUT,
+                      "%s: %lld blocks do not match their checksum; remove the volume and run `astroclip embed` again",
+                      path, (long long)bad);
 }
 
 static Status inspect_h5(const Command *c, Arena *a)
@@ -120,8 +129,10 @@ static Status inspect_h5(const Command *c, Arena *a)
     TRY(h5_open(&f, c->target, NULL));
     bool known = artefact_peek(&e, &f, a);
     printf("%s\n", c->target);
-    if (known) print_envelope(&e);
-    else printf("no envelope: not an artefact of astroclip\n");
+    if (known)
+        print_envelope(&e);
+    else
+        printf("no envelope: not an artefact of astroclip\n");
     TRY_DONE(print_datasets(&f, "/", a));
     for (int m = 0; m < N_MODALITIES; m++) TRY_DONE(print_flags(&f, (Modality)m, a));
     if (c->verify && known) st = verify_volumes(c->target, e.kind, a);
@@ -147,7 +158,8 @@ static Status inspect_fits(const Command *c)
         if (c->verify) {
             st = fitsfile_verify(&f, &good, &present);
             printf("  DATASUM %s", !present ? "absent" : good ? "holds" : "does not hold");
-            if (st == OK && present && !good) st = FAIL(E_INPUT, "%s: HDU %d: data do not match DATASUM", c->target, hdu);
+            if (st == OK && present && !good)
+                st = FAIL(E_INPUT, "%s: HDU %d: data do not match DATASUM", c->target, hdu);
         }
         printf("\n");
     }

@@ -3,6 +3,7 @@
    The launcher is executed directly, without a shell. Whether a stage is stale it finds out itself, by its fingerprint. */
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -24,13 +25,21 @@ static void add(Args *args, const char *text)
     args->item[args->n++] = text;
 }
 
+/* Cores that this process may use: fewer than the machine has under taskset, cgroups, SLURM. */
+static int64_t count_cores(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+    return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 static bool in_allocation(void) { return getenv("SLURM_JOB_ID") && getenv("SLURM_NTASKS"); }
 
 static int64_t choose_ranks(const Command *c, const RunConfig *rc)
 {
     if (c->ranks > 0) return c->ranks;
     if (in_allocation()) return atoll(getenv("SLURM_NTASKS"));
-    int64_t ranks = sysconf(_SC_NPROCESSORS_ONLN) / rc->threads;
+    int64_t ranks = count_cores() / rc->threads;
     return ranks > 0 ? ranks : 1;
 }
 
@@ -52,10 +61,10 @@ static Status launcher_words(Args *args, const RunConfig *rc, int64_t ranks, Are
     if (geteuid() == 0) add(args, "--allow-run-as-root");
     add(args, "-n");
     add(args, n);
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t cores = count_cores();
     if (ranks * rc->threads > cores) {
-        log_warn("%lld ranks x %lld threads on %ld cores: oversubscribed, expect it to be slow", (long long)ranks,
-                 (long long)rc->threads, cores);
+        log_warn("%lld ranks x %lld threads on %lld cores: oversubscribed, expect it to be slow", (long long)ranks,
+                 (long long)rc->threads, (long long)cores);
         add(args, "--oversubscribe");
         add(args, "--bind-to");
         add(args, "none");
@@ -76,7 +85,8 @@ static Status execute(int *code, const Args *args)
     if (child < 0) return FAIL(E_BUG, "cannot start a process: %s", strerror(errno));
     if (child == 0) {
         execvp(args->item[0], (char *const *)(const void *)args->item);
-        fprintf(stderr, "error (config): cannot execute '%s': %s; install it or set run.launcher\n", args->item[0], strerror(errno));
+        fprintf(stderr, "error (config): cannot execute '%s': %s; install it or set run.launcher\n", args->item[0],
+                strerror(errno));
         _exit(E_CONFIG);
     }
     int state = 0;
@@ -86,8 +96,8 @@ static Status execute(int *code, const Args *args)
     return OK;
 }
 
-static Status run_stage(int *code, const Command *c, const RunConfig *rc, const char *program, const char *stage, int64_t ranks,
-                        Arena *a)
+static Status run_stage(int *code, const Command *c, const RunConfig *rc, const char *program, const char *stage,
+                        int64_t ranks, Arena *a)
 {
     Args args = {.n = 0};
     TRY(launcher_words(&args, rc, ranks, a));
@@ -111,9 +121,15 @@ enum { SCORE_COLUMNS = 32, SCORE_LINE = 1024 };
 static const struct {
     const char *name, *heading;
     int width;
-} shown[] = {{"property", "property", 10}, {"encoder", "encoder", 11},       {"modality", "modality", 9},
-             {"probe", "probe", 6},        {"n", "n", 7},                    {"r2", "R2", 9},
-             {"rmse", "RMSE", 9},          {"bias", "bias", 10},             {"sigma_nmad", "sigma_nmad", 11},
+} shown[] = {{"property", "property", 10},
+             {"encoder", "encoder", 11},
+             {"modality", "modality", 9},
+             {"probe", "probe", 6},
+             {"n", "n", 7},
+             {"r2", "R2", 9},
+             {"rmse", "RMSE", 9},
+             {"bias", "bias", 10},
+             {"sigma_nmad", "sigma_nmad", 11},
              {"outlier_fraction", "outliers", 9}};
 enum { N_SHOWN = sizeof shown / sizeof *shown };
 
@@ -136,8 +152,10 @@ static void print_cell(const char *text, int width)
 {
     char *end = NULL;
     double value = strtod(text, &end);
-    if (*text && !*end && strchr(text, '.')) printf("%-*.3g", width, value);
-    else printf("%-*s", width, text);
+    if (*text && !*end && strchr(text, '.'))
+        printf("%-*.3g", width, value);
+    else
+        printf("%-*s", width, text);
 }
 
 static void print_scores(const char *path)
@@ -163,7 +181,8 @@ static void print_scores(const char *path)
 
 static void print_written(const char *folder)
 {
-    static const char *const names[] = {"catalog.h5", "embeddings.h5", "probes.h5", "scores.csv", "properties.fits", NULL};
+    static const char *const names[] = {"catalog.h5", "embeddings.h5",   "probes.h5",
+                                        "scores.csv", "properties.fits", NULL};
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/scores.csv", folder);
     print_scores(path);
@@ -188,7 +207,8 @@ Status command_run(const Command *c, int *code)
         int64_t ranks = choose_ranks(c, rc);
         for (int64_t i = 0; i < rc->stages.n && st == OK && *code == 0; i++) {
             st = run_stage(code, c, rc, program, rc->stages.item[i], ranks, &a);
-            if (st == OK && *code != 0) fprintf(stderr, "astroclip run: stage %s ended with exit code %d\n", rc->stages.item[i], *code);
+            if (st == OK && *code != 0)
+                fprintf(stderr, "astroclip run: stage %s ended with exit code %d\n", rc->stages.item[i], *code);
         }
         if (st == OK && *code == 0 && !c->dry_run) print_written(rc->output);
     }

@@ -13,7 +13,8 @@ Status command_configure(Run *run, const Command *c, const Par *par, Arena *a)
     Config *config = NULL;
     TRY(par_read_file(&text, &bytes, par, c->target, a));
     TRY(config_parse(&config, c->target, text, (size_t)bytes, c->overrides, c->n_overrides, config_sections, NULL, a));
-    *run = (Run){.par = *par, .arena = a, .config = config, .run_file = c->target, .dry_run = c->dry_run, .force = c->force};
+    *run = (Run){
+        .par = *par, .arena = a, .config = config, .run_file = c->target, .dry_run = c->dry_run, .force = c->force};
     const RunConfig *rc = config_get(config, &run_section);
     if (rc->memory_gb > 0) {
         size_t limit = (size_t)(rc->memory_gb * 1e9);
@@ -34,7 +35,8 @@ Status command_about(const Command *c)
 {
     const Stage *s = stage_find(c->target);
     if (!s) return FAIL(E_CONFIG, "there is no stage '%s'; astroclip list shows them", c->target);
-    printf("%s - %s (revision %d)\n\n%s\n\nreads:  %s\nwrites: %s\n", s->name, s->help, s->revision, s->purpose, s->reads, s->writes);
+    printf("%s - %s (revision %d)\n\n%s\n\nreads:  %s\nwrites: %s\n", s->name, s->help, s->revision, s->purpose,
+           s->reads, s->writes);
     for (const ConfigSection *const *section = s->sections; *section; section++) {
         printf("\n");
         config_describe(stdout, *section);

@@ -6,12 +6,12 @@
 
 /* The command line, taken apart. */
 typedef struct {
-    const char *program;      /* argv[0]                               */
-    const char *command;      /* "run", "embed", ...                   */
-    const char *target;       /* the run file, the stage, the artefact */
-    const char **overrides;   /* values of --set                       */
+    const char *program;    /* argv[0]                               */
+    const char *command;    /* "run", "embed", ...                   */
+    const char *target;     /* the run file, the stage, the artefact */
+    const char **overrides; /* values of --set                       */
     int n_overrides;
-    int64_t ranks;            /* -n; 0 = chosen here                   */
+    int64_t ranks; /* -n; 0 = chosen here                   */
     bool dry_run, force, verify;
 } Command;
 

@@ -8,7 +8,8 @@
 #include "stages.h"
 #include "train/checkpoint.h"
 
-static const ConfigSection *const sections[] = {&embed_section, &model_section, &spectra_section, &images_section, NULL};
+static const ConfigSection *const sections[] = {&embed_section, &model_section, &spectra_section, &images_section,
+                                                NULL};
 
 static Status load_weights(Model *model, const EmbedConfig *c, Arena *a)
 {
@@ -61,13 +62,15 @@ static Status judge(const EmbedLedger *l, const Run *run, const Embedder *e)
              (long long)l->blocks, (long long)l->blocks_kept);
     for (int m = 0; m < N_MODALITIES; m++) {
         if (!e->want[m]) continue;
-        log_info("embed: %lld of %lld rows have an embedding of their %s", (long long)l->embedded[m], (long long)l->rows,
-                 modality_name[m]);
+        log_info("embed: %lld of %lld rows have an embedding of their %s", (long long)l->embedded[m],
+                 (long long)l->rows, modality_name[m]);
         flags_log("embed", (Modality)m, l->count[m], l->rows, e->images->missing_band == MISSING_BAND_ZERO);
         int64_t asked = l->rows - l->count[m][__builtin_ctz((unsigned)not_asked[m])];
         double lost = asked > 0 ? (double)(asked - l->embedded[m]) / (double)asked : 0;
         if (lost > c->max_rejected_fraction)
-            return FAIL(E_INPUT, "%.1f %% of the rows have no embedding of their %s, more than run.max_rejected_fraction (%.1f %%): see the flags above",
+            return FAIL(E_INPUT,
+                        "%.1f %% of the rows have no embedding of their %s, more than run.max_rejected_fraction (%.1f "
+                        "%%): see the flags above",
                         100 * lost, modality_name[m], 100 * c->max_rejected_fraction);
     }
     return OK;
@@ -107,7 +110,8 @@ static Status run_embed(Run *run)
              (long long)model_params(model)->n_reals, c->weights, gemm_provider_text());
     st = release_images(release)->open(&e.image_source, release->images.config, run->arena);
     TRY_DONE(par_agree(par, st));
-    TRY_DONE(par_agree(par, stage_envelope(&envelope, run, "embeddings", EMBEDDINGS_VERSION, &embed_stage, fingerprint)));
+    TRY_DONE(
+        par_agree(par, stage_envelope(&envelope, run, "embeddings", EMBEDDINGS_VERSION, &embed_stage, fingerprint)));
     TRY_DONE(embed_release(&ledger, &e, rc->output, &envelope, par, run->arena));
     TRY_DONE(judge(&ledger, run, &e));
     envelope.seconds = log_elapsed();
@@ -137,8 +141,10 @@ static Status plan_embed(Run *run, FILE *out)
     double weights_mb = 4e-6 * (double)model_params(model)->n_reals;
     double batch_mb = 1e-6 * (double)c->batch * (8.0 * GRID_PIXELS + 4.0 * N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS) +
                       1e-6 * (double)(c->block_rows * row_bytes);
-    fprintf(out, "embed: weights %.1f MB per rank, batches of %lld rows %.1f MB, plus one brick band (104 MB) while cutting\n",
-            weights_mb, (long long)c->batch, batch_mb);
+    fprintf(
+        out,
+        "embed: weights %.1f MB per rank, batches of %lld rows %.1f MB, plus one brick band (104 MB) while cutting\n",
+        weights_mb, (long long)c->batch, batch_mb);
     fprintf(out, "embed: %.2f GFLOP per image, %.2f GFLOP per spectrum; %lld bytes of embeddings per row\n",
             1e-9 * (double)model_flops(model, true), 1e-9 * (double)model_flops(model, false), (long long)row_bytes);
     if (known)
@@ -154,8 +160,10 @@ const Stage embed_stage = {
     .reads = "catalog.h5, the release's spectra and images, weights",
     .writes = "embeddings.h5, embeddings/volume-NNNNN.h5",
     .help = "every object through both encoders",
-    .purpose = "Streams the release through the image and the spectrum encoder in blocks of rows, handed to ranks as they come free, and\n"
-               "writes the embeddings with a flag for every row. A row without data is kept: NaN, and the flag says why. A run that was cut\n"
+    .purpose = "Streams the release through the image and the spectrum encoder in blocks of rows, handed to ranks as "
+               "they come free, and\n"
+               "writes the embeddings with a flag for every row. A row without data is kept: NaN, and the flag says "
+               "why. A run that was cut\n"
                "off continues with the blocks that are missing.",
     .revision = 1,
     .sections = sections,

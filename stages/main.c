@@ -32,8 +32,8 @@ typedef struct {
 } CommandRow;
 
 static const CommandRow commands[] = {
-    {"list", false, command_list},   {"about", true, command_about},     {"reference", false, command_reference},
-    {"check", true, command_check},  {"inspect", true, command_inspect}, {NULL, false, NULL},
+    {"list", false, command_list},  {"about", true, command_about},     {"reference", false, command_reference},
+    {"check", true, command_check}, {"inspect", true, command_inspect}, {NULL, false, NULL},
 };
 
 static Status take_ranks(Command *c, const char *text)
@@ -48,18 +48,27 @@ static Status take_arguments(Command *c, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
-        if (strcmp(arg, "--dry-run") == 0) c->dry_run = true;
-        else if (strcmp(arg, "--force") == 0) c->force = true;
-        else if (strcmp(arg, "--verify") == 0) c->verify = true;
+        if (strcmp(arg, "--dry-run") == 0)
+            c->dry_run = true;
+        else if (strcmp(arg, "--force") == 0)
+            c->force = true;
+        else if (strcmp(arg, "--verify") == 0)
+            c->verify = true;
         else if (strcmp(arg, "--set") == 0) {
             if (i + 1 == argc || !strchr(argv[i + 1], '=')) return FAIL(E_CONFIG, "--set wants section.key=value");
             c->overrides[c->n_overrides++] = argv[++i];
-        } else if (strncmp(arg, "--set=", 6) == 0) c->overrides[c->n_overrides++] = arg + 6;
-        else if (strcmp(arg, "-n") == 0) TRY(take_ranks(c, i + 1 < argc ? argv[++i] : NULL));
-        else if (arg[0] == '-') return FAIL(E_CONFIG, "unknown option %s (astroclip --help shows them)", arg);
-        else if (!c->command) c->command = arg;
-        else if (!c->target) c->target = arg;
-        else return FAIL(E_CONFIG, "one argument too many: %s", arg);
+        } else if (strncmp(arg, "--set=", 6) == 0)
+            c->overrides[c->n_overrides++] = arg + 6;
+        else if (strcmp(arg, "-n") == 0)
+            TRY(take_ranks(c, i + 1 < argc ? argv[++i] : NULL));
+        else if (arg[0] == '-')
+            return FAIL(E_CONFIG, "unknown option %s (astroclip --help shows them)", arg);
+        else if (!c->command)
+            c->command = arg;
+        else if (!c->target)
+            c->target = arg;
+        else
+            return FAIL(E_CONFIG, "one argument too many: %s", arg);
     }
     if (!c->command) return FAIL(E_CONFIG, "nothing to do; astroclip --help shows the commands");
     return OK;
@@ -91,7 +100,8 @@ static int run_stage(const Stage *stage, const Command *c, int argc, char **argv
     st = par_agree(&par, st);
     if (st == OK) {
         log_info("astroclip %s (%s): %s on %d ranks", program_version(), program_commit(), stage->name, par.n_ranks);
-        log_info("%s; HDF5 %s; cfitsio %s; CPU %s", par_version(), h5_version(), fitsfile_version(), program_instructions());
+        log_info("%s; HDF5 %s; cfitsio %s; CPU %s", par_version(), h5_version(), fitsfile_version(),
+                 program_instructions());
         if (c->dry_run) {
             if (par.rank == 0 && stage->plan) st = stage->plan(&run, stdout);
         } else {
@@ -109,7 +119,8 @@ static int dispatch(const Command *c, int argc, char **argv)
     const Stage *stage = stage_find(c->command);
     if (stage) {
         if (c->target) return run_stage(stage, c, argc, argv);
-        return FAIL(E_CONFIG, "astroclip %s wants a run file: mpirun -n RANKS astroclip %s RUN.yaml", c->command, c->command);
+        return FAIL(E_CONFIG, "astroclip %s wants a run file: mpirun -n RANKS astroclip %s RUN.yaml", c->command,
+                    c->command);
     }
     if (strcmp(c->command, "run") == 0) {
         int code = OK;
@@ -119,10 +130,12 @@ static int dispatch(const Command *c, int argc, char **argv)
     }
     for (const CommandRow *row = commands; row->name; row++) {
         if (strcmp(row->name, c->command) != 0) continue;
-        if (row->needs_target && !c->target) return FAIL(E_CONFIG, "astroclip %s wants an argument; see astroclip --help", row->name);
+        if (row->needs_target && !c->target)
+            return FAIL(E_CONFIG, "astroclip %s wants an argument; see astroclip --help", row->name);
         return row->run(c);
     }
-    return FAIL(E_CONFIG, "unknown command '%s'; astroclip --help shows the commands, astroclip list the stages", c->command);
+    return FAIL(E_CONFIG, "unknown command '%s'; astroclip --help shows the commands, astroclip list the stages",
+                c->command);
 }
 
 int main(int argc, char **argv)

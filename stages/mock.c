@@ -25,7 +25,8 @@ static int64_t count_units(const MockSky *sky) { return sky->n_bricks * (N_BANDS
 
 static Status write_unit(const MockSky *sky, const Plan *p, int64_t unit, Arena *a)
 {
-    if (unit < sky->n_bricks * N_BANDS) return mock_write_brick(sky, p->legacy, unit / N_BANDS, (int)(unit % N_BANDS), a);
+    if (unit < sky->n_bricks * N_BANDS)
+        return mock_write_brick(sky, p->legacy, unit / N_BANDS, (int)(unit % N_BANDS), a);
     unit -= sky->n_bricks * N_BANDS;
     if (unit < sky->n_bricks) return mock_write_tractor(sky, p->legacy, unit, a);
     unit -= sky->n_bricks;
@@ -84,7 +85,10 @@ static Status check_root(const char *root, const char *stamp)
     int n = 0;
     for (const struct dirent *entry; (entry = readdir(dir));) n += entry->d_name[0] != '.';
     closedir(dir);
-    return n == 0 ? OK : FAIL(E_OUTPUT, "%s holds files that are no mock sky: name another root in section release, or empty it", root);
+    return n == 0
+               ? OK
+               : FAIL(E_OUTPUT,
+                      "%s holds files that are no mock sky: name another root in section release, or empty it", root);
 }
 
 static Status write_stamp(const Plan *p, const char *text)
@@ -151,8 +155,9 @@ static Status plan_mock(Run *run, FILE *out)
     const RunConfig *rc = config_get(run->config, &run_section);
     TRY(make_plan(&p, run));
     TRY(mock_sky(&sky, p.config, rc->seed, run->arena));
-    fprintf(out, "mock: %lld objects, %lld bricks (about %.2f GB of images), %lld coadd files (%.2f GB)\n", (long long)sky.n,
-            (long long)sky.n_bricks, 0.035 * (double)sky.n_bricks, (long long)sky.n_pixels, 1e-9 * 430e3 * (double)sky.n);
+    fprintf(out, "mock: %lld objects, %lld bricks (about %.2f GB of images), %lld coadd files (%.2f GB)\n",
+            (long long)sky.n, (long long)sky.n_bricks, 0.035 * (double)sky.n_bricks, (long long)sky.n_pixels,
+            1e-9 * 430e3 * (double)sky.n);
     return OK;
 }
 
@@ -161,8 +166,10 @@ const Stage mock_stage = {
     .reads = "nothing",
     .writes = "a sky under release.spectra.root and release.images.root, release.labels, truth.fits",
     .help = "a small sky in DESI and Legacy Survey file formats",
-    .purpose = "Writes galaxies whose spectra and images share one set of latent properties, in the surveys' own files and layout, with the\n"
-               "things that go wrong in a survey on purpose, so that a campaign can be rehearsed before the real files arrive.",
+    .purpose = "Writes galaxies whose spectra and images share one set of latent properties, in the surveys' own files "
+               "and layout, with the\n"
+               "things that go wrong in a survey on purpose, so that a campaign can be rehearsed before the real files "
+               "arrive.",
     .revision = 1,
     .sections = sections,
     .run = run_mock,

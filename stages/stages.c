@@ -17,21 +17,32 @@ static const char *const launchers[] = {"auto", "mpirun", "srun", NULL};
 
 static const ConfigField run_fields[] = {
     FIELD_TEXT(RunConfig, output, "runs/out", EFFORT, "folder of all artefacts, relative to the working folder"),
-    FIELD_TEXTS(RunConfig, stages, "[catalog, embed, probe, tables]", stage_names, EFFORT, "what `astroclip run` does, in this order"),
+    FIELD_TEXTS(RunConfig, stages, "[catalog, embed, probe, tables]", stage_names, EFFORT,
+                "what `astroclip run` does, in this order"),
     FIELD_INT(RunConfig, seed, "42", 0, 9.0e15, RESULT, "seed of everything random"),
     FIELD_CHOICE(RunConfig, launcher, "auto", launchers, EFFORT, "auto: srun inside a SLURM allocation, else mpirun"),
     FIELD_INT(RunConfig, threads, "1", 1, 1024, EFFORT, "threads per rank for matrix products"),
     FIELD_TEXT(RunConfig, gemm, "auto", EFFORT, "provider of matrix products: auto, openblas, ref"),
-    FIELD_REAL(RunConfig, max_rejected_fraction, "0.5", 0, 1, EFFORT, "a stage fails when a larger share of its rows is flagged as not usable"),
+    FIELD_REAL(RunConfig, max_rejected_fraction, "0.5", 0, 1, EFFORT,
+               "a stage fails when a larger share of its rows is flagged as not usable"),
     FIELD_REAL(RunConfig, memory_gb, "0", 0, 1e6, EFFORT, "limit of a rank's arena in GB; 0 = half of the machine"),
     FIELD_END};
-const ConfigSection run_section = {"run", "where results go, how a run is started", run_fields, sizeof(RunConfig), NULL};
+const ConfigSection run_section = {"run", "where results go, how a run is started", run_fields, sizeof(RunConfig),
+                                   NULL};
 
 const Stage *const stage_table[] = {&mock_stage, &catalog_stage, &embed_stage, &probe_stage, &tables_stage, NULL};
 
-const ConfigSection *const config_sections[] = {&run_section,    &release_section, &mock_section,  &catalog_section,
-                                                &spectra_section, &images_section,  &model_section, &embed_section,
-                                                &probe_section,  &tables_section,  NULL};
+const ConfigSection *const config_sections[] = {&run_section,
+                                                &release_section,
+                                                &mock_section,
+                                                &catalog_section,
+                                                &spectra_section,
+                                                &images_section,
+                                                &model_section,
+                                                &embed_section,
+                                                &probe_section,
+                                                &tables_section,
+                                                NULL};
 
 const Stage *stage_find(const char *name)
 {
@@ -57,7 +68,8 @@ Status stage_path(char **out, const Run *run, const char *name)
     return arena_printf(out, run->arena, "%s/%s", c->output, name);
 }
 
-Status stage_envelope(Envelope *e, const Run *run, const char *kind, int64_t version, const Stage *stage, Fingerprint fingerprint)
+Status stage_envelope(Envelope *e, const Run *run, const char *kind, int64_t version, const Stage *stage,
+                      Fingerprint fingerprint)
 {
     const RunConfig *c = config_get(run->config, &run_section);
     const ReleaseConfig *release = config_get(run->config, &release_section);

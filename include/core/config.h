@@ -51,8 +51,8 @@ typedef struct {
     const char *name; /* value of `kind:`            */
     const char *help;
     const ConfigField *fields;
-    size_t size;                          /* bytes of its config struct  */
-    Status (*check)(const void *config);  /* cross-field rules; may be NULL */
+    size_t size;                         /* bytes of its config struct  */
+    Status (*check)(const void *config); /* cross-field rules; may be NULL */
 } ConfigPlugin;
 
 typedef struct {
@@ -64,41 +64,62 @@ struct ConfigField {
     ConfigType type;
     const char *name;
     size_t offset;
-    const char *preset; /* default as YAML text; NULL = required ("" is the empty string) */
-    double min, max;                    /* numbers, inclusive; 0, 0 = no range */
-    const char *const *choices;         /* NULL-terminated; for TEXTS: the values allowed, or NULL */
-    const ConfigField *fields;          /* GROUP                   */
-    const ConfigPlugin *const *kinds;   /* KIND, NULL-terminated   */
+    const char *preset;               /* default as YAML text; NULL = required ("" is the empty string) */
+    double min, max;                  /* numbers, inclusive; 0, 0 = no range */
+    const char *const *choices;       /* NULL-terminated; for TEXTS: the values allowed, or NULL */
+    const ConfigField *fields;        /* GROUP                   */
+    const ConfigPlugin *const *kinds; /* KIND, NULL-terminated   */
     ConfigRole role;
     const char *help; /* one line, with the unit */
 };
 
 #define FIELD_INT(T, f, preset, lo, hi, role, help)                                                                    \
-    {CONFIG_INT, #f, offsetof(T, f), preset, lo, hi, NULL, NULL, NULL, role, help}
+    {                                                                                                                  \
+        CONFIG_INT, #f, offsetof(T, f), preset, lo, hi, NULL, NULL, NULL, role, help                                   \
+    }
 #define FIELD_REAL(T, f, preset, lo, hi, role, help)                                                                   \
-    {CONFIG_REAL, #f, offsetof(T, f), preset, lo, hi, NULL, NULL, NULL, role, help}
+    {                                                                                                                  \
+        CONFIG_REAL, #f, offsetof(T, f), preset, lo, hi, NULL, NULL, NULL, role, help                                  \
+    }
 #define FIELD_BOOL(T, f, preset, role, help)                                                                           \
-    {CONFIG_BOOL, #f, offsetof(T, f), preset, 0, 0, NULL, NULL, NULL, role, help}
+    {                                                                                                                  \
+        CONFIG_BOOL, #f, offsetof(T, f), preset, 0, 0, NULL, NULL, NULL, role, help                                    \
+    }
 #define FIELD_TEXT(T, f, preset, role, help)                                                                           \
-    {CONFIG_TEXT, #f, offsetof(T, f), preset, 0, 0, NULL, NULL, NULL, role, help}
+    {                                                                                                                  \
+        CONFIG_TEXT, #f, offsetof(T, f), preset, 0, 0, NULL, NULL, NULL, role, help                                    \
+    }
 #define FIELD_CHOICE(T, f, preset, choices, role, help)                                                                \
-    {CONFIG_CHOICE, #f, offsetof(T, f), preset, 0, 0, choices, NULL, NULL, role, help}
+    {                                                                                                                  \
+        CONFIG_CHOICE, #f, offsetof(T, f), preset, 0, 0, choices, NULL, NULL, role, help                               \
+    }
 #define FIELD_TEXTS(T, f, preset, choices, role, help)                                                                 \
-    {CONFIG_TEXTS, #f, offsetof(T, f), preset, 0, 0, choices, NULL, NULL, role, help}
+    {                                                                                                                  \
+        CONFIG_TEXTS, #f, offsetof(T, f), preset, 0, 0, choices, NULL, NULL, role, help                                \
+    }
 #define FIELD_REALS(T, f, preset, lo, hi, role, help)                                                                  \
-    {CONFIG_REALS, #f, offsetof(T, f), preset, lo, hi, NULL, NULL, NULL, role, help}
+    {                                                                                                                  \
+        CONFIG_REALS, #f, offsetof(T, f), preset, lo, hi, NULL, NULL, NULL, role, help                                 \
+    }
 #define FIELD_GROUP(T, f, fields, help)                                                                                \
-    {CONFIG_GROUP, #f, offsetof(T, f), "", 0, 0, NULL, fields, NULL, RESULT, help}
+    {                                                                                                                  \
+        CONFIG_GROUP, #f, offsetof(T, f), "", 0, 0, NULL, fields, NULL, RESULT, help                                   \
+    }
 #define FIELD_KIND(T, f, preset, kinds, help)                                                                          \
-    {CONFIG_KIND, #f, offsetof(T, f), preset, 0, 0, NULL, NULL, kinds, RESULT, help}
-#define FIELD_END {CONFIG_END, NULL, 0, NULL, 0, 0, NULL, NULL, NULL, EFFORT, NULL}
+    {                                                                                                                  \
+        CONFIG_KIND, #f, offsetof(T, f), preset, 0, 0, NULL, NULL, kinds, RESULT, help                                 \
+    }
+#define FIELD_END                                                                                                      \
+    {                                                                                                                  \
+        CONFIG_END, NULL, 0, NULL, 0, 0, NULL, NULL, NULL, EFFORT, NULL                                                \
+    }
 
 typedef struct {
     const char *name; /* "embed"                                    */
     const char *help; /* one line                                   */
     const ConfigField *fields;
-    size_t size;                          /* bytes of the struct    */
-    Status (*check)(const void *config);  /* cross-field rules, or NULL; FAILs with E_CONFIG */
+    size_t size;                         /* bytes of the struct    */
+    Status (*check)(const void *config); /* cross-field rules, or NULL; FAILs with E_CONFIG */
 } ConfigSection;
 
 typedef struct Config Config;

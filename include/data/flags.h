@@ -6,34 +6,34 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { /* spectrum_flag */
-    SPECTRUM_NO_FILE = 1 << 0,     /* fatal: the file of this row is missing           */
-    SPECTRUM_UNREADABLE = 1 << 1,  /* fatal: the file or an HDU of it cannot be read   */
-    SPECTRUM_NO_ROW = 1 << 2,      /* fatal: the file does not hold this TARGETID      */
-    SPECTRUM_BAD_GRID = 1 << 3,    /* fatal: wavelengths are not the DESI grid         */
-    SPECTRUM_NO_DATA = 1 << 4,     /* fatal: ivar is 0 everywhere                      */
-    SPECTRUM_MASKED = 1 << 5,      /* fatal: more than spectra.max_masked_fraction bad */
-    SPECTRUM_MISSING_ARM = 1 << 6, /* an arm (B, R or Z) is absent or all bad          */
-    SPECTRUM_BAD_PIXELS = 1 << 7,  /* some pixels have no information                  */
-    SPECTRUM_NONFINITE = 1 << 8,   /* NaN or Inf in the file were set to 0             */
-    SPECTRUM_NOT_ASKED = 1 << 9,   /* fatal: this row has no spectrum                  */
-    SPECTRUM_BAD_EMBEDDING = 1 << 10, /* fatal: the encoder gave NaN or Inf             */
+enum {                                   /* spectrum_flag */
+       SPECTRUM_NO_FILE = 1 << 0,        /* fatal: the file of this row is missing           */
+       SPECTRUM_UNREADABLE = 1 << 1,     /* fatal: the file or an HDU of it cannot be read   */
+       SPECTRUM_NO_ROW = 1 << 2,         /* fatal: the file does not hold this TARGETID      */
+       SPECTRUM_BAD_GRID = 1 << 3,       /* fatal: wavelengths are not the DESI grid         */
+       SPECTRUM_NO_DATA = 1 << 4,        /* fatal: ivar is 0 everywhere                      */
+       SPECTRUM_MASKED = 1 << 5,         /* fatal: more than spectra.max_masked_fraction bad */
+       SPECTRUM_MISSING_ARM = 1 << 6,    /* an arm (B, R or Z) is absent or all bad          */
+       SPECTRUM_BAD_PIXELS = 1 << 7,     /* some pixels have no information                  */
+       SPECTRUM_NONFINITE = 1 << 8,      /* NaN or Inf in the file were set to 0             */
+       SPECTRUM_NOT_ASKED = 1 << 9,      /* fatal: this row has no spectrum                  */
+       SPECTRUM_BAD_EMBEDDING = 1 << 10, /* fatal: the encoder gave NaN or Inf             */
 };
 
-enum { /* image_flag */
-    IMAGE_NO_BRICK = 1 << 0,     /* fatal: the brick of this position is absent            */
-    IMAGE_UNREADABLE = 1 << 1,   /* fatal: a brick image cannot be read                    */
-    IMAGE_MISSING_BAND = 1 << 2, /* fatal unless images.missing_band is zero: a band is absent */
-    IMAGE_NO_COVERAGE = 1 << 3,  /* fatal likewise: invvar 0 all over the window in a band */
-    IMAGE_BAD_SCALE = 1 << 4,    /* fatal: pixel scale differs from 0.262" by over 1 %     */
-    IMAGE_MASKED = 1 << 5,       /* fatal: more than images.max_masked_fraction without data */
-    IMAGE_MOSAIC = 1 << 6,       /* pixels beyond the own brick came from a neighbour      */
-    IMAGE_PADDED = 1 << 7,       /* pixels that no brick shows were set to 0               */
-    IMAGE_NONFINITE = 1 << 8,    /* NaN or Inf in the file were set to 0                   */
-    IMAGE_BAD_PIXELS = 1 << 9,   /* some pixels have invvar 0                              */
-    IMAGE_NOT_ASKED = 1 << 10,   /* fatal: this row has no image                           */
-    IMAGE_BAD_POSITION = 1 << 11, /* fatal: RA or DEC is not a position on the sky          */
-    IMAGE_BAD_EMBEDDING = 1 << 12, /* fatal: the encoder gave NaN or Inf                    */
+enum {                                /* image_flag */
+       IMAGE_NO_BRICK = 1 << 0,       /* fatal: the brick of this position is absent            */
+       IMAGE_UNREADABLE = 1 << 1,     /* fatal: a brick image cannot be read                    */
+       IMAGE_MISSING_BAND = 1 << 2,   /* fatal unless images.missing_band is zero: a band is absent */
+       IMAGE_NO_COVERAGE = 1 << 3,    /* fatal likewise: invvar 0 all over the window in a band */
+       IMAGE_BAD_SCALE = 1 << 4,      /* fatal: pixel scale differs from 0.262" by over 1 %     */
+       IMAGE_MASKED = 1 << 5,         /* fatal: more than images.max_masked_fraction without data */
+       IMAGE_MOSAIC = 1 << 6,         /* pixels beyond the own brick came from a neighbour      */
+       IMAGE_PADDED = 1 << 7,         /* pixels that no brick shows were set to 0               */
+       IMAGE_NONFINITE = 1 << 8,      /* NaN or Inf in the file were set to 0                   */
+       IMAGE_BAD_PIXELS = 1 << 9,     /* some pixels have invvar 0                              */
+       IMAGE_NOT_ASKED = 1 << 10,     /* fatal: this row has no image                           */
+       IMAGE_BAD_POSITION = 1 << 11,  /* fatal: RA or DEC is not a position on the sky          */
+       IMAGE_BAD_EMBEDDING = 1 << 12, /* fatal: the encoder gave NaN or Inf                    */
 };
 
 typedef enum { MODALITY_IMAGE, MODALITY_SPECTRUM, N_MODALITIES } Modality;

@@ -38,33 +38,33 @@ typedef struct {
     int64_t targetid;
     double ra, dec;
     double z;
-    double logmstar; /* log10 Msun                 */
-    double age;      /* Gyr, mass-weighted         */
-    double logz;     /* log10 metallicity          */
-    double logssfr;  /* log10 1/yr                 */
-    double dust;     /* optical depth at 5500 A    */
-    double flux[N_BANDS]; /* nanomaggies           */
-    double radius;   /* half-light, arcsec         */
+    double logmstar;                  /* log10 Msun                 */
+    double age;                       /* Gyr, mass-weighted         */
+    double logz;                      /* log10 metallicity          */
+    double logssfr;                   /* log10 1/yr                 */
+    double dust;                      /* optical depth at 5500 A    */
+    double flux[N_BANDS];             /* nanomaggies           */
+    double radius;                    /* half-light, arcsec         */
     double sersic, axis_ratio, angle; /* angle in radians, from +x in the brick */
     Brick brick;
-    int32_t objid;   /* in its brick               */
+    int32_t objid; /* in its brick               */
     int32_t healpix;
     MockDefect defect;
-    bool in_dark;    /* also observed in main/dark */
+    bool in_dark; /* also observed in main/dark */
 } MockObject;
 
 typedef struct {
     int64_t n;
     MockObject *object; /* ordered as made: stable numbers */
     int64_t n_bricks;
-    Brick *brick;       /* all bricks with objects          */
+    Brick *brick;                         /* all bricks with objects          */
     int32_t missing_band_brick, no_brick; /* BRICKIDs       */
-    int64_t n_pixels;   /* (program, healpix) pairs = coadd files that the catalogues name */
+    int64_t n_pixels;                     /* (program, healpix) pairs = coadd files that the catalogues name */
     struct MockPixel {
         const char *program;
         int32_t healpix;
         bool missing; /* the coadd is not written */
-    } *pixel;
+    } * pixel;
     uint64_t seed;
 } MockSky;
 
@@ -78,7 +78,7 @@ void mock_photometry(MockObject *o);
 enum { MOCK_FIBRE_PERCENT = 50 }; /* share of the light that the fibre sees */
 
 /* Local. Each writes one file (or a pair) under its root through a temporary name. mock_spectra.c: */
-Status mock_write_coadd(const MockSky *sky, const DesiConfig *desi, int64_t pixel, Arena *a);   /* coadd and redrock */
+Status mock_write_coadd(const MockSky *sky, const DesiConfig *desi, int64_t pixel, Arena *a); /* coadd and redrock */
 Status mock_write_zcatalog(const MockSky *sky, const DesiConfig *desi, const char *program, Arena *a);
 /* mock_images.c: image and invvar of a band of a brick; its Tractor table */
 Status mock_write_brick(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, int band, Arena *a);

@@ -10,19 +10,19 @@
 
 enum { GRID_PIXELS = 7781, GRID_R_START = 2700, GRID_Z_START = 4900, N_ARMS = 3 };
 #define GRID_START 3600.0 /* Angstrom */
-#define GRID_STEP 0.8
+#define GRID_STEP  0.8
 
 /* The arms B, R, Z as DESI writes them: first pixel on the merged grid, and length. */
-extern const char arm_name[N_ARMS + 1];    /* "BRZ" */
-extern const int64_t arm_start[N_ARMS];    /* 0, 2700, 4900 */
-extern const int64_t arm_pixels[N_ARMS];   /* 2751, 2326, 2881 */
+extern const char arm_name[N_ARMS + 1];  /* "BRZ" */
+extern const int64_t arm_start[N_ARMS];  /* 0, 2700, 4900 */
+extern const int64_t arm_pixels[N_ARMS]; /* 2751, 2326, 2881 */
 
-typedef enum { MERGE_LEGACY_2022, MERGE_DESISPEC_2024 } Merge;      /* spectra.merge      */
-typedef enum { BAD_PIXELS_ZERO, BAD_PIXELS_RELEASED } BadPixels;    /* spectra.bad_pixels */
+typedef enum { MERGE_LEGACY_2022, MERGE_DESISPEC_2024 } Merge;   /* spectra.merge      */
+typedef enum { BAD_PIXELS_ZERO, BAD_PIXELS_RELEASED } BadPixels; /* spectra.bad_pixels */
 
 typedef struct {
-    int merge;      /* Merge     */
-    int bad_pixels; /* BadPixels */
+    int merge;                  /* Merge     */
+    int bad_pixels;             /* BadPixels */
     double max_masked_fraction; /* of the 7781 merged pixels */
 } SpectraConfig;
 extern const ConfigSection spectra_section; /* "spectra" */
@@ -38,15 +38,23 @@ typedef struct {
 
 /* FRAC_MASKED: share of merged pixels without information on the arm's range (arm_start, arm_pixels).
    SNR: median of flux * sqrt(ivar) over the good pixels of the arm itself, before merging; 0 where there is none. */
-typedef enum { STAT_FRAC_MASKED_B, STAT_FRAC_MASKED_R, STAT_FRAC_MASKED_Z, STAT_SNR_B, STAT_SNR_R, STAT_SNR_Z, N_SPECTRUM_STATS } SpectrumStat;
+typedef enum {
+    STAT_FRAC_MASKED_B,
+    STAT_FRAC_MASKED_R,
+    STAT_FRAC_MASKED_Z,
+    STAT_SNR_B,
+    STAT_SNR_R,
+    STAT_SNR_Z,
+    N_SPECTRUM_STATS
+} SpectrumStat;
 extern const char *const spectrum_stat_name[N_SPECTRUM_STATS]; /* "FRAC_MASKED_B", ... "SNR_Z" */
 
 Status spectra_batch(SpectrumBatch *out, int64_t n, Arena *a); /* zeroed */
 
 /* One arm of one spectrum as it stands in the file. */
 typedef struct {
-    int64_t n, start;     /* pixels; index of the first one on the merged grid; start >= 0, start + n <= 7781 */
-    const float *flux;    /* NULL = arm absent */
+    int64_t n, start;  /* pixels; index of the first one on the merged grid; start >= 0, start + n <= 7781 */
+    const float *flux; /* NULL = arm absent */
     const float *ivar;
     const uint32_t *mask; /* NULL = no MASK HDU */
 } Arm;

@@ -34,8 +34,8 @@ typedef struct {
 
     /* Spectra of n rows that live in one file, into rows [at, at+n) of the batch. `path` is ready to open (root joined); where it is absent,
        path.gz is tried. Returns failures only for memory. */
-    Status (*read_spectra)(SpectrumBatch *out, int64_t at, const void *config, const SpectraConfig *options, const char *path,
-                           const CatalogRow *rows, int64_t n, Arena *scratch);
+    Status (*read_spectra)(SpectrumBatch *out, int64_t at, const void *config, const SpectraConfig *options,
+                           const char *path, const CatalogRow *rows, int64_t n, Arena *scratch);
 
     /* False where the configuration leaves this row's SURVEY/PROGRAM out: the catalogue rejects it (REJECT_PROGRAM). */
     bool (*wants)(const void *config, const CatalogRow *row);
@@ -55,7 +55,8 @@ typedef struct {
     Status (*photometry_file)(char *path, size_t size, const void *config, const CatalogRow *row);
     /* All its rows as CatalogRows with release, brickid, brick_objid, brickname, ra, dec, flux, ebv, photsys; has_image = 1. DUP rows and rows
        with brick_primary false are left out; the number of rows in the file comes in *n_file. */
-    Status (*read_photometry)(CatalogRow **rows, int64_t *n, int64_t *n_file, const void *config, const char *path, Arena *a);
+    Status (*read_photometry)(CatalogRow **rows, int64_t *n, int64_t *n_file, const void *config, const char *path,
+                              Arena *a);
 
     Status (*open)(ImageSource **out, const void *config, Arena *a); /* reads survey-bricks* where present */
     void (*close)(ImageSource *s);
@@ -63,13 +64,14 @@ typedef struct {
     Status (*image_files)(FileList *out, const void *config, const CatalogRow *row, Arena *a);
     /* Cutouts of n rows, any bricks; groups them by brick itself and reads each band whole or by tiles, whichever is cheaper. Row i of the batch
        belongs to rows[i]. The pixels of a row do not depend on the other rows. */
-    Status (*cutouts)(ImageBatch *out, int64_t at, ImageSource *s, const ImagesConfig *options, const CatalogRow *rows, int64_t n,
-                      Arena *scratch);
+    Status (*cutouts)(ImageBatch *out, int64_t at, ImageSource *s, const ImagesConfig *options, const CatalogRow *rows,
+                      int64_t n, Arena *scratch);
 } ImageSurvey;
 
-extern const SpectrumSurvey desi_survey;   /* desi.c   */
-extern const ImageSurvey legacy_survey;    /* legacy.c */
-extern const ConfigPlugin *const spectrum_surveys[]; /* survey.c: NULL-terminated; each the first member of a SpectrumSurvey */
+extern const SpectrumSurvey desi_survey; /* desi.c   */
+extern const ImageSurvey legacy_survey;  /* legacy.c */
+extern const ConfigPlugin
+    *const spectrum_surveys[]; /* survey.c: NULL-terminated; each the first member of a SpectrumSurvey */
 extern const ConfigPlugin *const image_surveys[];
 
 /* Where a file of a survey is: `path` under `root` (absolute paths stand for themselves), or path.gz where only that exists. Fills `out` with the

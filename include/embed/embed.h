@@ -8,15 +8,15 @@
 #include "model/model.h"
 
 typedef struct {
-    const char *weights;  /* a checkpoint of ours, or "deterministic" (spec.md 8) */
-    int64_t weights_seed; /* of deterministic weights */
-    int precision;        /* index of precisions: f32 */
-    int64_t batch;        /* rows of a block read and encoded at a time: schedules, never changes a bit */
-    int64_t block_rows;   /* rows of a unit of work and of restart */
-    int64_t volume_rows;  /* rows of a file */
+    const char *weights;      /* a checkpoint of ours, or "deterministic" (spec.md 8) */
+    int64_t weights_seed;     /* of deterministic weights */
+    int precision;            /* index of precisions: f32 */
+    int64_t batch;            /* rows of a block read and encoded at a time: schedules, never changes a bit */
+    int64_t block_rows;       /* rows of a unit of work and of restart */
+    int64_t volume_rows;      /* rows of a file */
     int64_t ranks_per_volume; /* 0 = all ranks write one volume at a time */
-    ConfigTexts sets;       /* aligned, single */
-    ConfigTexts modalities; /* image, spectrum */
+    ConfigTexts sets;         /* aligned, single */
+    ConfigTexts modalities;   /* image, spectrum */
 } EmbedConfig;
 extern const ConfigSection embed_section; /* "embed" */
 
@@ -32,7 +32,7 @@ typedef struct {
     const Model *model;
     Catalog *catalog;
     ImageSource *image_source;
-    int64_t dim[N_SETS]; /* 0 = set not written */
+    int64_t dim[N_SETS];     /* 0 = set not written */
     bool want[N_MODALITIES]; /* embed.modalities names it */
 } Embedder;
 
@@ -55,6 +55,7 @@ typedef struct {
 } EmbedLedger;
 
 /* Collective. Embeds the whole catalogue into volumes FOLDER/embeddings/volume-NNNNN.h5; volume_join (volume.h) then makes FOLDER/embeddings.h5. Finished volumes and blocks of the same fingerprint are kept. */
-Status embed_release(EmbedLedger *ledger, Embedder *e, const char *folder, const Envelope *envelope, const Par *par, Arena *a);
+Status embed_release(EmbedLedger *ledger, Embedder *e, const char *folder, const Envelope *envelope, const Par *par,
+                     Arena *a);
 
 #endif

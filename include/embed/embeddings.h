@@ -13,13 +13,14 @@ enum { EMBEDDINGS_VERSION = 1 };
 
 /* Which embedding: the aligned space, or an encoder's own. */
 typedef enum { SET_IMAGE, SET_SPECTRUM, SET_ASTRODINO, SET_SPECFORMER, N_SETS } EmbeddingSet;
-extern const char *const embedding_dataset[N_SETS]; /* "image_embeddings", "spectrum_embeddings", "astrodino_embeddings", "specformer_embeddings" */
+extern const char *const embedding_dataset
+    [N_SETS]; /* "image_embeddings", "spectrum_embeddings", "astrodino_embeddings", "specformer_embeddings" */
 
 typedef struct {
     H5File file;
     Envelope envelope;
-    int64_t n;             /* rows */
-    int64_t dim[N_SETS];   /* 0 = set not in the file */
+    int64_t n;           /* rows */
+    int64_t dim[N_SETS]; /* 0 = set not in the file */
 } Embeddings;
 
 /* Local with par = NULL, else Collective. */

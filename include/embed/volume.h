@@ -9,20 +9,20 @@
 
 typedef struct {
     H5File file;
-    char part[H5_PATH];   /* the name it is written under   */
-    char final[H5_PATH];  /* the name it gets               */
-    int64_t first, rows;  /* catalogue rows [first, first + rows) */
+    char part[H5_PATH];  /* the name it is written under   */
+    char final[H5_PATH]; /* the name it gets               */
+    int64_t first, rows; /* catalogue rows [first, first + rows) */
     int64_t n_blocks;
     int64_t *block_start; /* (n_blocks + 1) relative to `first` */
     uint64_t *checksum;   /* (n_blocks) 0 = not there; of blocks kept from an earlier run */
     int64_t dim[N_SETS];
-    bool complete;        /* bears its final name already: nothing to do */
+    bool complete; /* bears its final name already: nothing to do */
 } Volume;
 
 /* Collective. Block borders of the volume from the catalogue: at most block_rows rows, ending at a change of pixel where that leaves at least half
    a block. Opens the finished file, resumes the .part of the same fingerprint, or creates it. */
-Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t number, const Envelope *envelope, const Par *par,
-                   Arena *a);
+Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t number, const Envelope *envelope,
+                   const Par *par, Arena *a);
 
 /* Local. Writes block b, syncs, records its checksum. */
 Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Arena *scratch);
@@ -39,8 +39,8 @@ int64_t volume_count(const Embedder *e);
 bool volume_all_there(const Embedder *e, const char *folder);
 
 /* Collective. FOLDER/embeddings.h5: the virtual dataset over all volumes. */
-Status volume_join(const Embedder *e, const char *folder, const Envelope *envelope, const EmbedLedger *ledger, const Par *par,
-                   Arena *a);
+Status volume_join(const Embedder *e, const char *folder, const Envelope *envelope, const EmbedLedger *ledger,
+                   const Par *par, Arena *a);
 
 /* Local. Recomputes the checksums of a finished volume: blocks that hold, blocks there are. */
 Status volume_verify(int64_t *n_good, int64_t *n_blocks, const char *path, Arena *a);

@@ -14,7 +14,7 @@
 
 typedef struct {
     int rank, n_ranks;
-    void *comm; /* MPI_Comm *, a duplicate with an error handler that aborts loudly; NULL without MPI */
+    void *comm;  /* MPI_Comm *, a duplicate with an error handler that aborts loudly; NULL without MPI */
     void *queue; /* of a group: where its work is counted; NULL = each queue has a window of its own */
 } Par;
 

@@ -19,7 +19,8 @@ Status arena_init(Arena *a, const char *name, size_t limit)
     a->limit = round_up(limit, COMMIT_STEP);
 #ifndef ARENA_MALLOC
     void *base = mmap(NULL, a->limit, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (base == MAP_FAILED) return FAIL(E_MEMORY, "arena '%s': cannot reserve %zu MB of addresses", name, a->limit >> 20);
+    if (base == MAP_FAILED)
+        return FAIL(E_MEMORY, "arena '%s': cannot reserve %zu MB of addresses", name, a->limit >> 20);
     a->base = base;
 #endif
     return OK;
@@ -85,7 +86,8 @@ Status arena_take(void **out, Arena *a, int64_t n, size_t size)
     MUST(n >= 0 && size > 0);
     *out = NULL;
     if ((uint64_t)n > (a->limit - a->used) / size)
-        return FAIL(E_MEMORY, "arena '%s' is full: %zu MB used of %zu MB, %lld x %zu bytes asked for; raise run.memory_gb",
+        return FAIL(E_MEMORY,
+                    "arena '%s' is full: %zu MB used of %zu MB, %lld x %zu bytes asked for; raise run.memory_gb",
                     a->name, a->used >> 20, a->limit >> 20, (long long)n, size);
     size_t bytes = round_up((size_t)n * size, ALIGNMENT);
     if (bytes == 0) bytes = ALIGNMENT;

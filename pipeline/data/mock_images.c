@@ -78,7 +78,8 @@ static Status put_wcs(FitsFile *f, const Brick *b)
     return fitsfile_put_i64(f, "BRICKID", b->id, "");
 }
 
-static Status write_plane(const char *root, const LegacyConfig *legacy, const Brick *b, LegacyProduct product, int band, const float *pixels)
+static Status write_plane(const char *root, const LegacyConfig *legacy, const Brick *b, LegacyProduct product, int band,
+                          const float *pixels)
 {
     char relative[LEGACY_PATH], path[FITS_PATH];
     const int64_t dims[2] = {BRICK_PIXELS, BRICK_PIXELS};
@@ -86,8 +87,9 @@ static Status write_plane(const char *root, const LegacyConfig *legacy, const Br
     TRY(legacy_image_path(relative, sizeof relative, legacy, legacy->regions.item[0], b->name, product, band));
     snprintf(path, sizeof path, "%.400s/%.600s", root, relative);
     Status st = mock_begin(&f, path);
-    if (st == OK) st = fitsfile_new_image(&f, product == PRODUCT_IMAGE ? "COMPRESSED_IMAGE" : "INVVAR", FITS_F32, false, dims, 2,
-                                          product == PRODUCT_IMAGE ? FITS_RICE_FLUX : FITS_RICE_IVAR);
+    if (st == OK)
+        st = fitsfile_new_image(&f, product == PRODUCT_IMAGE ? "COMPRESSED_IMAGE" : "INVVAR", FITS_F32, false, dims, 2,
+                                product == PRODUCT_IMAGE ? FITS_RICE_FLUX : FITS_RICE_IVAR);
     if (st == OK) st = put_wcs(&f, b);
     if (st == OK) st = fitsfile_write_pixels(&f, FITS_F32, pixels, dims[0] * dims[1]);
     if (st == OK) st = mock_end(&f, path);
@@ -98,7 +100,8 @@ static Status write_plane(const char *root, const LegacyConfig *legacy, const Br
 Status mock_write_brick(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, int band, Arena *a)
 {
     const Brick *b = &sky->brick[brick];
-    if (b->id == sky->no_brick || (b->id == sky->missing_band_brick && band == N_BANDS - 1)) return OK; /* lost, as files are */
+    if (b->id == sky->no_brick || (b->id == sky->missing_band_brick && band == N_BANDS - 1))
+        return OK; /* lost, as files are */
     float *pixels = NULL;
     int64_t n = (int64_t)BRICK_PIXELS * BRICK_PIXELS;
     Mark mark = arena_mark(a);
@@ -118,14 +121,29 @@ Status mock_write_brick(const MockSky *sky, const LegacyConfig *legacy, int64_t 
 
 enum { N_NUMBERS = 20 };
 static const FitsColumn tractor_columns[] = {
-    {"release", "I", "", ""},       {"brickid", "J", "", ""},      {"objid", "J", "", ""},
-    {"maskbits", "I", "", ""},      {"ra", "D", "deg", ""},        {"dec", "D", "deg", ""},
-    {"bx", "E", "pix", ""},         {"by", "E", "pix", ""},        {"ebv", "E", "mag", ""},
-    {"flux_g", "E", "nanomaggy", ""}, {"flux_r", "E", "nanomaggy", ""}, {"flux_z", "E", "nanomaggy", ""},
-    {"mw_transmission_g", "E", "", ""}, {"mw_transmission_r", "E", "", ""}, {"mw_transmission_z", "E", "", ""},
-    {"nobs_g", "I", "", ""},        {"nobs_r", "I", "", ""},       {"nobs_z", "I", "", ""},
-    {"sersic", "E", "", ""},        {"shape_r", "E", "arcsec", ""},
-    {"brickname", "8A", "", ""},    {"type", "3A", "", ""},        {"brick_primary", "L", "", ""},
+    {"release", "I", "", ""},
+    {"brickid", "J", "", ""},
+    {"objid", "J", "", ""},
+    {"maskbits", "I", "", ""},
+    {"ra", "D", "deg", ""},
+    {"dec", "D", "deg", ""},
+    {"bx", "E", "pix", ""},
+    {"by", "E", "pix", ""},
+    {"ebv", "E", "mag", ""},
+    {"flux_g", "E", "nanomaggy", ""},
+    {"flux_r", "E", "nanomaggy", ""},
+    {"flux_z", "E", "nanomaggy", ""},
+    {"mw_transmission_g", "E", "", ""},
+    {"mw_transmission_r", "E", "", ""},
+    {"mw_transmission_z", "E", "", ""},
+    {"nobs_g", "I", "", ""},
+    {"nobs_r", "I", "", ""},
+    {"nobs_z", "I", "", ""},
+    {"sersic", "E", "", ""},
+    {"shape_r", "E", "arcsec", ""},
+    {"brickname", "8A", "", ""},
+    {"type", "3A", "", ""},
+    {"brick_primary", "L", "", ""},
 };
 enum { N_TRACTOR = sizeof tractor_columns / sizeof *tractor_columns };
 
@@ -133,8 +151,9 @@ static void tractor_numbers(double out[N_NUMBERS], const MockObject *o)
 {
     double bx, by;
     project(&bx, &by, &o->brick, o->ra, o->dec);
-    const double values[N_NUMBERS] = {9010, o->brick.id, o->objid, 0, o->ra, o->dec, bx, by, 0.02, o->flux[0], o->flux[1], o->flux[2],
-                                      0.94, 0.96, 0.98, 3, 3, 4, o->sersic, o->radius};
+    const double values[N_NUMBERS] = {9010, o->brick.id, o->objid,   0,          o->ra,      o->dec,   bx,
+                                      by,   0.02,        o->flux[0], o->flux[1], o->flux[2], 0.94,     0.96,
+                                      0.98, 3,           3,          4,          o->sersic,  o->radius};
     memcpy(out, values, sizeof values);
 }
 
@@ -174,8 +193,8 @@ Status mock_write_tractor(const MockSky *sky, const LegacyConfig *legacy, int64_
     FitsFile f = {0};
     if (b->id == sky->no_brick) return OK;
     Mark mark = arena_mark(a);
-    snprintf(path, sizeof path, "%.300s/%.100s/%.20s/tractor/%.3s/tractor-%s.fits", legacy->root, legacy->release, legacy->regions.item[0],
-             b->name, b->name);
+    snprintf(path, sizeof path, "%.300s/%.100s/%.20s/tractor/%.3s/tractor-%s.fits", legacy->root, legacy->release,
+             legacy->regions.item[0], b->name, b->name);
     Status st = mock_begin(&f, path);
     if (st == OK) st = fill_tractor(&f, sky, b, a);
     if (st == OK) st = mock_end(&f, path);

@@ -10,8 +10,8 @@ static const struct {
     double strength;   /* equivalent width at logssfr = -10 */
     bool absorption;   /* of the old continuum              */
 } lines[N_LINES] = {
-    {3728.5, 12, false}, {4862.7, 5, false}, {4960.3, 2, false},  {5008.2, 6, false}, {6564.6, 20, false},
-    {6585.3, 7, false},  {3934.8, 6, true},  {3969.6, 5, true},   {5176.6, 4, true},
+    {3728.5, 12, false}, {4862.7, 5, false}, {4960.3, 2, false}, {5008.2, 6, false}, {6564.6, 20, false},
+    {6585.3, 7, false},  {3934.8, 6, true},  {3969.6, 5, true},  {5176.6, 4, true},
 };
 
 /* Per unit wavelength, normalised near 5500 A; no dust. */
@@ -34,7 +34,7 @@ static double line_factor(double rest, const MockObject *o)
         double sigma = lines[i].absorption ? 8 : 3.0, t = (rest - lines[i].wavelength) / sigma;
         if (fabs(t) > 6) continue;
         double width = lines[i].strength * (lines[i].absorption ? -metal * fmin(o->age / 8, 1.4) : boost);
-        if (i == 5) width *= metal; /* [NII] */
+        if (i == 5) width *= metal;           /* [NII] */
         if (i == 3 || i == 2) width /= metal; /* [OIII] */
         sum += width / (sigma * sqrt(2 * M_PI)) * exp(-0.5 * t * t);
     }

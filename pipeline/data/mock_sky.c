@@ -52,12 +52,14 @@ static void place(MockObject *o, Rng *r)
     double cos_dec = cos(b->dec * M_PI / 180);
     o->ra = b->ra1 + rim + u * (b->ra2 - b->ra1 - 2 * rim);
     o->dec = b->dec1 + rim + v * (b->dec2 - b->dec1 - 2 * rim);
-    if (o->defect == MOCK_CORNER || o->defect == MOCK_EDGE) o->ra = u < 0.5 ? b->ra1 + rim / cos_dec : b->ra2 - rim / cos_dec;
+    if (o->defect == MOCK_CORNER || o->defect == MOCK_EDGE)
+        o->ra = u < 0.5 ? b->ra1 + rim / cos_dec : b->ra2 - rim / cos_dec;
     if (o->defect == MOCK_CORNER) o->dec = v < 0.5 ? b->dec1 + rim : b->dec2 - rim;
     o->healpix = healpix_pixel(o->ra, o->dec);
 }
 
-static void make_object(MockObject *o, const MockSky *sky, int64_t number, const Brick *brick, int32_t objid, MockDefect defect)
+static void make_object(MockObject *o, const MockSky *sky, int64_t number, const Brick *brick, int32_t objid,
+                        MockDefect defect)
 {
     Rng r = rng_stream(sky->seed, "mock.latent", number, 0);
     *o = (MockObject){.brick = *brick, .objid = objid, .defect = defect};
@@ -79,7 +81,8 @@ static Status lay_bricks(MockSky *sky, const MockConfig *c, Arena *a)
     if (!brick_at(&centre, c->ra, c->dec)) return FAIL(E_CONFIG, "mock: ra %g, dec %g is no position", c->ra, c->dec);
     for (int64_t i = 0; i < sky->n_bricks; i++) {
         int64_t row = centre.row + i / per_row, columns = brick_columns(row);
-        if (columns < per_row) return FAIL(E_CONFIG, "mock: %lld bricks upwards of dec %g reach the pole", (long long)n_full, c->dec);
+        if (columns < per_row)
+            return FAIL(E_CONFIG, "mock: %lld bricks upwards of dec %g reach the pole", (long long)n_full, c->dec);
         int64_t first = (int64_t)((double)centre.col * (double)columns / (double)brick_columns(centre.row));
         MUST(brick_at_row(&sky->brick[i], row, (first + i % per_row) % columns));
     }
@@ -93,7 +96,8 @@ static MockDefect defect_of(int64_t number, const MockConfig *c)
 {
     int64_t extra = number - c->objects;
     if (extra < 0) return MOCK_PLAIN;
-    static const MockDefect kinds[] = {MOCK_CORNER, MOCK_EDGE, MOCK_DEAD_FIBRE, MOCK_BROKEN_FIBRE, MOCK_SKY, MOCK_NEGATIVE, MOCK_HALF_MASKED};
+    static const MockDefect kinds[] = {MOCK_CORNER, MOCK_EDGE,     MOCK_DEAD_FIBRE, MOCK_BROKEN_FIBRE,
+                                       MOCK_SKY,    MOCK_NEGATIVE, MOCK_HALF_MASKED};
     int64_t n_kinds = (int64_t)(sizeof kinds / sizeof *kinds);
     if (extra < n_kinds * DEFECTS_EACH) return kinds[extra % n_kinds];
     return extra < (n_kinds + 1) * DEFECTS_EACH ? MOCK_MISSING_BAND : MOCK_NO_BRICK;
@@ -109,7 +113,8 @@ static Status list_pixels(MockSky *sky, Arena *a)
         for (int64_t i = 0; i < sky->n; i++) {
             if (p == 1 && !sky->object[i].in_dark) continue;
             bool known = false;
-            for (int64_t k = p ? last_bright : 0; k < sky->n_pixels && !known; k++) known = sky->pixel[k].healpix == sky->object[i].healpix;
+            for (int64_t k = p ? last_bright : 0; k < sky->n_pixels && !known; k++)
+                known = sky->pixel[k].healpix == sky->object[i].healpix;
             if (!known) sky->pixel[sky->n_pixels++] = (struct MockPixel){programs[p], sky->object[i].healpix, false};
         }
         if (p == 0) last_bright = sky->n_pixels;

@@ -22,7 +22,10 @@ typedef struct {
     int64_t *number; /* index in the sky */
 } Rows;
 
-static bool in_program(const MockObject *o, const char *program) { return strcmp(program, "dark") == 0 ? o->in_dark : true; }
+static bool in_program(const MockObject *o, const char *program)
+{
+    return strcmp(program, "dark") == 0 ? o->in_dark : true;
+}
 
 static Status choose(Rows *rows, const MockSky *sky, const char *program, int32_t healpix, Arena *a)
 {
@@ -60,14 +63,20 @@ static double c_flux_z(const MockObject *o) { return o->flux[2]; }
 static double c_ebv(const MockObject *o) { return 0.02 + 0 * o->ra; }
 static double c_z(const MockObject *o) { return o->defect == MOCK_SKY ? 0 : o->z; }
 static double c_zerr(const MockObject *o) { return 3e-5 * (1 + o->z); }
-static bool has_no_redshift(const MockObject *o) { return o->defect == MOCK_DEAD_FIBRE || o->defect == MOCK_SKY || o->targetid < 0; }
+static bool has_no_redshift(const MockObject *o)
+{
+    return o->defect == MOCK_DEAD_FIBRE || o->defect == MOCK_SKY || o->targetid < 0;
+}
 static double c_zwarn(const MockObject *o) { return has_no_redshift(o) ? 4 : 0; }
 static double c_chi2(const MockObject *o) { return 8000 + o->z; }
 static double c_delta(const MockObject *o) { return has_no_redshift(o) ? 1 : 200 + 100 * o->z; }
 static double c_pixels(const MockObject *o) { return GRID_PIXELS + 0 * o->z; }
 static double c_one(const MockObject *o) { return 1 + 0 * o->z; }
 static double c_spectra(const MockObject *o) { return o->in_dark ? 2 : 1; }
-static const char *t_objtype(const MockObject *o) { return o->defect == MOCK_SKY ? "SKY" : o->targetid < 0 ? "BAD" : "TGT"; }
+static const char *t_objtype(const MockObject *o)
+{
+    return o->defect == MOCK_SKY ? "SKY" : o->targetid < 0 ? "BAD" : "TGT";
+}
 static const char *t_brick(const MockObject *o) { return o->brick.name; }
 static const char *t_galaxy(const MockObject *o) { return o->defect == MOCK_SKY ? "STAR" : "GALAXY"; }
 static const char *t_none(const MockObject *o) { return o ? "" : NULL; }
@@ -82,24 +91,30 @@ static const char *t_morph(const MockObject *o) { return o->sersic > 2 ? "DEV" :
         {{"MORPHTYPE", "4A", "", ""}, NULL, t_morph}, {{"EBV", "E", "mag", ""}, c_ebv, NULL},                          \
         {{"FLUX_G", "E", "nanomaggy", ""}, c_flux_g, NULL}, {{"FLUX_R", "E", "nanomaggy", ""}, c_flux_r, NULL},        \
         {{"FLUX_Z", "E", "nanomaggy", ""}, c_flux_z, NULL}, {{"PHOTSYS", "1A", "", ""}, NULL, t_south},                \
-        {{"COADD_NUMEXP", "I", "", ""}, c_one, NULL}
+    {                                                                                                                  \
+        {"COADD_NUMEXP", "I", "", ""}, c_one, NULL                                                                     \
+    }
 
 #define REDSHIFT_CELLS                                                                                                 \
     {{"CHI2", "D", "", ""}, c_chi2, NULL}, {{"Z", "D", "", ""}, c_z, NULL}, {{"ZERR", "D", "", ""}, c_zerr, NULL},     \
         {{"ZWARN", "K", "", ""}, c_zwarn, NULL}, {{"NPIXELS", "K", "", ""}, c_pixels, NULL},                           \
         {{"SPECTYPE", "6A", "", ""}, NULL, t_galaxy}, {{"SUBTYPE", "20A", "", ""}, NULL, t_none},                      \
-        {{"DELTACHI2", "D", "", ""}, c_delta, NULL}
+    {                                                                                                                  \
+        {"DELTACHI2", "D", "", ""}, c_delta, NULL                                                                      \
+    }
 
 static const Cell fibermap_cells[] = {FIBERMAP_CELLS};
 static const Cell redshift_cells[] = {REDSHIFT_CELLS};
-static const Cell zcatalog_cells[] = {{{"HEALPIX", "J", "", ""}, c_pixel, NULL}, REDSHIFT_CELLS, FIBERMAP_CELLS,
+static const Cell zcatalog_cells[] = {{{"HEALPIX", "J", "", ""}, c_pixel, NULL},
+                                      REDSHIFT_CELLS,
+                                      FIBERMAP_CELLS,
                                       {{"ZCAT_NSPEC", "I", "", ""}, c_spectra, NULL}};
 #define COUNT(table) ((int)(sizeof(table) / sizeof *(table)))
 enum { MAX_CELLS = 40, TEXT_CELL = 24 };
 
 /* TARGETID, then the cells, then further columns that the caller fills. */
-static Status write_table(FitsFile *f, const char *extname, const Cell *cells, int n_cells, const FitsColumn *more, int n_more,
-                          const Rows *rows, Arena *a)
+static Status write_table(FitsFile *f, const char *extname, const Cell *cells, int n_cells, const FitsColumn *more,
+                          int n_more, const Rows *rows, Arena *a)
 {
     FitsColumn columns[MAX_CELLS] = {{"TARGETID", "K", "", ""}};
     MUST(n_cells + n_more < MAX_CELLS);
@@ -116,11 +131,15 @@ static Status write_table(FitsFile *f, const char *extname, const Cell *cells, i
     TRY(fitsfile_write_column(f, "TARGETID", FITS_I64, id, 0, rows->n));
     for (int c = 0; c < n_cells; c++) {
         for (int64_t i = 0; i < rows->n; i++) {
-            if (cells[c].number) x[i] = cells[c].number(rows->object[i]);
-            else snprintf(text[i], TEXT_CELL, "%s", cells[c].text(rows->object[i]));
+            if (cells[c].number)
+                x[i] = cells[c].number(rows->object[i]);
+            else
+                snprintf(text[i], TEXT_CELL, "%s", cells[c].text(rows->object[i]));
         }
-        if (cells[c].number) TRY(fitsfile_write_column(f, cells[c].column.name, FITS_F64, x, 0, rows->n));
-        else TRY(fitsfile_write_text(f, cells[c].column.name, text[0], TEXT_CELL, 0, rows->n));
+        if (cells[c].number)
+            TRY(fitsfile_write_column(f, cells[c].column.name, FITS_F64, x, 0, rows->n));
+        else
+            TRY(fitsfile_write_text(f, cells[c].column.name, text[0], TEXT_CELL, 0, rows->n));
     }
     return OK;
 }
@@ -177,7 +196,8 @@ static Status write_arm(FitsFile *f, int arm, const MockSky *sky, const Rows *ro
         observe(flux + k * n, ivar + k * n, mask + k * n, truth, arm, rows->object[k], &r);
         for (int64_t d = 0; d < N_DIAGONALS; d++) {
             double t = (double)(d - N_DIAGONALS / 2) / 1.6;
-            for (int64_t i = 0; i < n; i++) resolution[(k * N_DIAGONALS + d) * n + i] = (float)(0.25 * exp(-0.5 * t * t));
+            for (int64_t i = 0; i < n; i++)
+                resolution[(k * N_DIAGONALS + d) * n + i] = (float)(0.25 * exp(-0.5 * t * t));
         }
     }
     const char *band = arms[arm].band;
@@ -244,7 +264,8 @@ Status mock_write_coadd(const MockSky *sky, const DesiConfig *desi, int64_t pixe
     if (p->missing) return OK; /* lost, as files are */
     TRY(choose(&rows, sky, p->program, p->healpix, a));
     for (int kind = 0; kind < 2 && st == OK; kind++) {
-        st = desi_pixel_path(relative, sizeof relative, desi->specprod, kind ? "redrock" : "coadd", "main", p->program, p->healpix);
+        st = desi_pixel_path(relative, sizeof relative, desi->specprod, kind ? "redrock" : "coadd", "main", p->program,
+                             p->healpix);
         if (st != OK) break;
         snprintf(path, sizeof path, "%.400s/%.600s", desi->root, relative);
         st = mock_begin(&f, path);
@@ -258,7 +279,9 @@ Status mock_write_coadd(const MockSky *sky, const DesiConfig *desi, int64_t pixe
 
 static Status fill_zcatalog(FitsFile *f, const Rows *rows, const char *program, Arena *a)
 {
-    static const FitsColumn more[] = {{"SURVEY", "7A", "", ""}, {"PROGRAM", "6A", "", ""}, {"ZCAT_PRIMARY", "L", "", ""}};
+    static const FitsColumn more[] = {{"SURVEY", "7A", "", ""},
+                                      {"PROGRAM", "6A", "", ""},
+                                      {"ZCAT_PRIMARY", "L", "", ""}};
     char(*text)[TEXT_CELL] = NULL;
     uint8_t *primary = NULL;
     TRY(write_table(f, "ZCATALOG", zcatalog_cells, COUNT(zcatalog_cells), more, COUNT(more), rows, a));

@@ -16,7 +16,8 @@ Status mock_begin(FitsFile *f, const char *path)
     MUST(slash != NULL);
     snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
     TRY(artefact_make_folder(&par_alone, part));
-    if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part) return FAIL(E_CONFIG, "%s: the path is too long", path);
+    if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
+        return FAIL(E_CONFIG, "%s: the path is too long", path);
     return fitsfile_create(f, part);
 }
 
@@ -96,10 +97,12 @@ Status mock_write_truth(const MockSky *sky, const char *path, Arena *a)
 
 static Status fill_bricks(FitsFile *f, const MockSky *sky, Arena *a)
 {
-    static const FitsColumn columns[] = {{"BRICKNAME", "8A", "", ""}, {"BRICKID", "J", "", ""},   {"BRICKQ", "I", "", ""},
-                                         {"BRICKROW", "J", "", ""},   {"BRICKCOL", "J", "", ""},  {"RA", "D", "deg", ""},
-                                         {"DEC", "D", "deg", ""},     {"RA1", "D", "deg", ""},    {"RA2", "D", "deg", ""},
-                                         {"DEC1", "D", "deg", ""},    {"DEC2", "D", "deg", ""}};
+    static const FitsColumn columns[] = {{"BRICKNAME", "8A", "", ""}, {"BRICKID", "J", "", ""},
+                                         {"BRICKQ", "I", "", ""},     {"BRICKROW", "J", "", ""},
+                                         {"BRICKCOL", "J", "", ""},   {"RA", "D", "deg", ""},
+                                         {"DEC", "D", "deg", ""},     {"RA1", "D", "deg", ""},
+                                         {"RA2", "D", "deg", ""},     {"DEC1", "D", "deg", ""},
+                                         {"DEC2", "D", "deg", ""}};
     enum { N_COLUMNS = sizeof columns / sizeof *columns };
     int64_t n = sky->n_bricks;
     char(*name)[BRICK_NAME] = NULL;
@@ -112,7 +115,8 @@ static Status fill_bricks(FitsFile *f, const MockSky *sky, Arena *a)
     for (int c = 1; c < N_COLUMNS; c++) {
         for (int64_t i = 0; i < n; i++) {
             const Brick *b = &sky->brick[i];
-            const double values[] = {b->id, b->col % 2 + 2 * (b->row % 2), b->row, b->col, b->ra, b->dec, b->ra1, b->ra2, b->dec1, b->dec2};
+            const double values[] = {
+                b->id, b->col % 2 + 2 * (b->row % 2), b->row, b->col, b->ra, b->dec, b->ra1, b->ra2, b->dec1, b->dec2};
             x[i] = values[c - 1];
         }
         TRY(fitsfile_write_column(f, columns[c].name, FITS_F64, x, 0, n));
@@ -145,7 +149,8 @@ Status mock_write_bricks(const MockSky *sky, const LegacyConfig *legacy, Arena *
 static Status fill_labels(H5File *f, const MockSky *sky, Arena *a)
 {
     enum { N_VALUES = 9 };
-    static const char *const names[N_VALUES] = {"RA", "DEC", "Z_HP", "MAG_G", "MAG_R", "MAG_Z", "PROVABGS_LOGMSTAR_BF", "TAGE_MW", "Z_MW"};
+    static const char *const names[N_VALUES] = {
+        "RA", "DEC", "Z_HP", "MAG_G", "MAG_R", "MAG_Z", "PROVABGS_LOGMSTAR_BF", "TAGE_MW", "Z_MW"};
     int64_t *id = NULL, n = 0;
     double *x[N_VALUES + 1];
     TRY(arena_new(&id, a, sky->n));
@@ -155,8 +160,14 @@ static Status fill_labels(H5File *f, const MockSky *sky, Arena *a)
         Rng r = rng_stream(sky->seed, "mock.labels", i, 0);
         if (o->targetid < 0 || o->defect == MOCK_SKY || rng_uniform(&r) < 0.1) continue;
         double mass = o->logmstar + 0.04 * rng_normal(&r);
-        const double values[N_VALUES] = {o->ra, o->dec, o->z, 22.5 - 2.5 * log10(o->flux[0]), 22.5 - 2.5 * log10(o->flux[1]),
-                                         22.5 - 2.5 * log10(o->flux[2]), mass, o->age * (1 + 0.05 * rng_normal(&r)),
+        const double values[N_VALUES] = {o->ra,
+                                         o->dec,
+                                         o->z,
+                                         22.5 - 2.5 * log10(o->flux[0]),
+                                         22.5 - 2.5 * log10(o->flux[1]),
+                                         22.5 - 2.5 * log10(o->flux[2]),
+                                         mass,
+                                         o->age * (1 + 0.05 * rng_normal(&r)),
                                          pow(10, o->logz + 0.04 * rng_normal(&r))};
         for (int c = 0; c < N_VALUES; c++) x[c][n] = values[c];
         x[N_VALUES][n] = pow(10, o->logssfr + mass + 0.05 * rng_normal(&r)); /* AVG_SFR */

@@ -60,14 +60,16 @@ static Status order_by_file(FileRow *order, const EmbedBlock *b, const Embedder 
 {
     for (int64_t i = 0; i < b->n; i++) {
         order[i].row = i;
-        TRY(release_spectra(e->release)->spectrum_file(order[i].path, FILE_NAME, e->release->spectra.config, &b->row[i]));
+        TRY(release_spectra(e->release)
+                ->spectrum_file(order[i].path, FILE_NAME, e->release->spectra.config, &b->row[i]));
     }
     qsort(order, (size_t)b->n, sizeof *order, by_file);
     return OK;
 }
 
 /* Reads n spectra; batch row k belongs to row order[k].row of the block. */
-static Status read_spectra(SpectrumBatch *batch, const FileRow *order, int64_t n, const EmbedBlock *b, const Embedder *e, Arena *a)
+static Status read_spectra(SpectrumBatch *batch, const FileRow *order, int64_t n, const EmbedBlock *b,
+                           const Embedder *e, Arena *a)
 {
     const SpectrumSurvey *survey = release_spectra(e->release);
     const void *config = e->release->spectra.config;
@@ -102,7 +104,8 @@ static Status embed_spectra(EmbedBlock *b, const FileRow *order, int64_t n, Embe
         int32_t *flag = &b->flag[MODALITY_SPECTRUM][i];
         *flag = batch.flag[k] | (b->row[i].has_spectrum ? 0 : SPECTRUM_NOT_ASKED);
         if (!(*flag & spectrum_unread))
-            memcpy(b->spectrum_stats + i * N_SPECTRUM_STATS, batch.stats + k * N_SPECTRUM_STATS, N_SPECTRUM_STATS * sizeof(float));
+            memcpy(b->spectrum_stats + i * N_SPECTRUM_STATS, batch.stats + k * N_SPECTRUM_STATS,
+                   N_SPECTRUM_STATS * sizeof(float));
         if (flags_fatal(MODALITY_SPECTRUM, *flag, false)) continue;
         float *aligned = set_row(b, e, SET_SPECTRUM, i), *single = set_row(b, e, SET_SPECFORMER, i);
         st = model_spectrum(aligned, single, e->model, batch.flux + k * GRID_PIXELS, GRID_PIXELS, a);
@@ -137,7 +140,8 @@ static Status embed_images(EmbedBlock *b, int64_t first, int64_t n, Embedder *e,
         if (flags_fatal(MODALITY_IMAGE, *flag, zero_bands)) continue;
         float *aligned = set_row(b, e, SET_IMAGE, i), *single = set_row(b, e, SET_ASTRODINO, i);
         st = model_image(aligned, single, e->model, batch.pixels + k * pixels, CUTOUT_PIXELS, a);
-        if (st == OK) keep_or_void(aligned, e->dim[SET_IMAGE], single, e->dim[SET_ASTRODINO], flag, IMAGE_BAD_EMBEDDING);
+        if (st == OK)
+            keep_or_void(aligned, e->dim[SET_IMAGE], single, e->dim[SET_ASTRODINO], flag, IMAGE_BAD_EMBEDDING);
     }
     clock_end("encode images");
     arena_reset(a, mark);

@@ -16,19 +16,23 @@ static Status embed_check(const void *config)
     if (c->volume_rows < c->block_rows)
         return FAIL(E_CONFIG, "volume_rows (%lld) is smaller than block_rows (%lld)", (long long)c->volume_rows,
                     (long long)c->block_rows);
-    if (c->sets.n == 0 || c->modalities.n == 0) return FAIL(E_CONFIG, "sets and modalities each name at least one item");
+    if (c->sets.n == 0 || c->modalities.n == 0)
+        return FAIL(E_CONFIG, "sets and modalities each name at least one item");
     return OK;
 }
 
 static const ConfigField embed_fields[] = {
-    FIELD_TEXT(EmbedConfig, weights, "deterministic", EFFORT, "checkpoint of ours, or 'deterministic': weights that are a function of their names"),
+    FIELD_TEXT(EmbedConfig, weights, "deterministic", EFFORT,
+               "checkpoint of ours, or 'deterministic': weights that are a function of their names"),
     FIELD_INT(EmbedConfig, weights_seed, "777", 0, 9.0e15, EFFORT, "seed of deterministic weights"),
     FIELD_CHOICE(EmbedConfig, precision, "f32", precisions, RESULT, "arithmetic of the encoders"),
-    FIELD_INT(EmbedConfig, batch, "32", 1, 1e6, EFFORT, "rows of a block that are read and encoded at a time; bounds memory, never changes a bit"),
+    FIELD_INT(EmbedConfig, batch, "32", 1, 1e6, EFFORT,
+              "rows of a block that are read and encoded at a time; bounds memory, never changes a bit"),
     FIELD_INT(EmbedConfig, block_rows, "64", 1, 1e6, EFFORT, "rows of a unit of work and of restart"),
     FIELD_INT(EmbedConfig, volume_rows, "1048576", 1, 1e9, EFFORT, "rows of one file embeddings/volume-NNNNN.h5"),
     FIELD_INT(EmbedConfig, ranks_per_volume, "0", 0, 1e6, EFFORT, "ranks that write one volume together; 0 = all"),
-    FIELD_TEXTS(EmbedConfig, sets, "[aligned, single]", sets, RESULT, "aligned: the common space; single: each encoder's own embedding"),
+    FIELD_TEXTS(EmbedConfig, sets, "[aligned, single]", sets, RESULT,
+                "aligned: the common space; single: each encoder's own embedding"),
     FIELD_TEXTS(EmbedConfig, modalities, "[image, spectrum]", modality_name, RESULT, "what to embed"),
     FIELD_END};
 
@@ -77,7 +81,8 @@ static Status enter_kept(EmbedLedger *l, const Embedder *e, Volume *v, const Par
 /* ---- blocks ---- */
 
 /* Local. Takes blocks until none is left; a failure stops the queue for everyone. */
-static Status work_through(EmbedLedger *l, Embedder *e, Volume *v, Work *work, Progress *progress, const Par *par, Arena *a)
+static Status work_through(EmbedLedger *l, Embedder *e, Volume *v, Work *work, Progress *progress, const Par *par,
+                           Arena *a)
 {
     for (int64_t b; (b = par_work_next(work, par)) >= 0;) {
         progress_set(progress, v->first + v->block_start[b]);
@@ -85,7 +90,8 @@ static Status work_through(EmbedLedger *l, Embedder *e, Volume *v, Work *work, P
         Mark mark = arena_mark(a);
         EmbedBlock block;
         Status st = FAIL_POINT("embed.block");
-        if (st == OK) st = embed_block(&block, e, v->first + v->block_start[b], v->block_start[b + 1] - v->block_start[b], a);
+        if (st == OK)
+            st = embed_block(&block, e, v->first + v->block_start[b], v->block_start[b + 1] - v->block_start[b], a);
         if (st == OK) {
             clock_begin("write");
             st = volume_write(v, b, &block, a);
@@ -137,7 +143,8 @@ static void sum_ledger(EmbedLedger *l, const Par *par)
     par_sum_i64(par, (int64_t *)l, (int64_t)(sizeof *l / sizeof(int64_t)));
 }
 
-Status embed_release(EmbedLedger *ledger, Embedder *e, const char *folder, const Envelope *envelope, const Par *par, Arena *a)
+Status embed_release(EmbedLedger *ledger, Embedder *e, const char *folder, const Envelope *envelope, const Par *par,
+                     Arena *a)
 {
     memset(ledger, 0, sizeof *ledger);
     char *volumes = NULL;

@@ -185,8 +185,8 @@ static Status create(Volume *v, const Envelope *envelope, const Par *par)
     return OK;
 }
 
-Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t number, const Envelope *envelope, const Par *par,
-                   Arena *a)
+Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t number, const Envelope *envelope,
+                   const Par *par, Arena *a)
 {
     memset(v, 0, sizeof *v);
     memcpy(v->dim, e->dim, sizeof v->dim);
@@ -322,7 +322,8 @@ static Status describe(H5File *f, const Embedder *e, const EmbedLedger *ledger)
         int bit = 0;
         for (const FlagRow *row = flags_table((Modality)m); row->bit; row++, bit++) {
             char text[256];
-            snprintf(text, sizeof text, "bit %d%s: %s", bit, flags_fatal((Modality)m, row->bit, zero_bands) ? " (not embedded)" : "", row->sentence);
+            snprintf(text, sizeof text, "bit %d%s: %s", bit,
+                     flags_fatal((Modality)m, row->bit, zero_bands) ? " (not embedded)" : "", row->sentence);
             TRY(h5_put_attr_text(f, flag_dataset[m], row->name, text));
             snprintf(text, sizeof text, "N_%s", row->name);
             TRY(h5_put_attr_i64(f, flag_dataset[m], text, ledger->count[m][bit]));
@@ -387,8 +388,8 @@ done:
     return st;
 }
 
-Status volume_join(const Embedder *e, const char *folder, const Envelope *envelope, const EmbedLedger *ledger, const Par *par,
-                   Arena *a)
+Status volume_join(const Embedder *e, const char *folder, const Envelope *envelope, const EmbedLedger *ledger,
+                   const Par *par, Arena *a)
 {
     char *path = NULL, *part = NULL;
     Mark mark = arena_mark(a);

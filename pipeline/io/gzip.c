@@ -11,7 +11,8 @@ Status gzip_file(const char *to, const char *from)
     if (!in) return FAIL(E_INPUT, "%s: cannot be read", from);
     gzFile out = gzopen(to, "wb6");
     bool good = out != NULL;
-    for (size_t n; good && (n = fread(buffer, 1, sizeof buffer, in)) > 0;) good = gzwrite(out, buffer, (unsigned)n) == (int)n;
+    for (size_t n; good && (n = fread(buffer, 1, sizeof buffer, in)) > 0;)
+        good = gzwrite(out, buffer, (unsigned)n) == (int)n;
     good = good && !ferror(in);
     fclose(in);
     if (out && gzclose(out) != Z_OK) good = false;

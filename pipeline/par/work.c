@@ -85,7 +85,9 @@ int64_t par_work_done(const Work *w, const Par *par)
 
 void par_work_close(Work *w, const Par *par)
 {
-    if (w->window && w->window == par->queue) MPI_Barrier(*(MPI_Comm *)par->comm); /* the counter is about to be set anew */
-    else if (w->window) window_close(w->window);
+    if (w->window && w->window == par->queue)
+        MPI_Barrier(*(MPI_Comm *)par->comm); /* the counter is about to be set anew */
+    else if (w->window)
+        window_close(w->window);
     *w = (Work){.local = -1};
 }

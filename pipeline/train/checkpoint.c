@@ -43,9 +43,13 @@ static Status same_shape(const Param *t, const H5Shape *s, const char *path)
     for (int d = 0; d < t->n_dims && same; d++) same = s->dims[d] == t->dims[d];
     if (same) return OK;
     char want[96] = "", have[96] = "";
-    for (int d = 0; d < t->n_dims; d++) snprintf(want + strlen(want), sizeof want - strlen(want), " %lld", (long long)t->dims[d]);
-    for (int d = 0; d < s->n_dims; d++) snprintf(have + strlen(have), sizeof have - strlen(have), " %lld", (long long)s->dims[d]);
-    return FAIL(E_INPUT, "%s: tensor %s has shape (%s ), the configured model wants (%s ): set the sizes in section 'model' to those of the checkpoint",
+    for (int d = 0; d < t->n_dims; d++)
+        snprintf(want + strlen(want), sizeof want - strlen(want), " %lld", (long long)t->dims[d]);
+    for (int d = 0; d < s->n_dims; d++)
+        snprintf(have + strlen(have), sizeof have - strlen(have), " %lld", (long long)s->dims[d]);
+    return FAIL(E_INPUT,
+                "%s: tensor %s has shape (%s ), the configured model wants (%s ): set the sizes in section 'model' to "
+                "those of the checkpoint",
                 path, t->name, have, want);
 }
 
@@ -73,7 +77,8 @@ static Status load(Params *p, H5File *f, const char *path, Arena *scratch)
     TRY(artefact_read(&e, f, "checkpoint", CHECKPOINT_VERSION, "train", scratch));
     TRY(h5_list(&names, &n_names, f, "weights", scratch));
     for (int64_t i = 0; i < n_names; i++)
-        if (!params_find(p, names[i])) return FAIL(E_INPUT, "%s: tensor %s is not part of the configured model", path, names[i]);
+        if (!params_find(p, names[i]))
+            return FAIL(E_INPUT, "%s: tensor %s is not part of the configured model", path, names[i]);
     for (int64_t i = 0; i < p->n_params; i++) TRY(load_tensor(p, i, f, path));
     return OK;
 }

@@ -4,13 +4,15 @@
 #include "test_main.h"
 #include "train/checkpoint.h"
 
-static const Envelope envelope = {.made_by = "train", .config = "", .specprod = "", .image_release = "", .provider = ""};
+static const Envelope envelope = {
+    .made_by = "train", .config = "", .specprod = "", .image_release = "", .provider = ""};
 
 static void declare(Params *p, int64_t rows)
 {
     int64_t index;
     CU_ASSERT_TRUE_FATAL(CHECK_OK(params_init(p, 8, &test_arena)));
-    CU_ASSERT_TRUE(CHECK_OK(params_declare(&index, p, "image_encoder.", "mlp.encoder.weight", 2, (int64_t[]){rows, 3})));
+    CU_ASSERT_TRUE(
+        CHECK_OK(params_declare(&index, p, "image_encoder.", "mlp.encoder.weight", 2, (int64_t[]){rows, 3})));
     CU_ASSERT_TRUE(CHECK_OK(params_declare(&index, p, "image_encoder.", "mlp.encoder.bias", 1, (int64_t[]){rows})));
     CU_ASSERT_TRUE_FATAL(CHECK_OK(params_allocate(p)));
 }
