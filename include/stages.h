@@ -57,6 +57,9 @@ HashState *stage_hash(const Run *run, const Stage *stage);
 /* What `probe` depends on: configuration, labels and splits (the catalogue's), embeddings. `tables` refuses probes of anything else. */
 Fingerprint probe_fingerprint(const Run *run, const Catalog *catalog, const Embeddings *e);
 
+/* Local. Hands `st` of opening a stage's artefact on, and adds to a failure which stage makes it. */
+Status stage_made_by(const char *stage, Status st);
+
 /* OUTPUT/name in the arena. */
 Status stage_path(char **out, const Run *run, const char *name);
 

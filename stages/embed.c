@@ -16,7 +16,9 @@ static Status load_weights(Model *model, const EmbedConfig *c, Arena *a)
     if (strcmp(c->weights, "deterministic") == 0) {
         params_deterministic(model_params(model), (uint64_t)c->weights_seed);
     } else {
-        TRY(checkpoint_load(model_params(model), c->weights, a));
+        Status st = checkpoint_load(model_params(model), c->weights, a);
+        if (st != OK) fail_note("loading embed.weights");
+        TRY(st);
     }
     return model_prepare(model, a);
 }
@@ -91,7 +93,7 @@ static Status run_embed(Run *run)
     char *path = NULL, *catalog_path = NULL;
     TRY_DONE(par_agree(par, stage_path(&path, run, "embeddings.h5")));
     TRY_DONE(par_agree(par, stage_path(&catalog_path, run, "catalog.h5")));
-    TRY_DONE(par_agree(par, catalog_open(&catalog, catalog_path, NULL, run->arena)));
+    TRY_DONE(par_agree(par, stage_made_by("catalog", catalog_open(&catalog, catalog_path, NULL, run->arena))));
     TRY_DONE(par_agree(par, gemm_choose(rc->gemm, (int)rc->threads)));
     TRY_DONE(par_agree(par, model_build(&model, config_get(run->config, &model_section), run->arena)));
     st = load_weights(model, c, run->arena);

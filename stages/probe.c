@@ -89,8 +89,8 @@ static Status run_probe(Run *run)
     ProbeSet set;
     Paths p = {0};
     TRY_DONE(par_agree(par, find_paths(&p, run)));
-    TRY_DONE(par_agree(par, catalog_open(&catalog, p.catalog_path, NULL, run->arena)));
-    TRY_DONE(par_agree(par, embeddings_open(&embeddings, p.embeddings_path, NULL, run->arena)));
+    TRY_DONE(par_agree(par, stage_made_by("catalog", catalog_open(&catalog, p.catalog_path, NULL, run->arena))));
+    TRY_DONE(par_agree(par, stage_made_by("embed", embeddings_open(&embeddings, p.embeddings_path, NULL, run->arena))));
     const Fingerprint fingerprint = probe_fingerprint(run, &catalog, &embeddings);
     if (is_current(&p, run, &fingerprint)) {
         log_info("probe: %s is current, nothing to do", p.path);

@@ -62,6 +62,12 @@ HashState *stage_hash(const Run *run, const Stage *stage)
     return h;
 }
 
+Status stage_made_by(const char *stage, Status st)
+{
+    if (st != OK) fail_note("opening what `astroclip %s` writes: run that stage first", stage);
+    return st;
+}
+
 Status stage_path(char **out, const Run *run, const char *name)
 {
     const RunConfig *c = config_get(run->config, &run_section);

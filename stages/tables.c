@@ -24,24 +24,17 @@ typedef struct {
     ProbeSet probes;
 } Inputs;
 
-/* Local. Adds to a failure which stage writes the file. */
-static Status made_by(const char *stage, Status st)
-{
-    if (st != OK) fail_note("opening what `astroclip %s` writes", stage);
-    return st;
-}
-
 /* Local. Each rank opens the files by itself. */
 static Status open_inputs(Inputs *in, const Run *run)
 {
     char *path = NULL;
     TRY(stage_path(&in->path, run, "properties.fits"));
     TRY(stage_path(&path, run, "catalog.h5"));
-    TRY(made_by("catalog", catalog_open(&in->catalog, path, NULL, run->arena)));
+    TRY(stage_made_by("catalog", catalog_open(&in->catalog, path, NULL, run->arena)));
     TRY(stage_path(&path, run, "embeddings.h5"));
-    TRY(made_by("embed", embeddings_open(&in->embeddings, path, NULL, run->arena)));
+    TRY(stage_made_by("embed", embeddings_open(&in->embeddings, path, NULL, run->arena)));
     TRY(stage_path(&path, run, "probes.h5"));
-    return made_by("probe", probes_read(&in->probes, path, run->arena));
+    return stage_made_by("probe", probes_read(&in->probes, path, run->arena));
 }
 
 static void close_inputs(Inputs *in)

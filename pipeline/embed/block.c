@@ -55,11 +55,13 @@ static float *set_row(const EmbedBlock *b, const Embedder *e, EmbeddingSet set, 
     return b->set[set] ? b->set[set] + i * e->dim[set] : NULL;
 }
 
-/* The rows of the block in the order of their files. */
+/* The rows of the block in the order of their files; rows that have no spectrum come first, without a path. */
 static Status order_by_file(FileRow *order, const EmbedBlock *b, const Embedder *e)
 {
     for (int64_t i = 0; i < b->n; i++) {
         order[i].row = i;
+        order[i].path[0] = '\0';
+        if (!b->row[i].has_spectrum) continue;
         TRY(release_spectra(e->release)
                 ->spectrum_file(order[i].path, FILE_NAME, e->release->spectra.config, &b->row[i]));
     }
@@ -79,6 +81,7 @@ static Status read_spectra(SpectrumBatch *batch, const FileRow *order, int64_t n
     for (int64_t k = 0; k < n; k++) rows[k] = b->row[order[k].row];
     for (int64_t k = 0, end; k < n; k = end) {
         for (end = k + 1; end < n && strcmp(order[end].path, order[k].path) == 0;) end++;
+        if (order[k].path[0] == '\0') continue;
         Mark mark = arena_mark(a);
         char *path = NULL;
         TRY(arena_printf(&path, a, "%s/%s", survey->root(config), order[k].path));
