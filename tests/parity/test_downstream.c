@@ -105,15 +105,20 @@ static void the_scaler(void)
     H5File g;
     Data d;
     if (!load(&d, &g)) return;
-    const double *mean = golden_f64(NULL, &g, "outputs/scaler_mean"),
-                 *std = golden_f64(NULL, &g, "outputs/scaler_scale_population_std");
+    const double *mean = golden_want(&g, "outputs/scaler_mean", d.dim),
+                 *std = golden_want(&g, "outputs/scaler_scale_population_std", d.dim);
     CU_ASSERT(test_near_f64("scaler mean", d.input.mean, mean, d.dim, exact));
     CU_ASSERT(test_near_f64("scaler std", d.input.std, std, d.dim, exact));
-    CU_ASSERT(test_near_f64("Z train", d.z, golden_f64(NULL, &g, "outputs/Z_train"), d.n * d.dim, ridge_tolerance));
     CU_ASSERT(
-        test_near_f64("Z test", d.z_test, golden_f64(NULL, &g, "outputs/Z_test"), d.n_test * d.dim, ridge_tolerance));
-    CU_ASSERT(test_near_f64("y mean", d.mean_y, golden_f64(NULL, &g, "outputs/y_mean"), d.n_targets, exact));
-    CU_ASSERT(test_near_f64("y std", d.std_y, golden_f64(NULL, &g, "outputs/y_std_population"), d.n_targets, exact));
+        test_near_f64("Z train", d.z, golden_want(&g, "outputs/Z_train", d.n * d.dim), d.n * d.dim, ridge_tolerance));
+    CU_ASSERT(test_near_f64("Z test", d.z_test, golden_want(&g, "outputs/Z_test", d.n_test * d.dim), d.n_test * d.dim,
+                            ridge_tolerance));
+    CU_ASSERT(test_near_f64("y mean", d.mean_y, golden_want(&g, "outputs/y_mean", d.n_targets), d.n_targets, exact));
+    CU_ASSERT(
+        test_near_f64("y std", d.std_y, golden_want(&g, "outputs/y_std_population", d.n_targets), d.n_targets, exact));
+    for (int64_t t = 0; t < d.n_targets; t++) d.std_y[t] *= sqrt((double)d.n / (double)(d.n - 1));
+    CU_ASSERT(
+        test_near_f64("y std", d.std_y, golden_want(&g, "outputs/y_std_unbiased", d.n_targets), d.n_targets, exact));
     h5_close(&g);
 }
 
@@ -123,9 +128,9 @@ static void check_fit(Data *d, H5File *g, const char *group, double lambda)
     const RidgeShape shape = {d->dim, d->n_targets};
     double *weight = doubles(d->n_targets * d->dim), *intercept = doubles(d->n_targets);
     if (!CHECK_OK(ridge_solve(weight, intercept, sums_of(d, shape), shape, lambda, &test_arena))) return;
-    CU_ASSERT(test_near_f64(group, weight, golden_f64(NULL, g, golden_name("%s/coef", group)), d->n_targets * d->dim,
-                            ridge_tolerance));
-    const double *want = golden_f64(NULL, g, golden_name("%s/intercept", group));
+    CU_ASSERT(test_near_f64(group, weight, golden_want(g, golden_name("%s/coef", group), d->n_targets * d->dim),
+                            d->n_targets * d->dim, ridge_tolerance));
+    const double *want = golden_want(g, golden_name("%s/intercept", group), d->n_targets);
     for (int64_t t = 0; t < d->n_targets; t++) CU_ASSERT(fabs(intercept[t] - want[t]) < ridge_tolerance);
     if (!h5_has(g, golden_name("%s/pred", group))) return;
     double *predicted = doubles(d->n_test * d->n_targets);
@@ -135,7 +140,7 @@ static void check_fit(Data *d, H5File *g, const char *group, double lambda)
             for (int64_t k = 0; k < d->dim; k++)
                 predicted[i * d->n_targets + t] += weight[t * d->dim + k] * d->z_test[i * d->dim + k];
         }
-    CU_ASSERT(test_near_f64(group, predicted, golden_f64(NULL, g, golden_name("%s/pred", group)),
+    CU_ASSERT(test_near_f64(group, predicted, golden_want(g, golden_name("%s/pred", group), d->n_test * d->n_targets),
                             d->n_test * d->n_targets, ridge_tolerance));
 }
 
@@ -174,7 +179,7 @@ static void leave_one_out(void)
     for (int64_t t = 0; t < d.n_targets; t++) {
         char group[128];
         snprintf(group, sizeof group, "outputs/ridgecv/target%d", (int)t);
-        const double *want = golden_f64(NULL, &g, golden_name("%s/loo_mse_per_alpha", group));
+        const double *want = golden_want(&g, golden_name("%s/loo_mse_per_alpha", group), lambdas.n);
         int64_t best = 0;
         for (int64_t l = 0; l < lambdas.n; l++) {
             column[l] = mse[l * d.n_targets + t];
@@ -183,7 +188,7 @@ static void leave_one_out(void)
         CU_ASSERT(test_near_f64("leave-one-out", column, want, lambdas.n, ridge_tolerance));
         CU_ASSERT_EQUAL(alphas[best], golden_scalar(&g, golden_name("%s/alpha", group)));
         if (!CHECK_OK(ridge_solve(weight, intercept, sums_of(&d, shape), shape, alphas[best], &test_arena))) return;
-        CU_ASSERT(test_near_f64("RidgeCV", weight + t * d.dim, golden_f64(NULL, &g, golden_name("%s/coef", group)),
+        CU_ASSERT(test_near_f64("RidgeCV", weight + t * d.dim, golden_want(&g, golden_name("%s/coef", group), d.dim),
                                 d.dim, ridge_tolerance));
         CU_ASSERT(fabs(intercept[t] - golden_scalar(&g, golden_name("%s/intercept", group))) < ridge_tolerance);
     }
@@ -198,9 +203,9 @@ static void metrics(void)
     Data d;
     if (!load(&d, &g)) return;
     const double *y = golden_f64(&s, &g, "inputs/Y_test");
-    double *p = golden_f64(NULL, &g, "outputs/knn/pred");
-    const double *want = golden_f64(NULL, &g, "outputs/knn/r2_per_property");
     const int64_t n = s.dims[0], n_targets = s.dims[1];
+    double *p = golden_want(&g, "outputs/knn/pred", n * n_targets);
+    const double *want = golden_want(&g, "outputs/knn/r2_per_property", n_targets);
     double *truth = doubles(n), *predicted = doubles(n), *r2 = doubles(n_targets), mean = 0;
     for (int64_t t = 0; t < n_targets; t++) {
         for (int64_t i = 0; i < n; i++) {
@@ -215,7 +220,7 @@ static void metrics(void)
     CU_ASSERT(fabs(mean - golden_scalar(&g, "outputs/metrics/r2_uniform_average")) < exact);
     CU_ASSERT(fabs(metric_mse(y, p, n * n_targets) / golden_scalar(&g, "outputs/metrics/mse") - 1) < exact);
     const double *z = golden_f64(&s, &g, "inputs/photoz/z_true"),
-                 *z_pred = golden_f64(NULL, &g, "inputs/photoz/z_pred");
+                 *z_pred = golden_want(&g, "inputs/photoz/z_pred", s.dims[0]);
     CU_ASSERT(fabs(metric_r2(z, z_pred, s.dims[0]) - golden_scalar(&g, "outputs/photoz/r2")) < exact);
     h5_close(&g);
 }

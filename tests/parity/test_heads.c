@@ -16,6 +16,7 @@ static void check(H5File *g, const char *branch, const char *tokens_name, const 
     parity_load(&params, g, "params");
     const real *tokens = golden_reals(&in, g, tokens_name);
     const int64_t n = in.dims[0], n_tokens = in.dims[1], e = config.embed_dim;
+    CU_ASSERT_EQUAL_FATAL(golden_items(&in), n * n_tokens * config.token_dim);
     real *out, *pooled, *weights;
     CHECK_OK(arena_new(&out, &test_arena, n * e));
     CHECK_OK(arena_new(&pooled, &test_arena, n * e));
@@ -25,14 +26,11 @@ static void check(H5File *g, const char *branch, const char *tokens_name, const 
         for (int64_t i = 0; i < n; i++)
             CHECK_OK(head_forward(out + i * e, pooled + i * e, weights + i * config.heads * n_tokens, &head,
                                   tokens + i * n_tokens * config.token_dim, n_tokens, &test_arena));
-        CU_ASSERT(near_real(branch, out, golden_f64(NULL, g, golden_name("outputs/%s", branch)), n * e, tolerance));
-        CU_ASSERT(near_real("float reference", out, golden_f64(NULL, g, golden_name("outputs/%s_f32", branch)), n * e,
-                            tolerance_f32));
-        CU_ASSERT(near_real("pooled", pooled, golden_f64(NULL, g, golden_name("outputs/%s_pooled", branch)), n * e,
-                            tolerance));
-        CU_ASSERT(near_real("attention weights", weights,
-                            golden_f64(NULL, g, golden_name("outputs/%s_attn_weights", branch)),
-                            n * config.heads * n_tokens, tolerance));
+        CU_ASSERT(parity_near(g, golden_name("outputs/%s", branch), out, n * e, tolerance));
+        CU_ASSERT(parity_near(g, golden_name("outputs/%s_f32", branch), out, n * e, tolerance_f32));
+        CU_ASSERT(parity_near(g, golden_name("outputs/%s_pooled", branch), pooled, n * e, tolerance));
+        CU_ASSERT(parity_near(g, golden_name("outputs/%s_attn_weights", branch), weights, n * config.heads * n_tokens,
+                              tolerance));
     })
 }
 

@@ -47,6 +47,16 @@ static void run(real *embedding, real *reconstruction, const Case *c, const real
                                     tokens + i * c->n_tokens * c->input_dim, c->n_tokens, &test_arena));
 }
 
+static void mean_over_tokens(real *mean, const Case *c, const real *embedding)
+{
+    for (int64_t i = 0; i < c->n * c->dim; i++) {
+        double sum = 0;
+        for (int64_t t = 0; t < c->n_tokens; t++)
+            sum += (double)embedding[(i / c->dim * c->n_tokens + t) * c->dim + i % c->dim];
+        mean[i] = (real)(sum / (double)c->n_tokens);
+    }
+}
+
 static void forward_agrees(void)
 {
     Case c;
@@ -56,56 +66,68 @@ static void forward_agrees(void)
     CHECK_OK(arena_new(&embedding, &test_arena, n_out));
     CHECK_OK(arena_new(&reconstruction, &test_arena, n_in));
     CHECK_OK(arena_new(&mean, &test_arena, c.n * c.dim));
-    CU_ASSERT(near_real("tokens", c.tokens, golden_f64(NULL, &c.g, "outputs/tokens"), n_in, tolerance));
+    CU_ASSERT(parity_near(&c.g, "outputs/tokens", c.tokens, n_in, tolerance));
     FOR_EACH_PROVIDER({
         run(embedding, reconstruction, &c, c.tokens);
-        CU_ASSERT(near_real("embedding", embedding, golden_f64(NULL, &c.g, "outputs/embedding"), n_out, tolerance));
-        CU_ASSERT(near_real("embedding_f32", embedding, golden_f64(NULL, &c.g, "outputs/embedding_f32"), n_out,
-                            tolerance_f32));
-        CU_ASSERT(near_real("reconstructions", reconstruction, golden_f64(NULL, &c.g, "outputs/reconstructions"), n_in,
-                            tolerance));
+        mean_over_tokens(mean, &c, embedding);
+        CU_ASSERT(parity_near(&c.g, "outputs/embedding", embedding, n_out, tolerance));
+        CU_ASSERT(parity_near(&c.g, "outputs/embedding_f32", embedding, n_out, tolerance_f32));
+        CU_ASSERT(parity_near(&c.g, "outputs/embedding_mean", mean, c.n * c.dim, tolerance));
+        CU_ASSERT(parity_near(&c.g, "outputs/reconstructions", reconstruction, n_in, tolerance));
     })
-    for (int64_t i = 0; i < c.n * c.dim; i++) {
-        double sum = 0;
-        for (int64_t t = 0; t < c.n_tokens; t++)
-            sum += (double)embedding[(i / c.dim * c.n_tokens + t) * c.dim + i % c.dim];
-        mean[i] = (real)(sum / (double)c.n_tokens);
-    }
-    CU_ASSERT(
-        near_real("embedding_mean", mean, golden_f64(NULL, &c.g, "outputs/embedding_mean"), c.n * c.dim, tolerance));
     CHECK_OK(h5_close(&c.g));
 }
 
-/* Chunks of tokens are set to zero; the loss counts the elements that this changed. */
+/* Chunks of tokens, given by their first tokens, are set to zero. */
+static void mask_chunks(real *masked, Case *c)
+{
+    H5Shape shape;
+    const int64_t *start = golden_i64(&shape, &c->g, "inputs/mask_chunk_start");
+    const int64_t width = golden_int(&c->g, "mask_chunk_width");
+    CU_ASSERT_EQUAL_FATAL(shape.dims[0], c->n);
+    memcpy(masked, c->tokens, sizeof *masked * (size_t)(c->n * c->n_tokens * c->input_dim));
+    for (int64_t i = 0; i < golden_items(&shape); i++) {
+        CU_ASSERT_FATAL(start[i] >= 0 && start[i] + width <= c->n_tokens);
+        memset(masked + (i / shape.dims[1] * c->n_tokens + start[i]) * c->input_dim, 0,
+               sizeof *masked * (size_t)(width * c->input_dim));
+    }
+}
+
+/* The loss is a mean over the elements that masking changed. */
+static double masked_loss(const Case *c, const real *reconstruction, const real *masked)
+{
+    double sum = 0, count = 0;
+    for (int64_t i = 0; i < c->n * c->n_tokens * c->input_dim; i++) {
+        const double residual = (double)reconstruction[i] - (double)c->tokens[i];
+        if (masked[i] == c->tokens[i]) continue;
+        sum += residual * residual;
+        count++;
+    }
+    return sum / count;
+}
+
 static void masked_forward_agrees(void)
 {
     Case c;
     if (!open_case(&c)) return;
-    H5Shape shape;
-    const int64_t *start = golden_i64(&shape, &c.g, "inputs/mask_chunk_start");
-    const int64_t width = golden_int(&c.g, "mask_chunk_width"), n_in = c.n * c.n_tokens * c.input_dim;
+    const int64_t n_in = c.n * c.n_tokens * c.input_dim;
     real *masked, *embedding, *reconstruction;
     CHECK_OK(arena_new(&masked, &test_arena, n_in));
     CHECK_OK(arena_new(&embedding, &test_arena, c.n * c.n_tokens * c.dim));
     CHECK_OK(arena_new(&reconstruction, &test_arena, n_in));
-    memcpy(masked, c.tokens, sizeof *masked * (size_t)n_in);
-    for (int64_t i = 0; i < golden_items(&shape); i++)
-        memset(masked + (i / shape.dims[1] * c.n_tokens + start[i]) * c.input_dim, 0,
-               sizeof *masked * (size_t)(width * c.input_dim));
-    const uint8_t *changed = golden_u8(NULL, &c.g, "outputs/locs");
-    double sum = 0, count = 0;
-    FOR_EACH_PROVIDER(run(embedding, reconstruction, &c, masked));
-    for (int64_t i = 0; i < n_in; i++) {
-        const double residual = (double)reconstruction[i] - (double)c.tokens[i];
-        CU_ASSERT_EQUAL(masked[i] != c.tokens[i], changed[i] != 0);
-        if (masked[i] == c.tokens[i]) continue;
-        sum += residual * residual;
-        count++;
-    }
-    CU_ASSERT(near_real("masked_reconstructions", reconstruction,
-                        golden_f64(NULL, &c.g, "outputs/masked_reconstructions"), n_in, tolerance));
-    const double loss = golden_scalar(&c.g, "outputs/masked_loss");
-    CU_ASSERT_DOUBLE_EQUAL(sum / count, loss, tolerance * loss);
+    mask_chunks(masked, &c);
+    const double *changed = golden_want(&c.g, "outputs/locs", n_in);
+    int64_t differ = 0;
+    for (int64_t i = 0; i < n_in; i++) differ += (masked[i] != c.tokens[i]) != (changed[i] != 0);
+    CU_ASSERT_EQUAL(differ, 0);
+    const double want = golden_scalar(&c.g, "outputs/masked_loss");
+    FOR_EACH_PROVIDER({
+        run(embedding, reconstruction, &c, masked);
+        CU_ASSERT(parity_near(&c.g, "outputs/masked_reconstructions", reconstruction, n_in, tolerance));
+        const double loss = masked_loss(&c, reconstruction, masked);
+        CU_ASSERT_DOUBLE_EQUAL(loss, want, tolerance * want);
+        CU_ASSERT_DOUBLE_EQUAL(loss, golden_scalar(&c.g, "outputs/masked_loss_f32"), tolerance_f32 * want);
+    })
     CHECK_OK(h5_close(&c.g));
 }
 

@@ -27,42 +27,40 @@ static bool open_case(Case *c)
     return true;
 }
 
-/* All images of a dataset; class tokens (n, D) and patch tokens (n, patches, D) apart, or all tokens as patch tokens
-   where cls is NULL. */
-static void run(real *cls, real *patches, Case *c, const char *input, const uint8_t *masks)
+/* What the model makes of all images of a dataset. */
+typedef struct {
+    int64_t n_cls, n_patch;
+    real *cls;   /* (n, D), NULL with VIT_PATCHES */
+    real *patch; /* (n, patches, D) */
+} Tokens;
+
+static Tokens run(Case *c, const char *input, VitTokens which, const uint8_t *masks)
 {
     H5Shape in;
     const float *image = golden_f32(&in, &c->g, input);
-    const VitTokens which = cls ? VIT_CLASS : VIT_PATCHES;
     const int64_t size = in.dims[3], n_patches = vit_tokens(&c->model.config, size, VIT_PATCHES), dim = c->dim;
+    const int64_t n = in.dims[0], extra = which == VIT_CLASS;
+    Tokens out = {extra * n * dim, n * n_patches * dim, NULL, NULL};
     real *all;
-    CHECK_OK(arena_new(&all, &test_arena, vit_tokens(&c->model.config, size, which) * dim));
-    for (int64_t i = 0; i < in.dims[0]; i++) {
+    CHECK_OK(arena_new(&all, &test_arena, (extra + n_patches) * dim));
+    CHECK_OK(arena_new(&out.patch, &test_arena, out.n_patch));
+    if (extra) CHECK_OK(arena_new(&out.cls, &test_arena, out.n_cls));
+    for (int64_t i = 0; i < n; i++) {
         CHECK_OK(vit_forward(all, &c->model, image + i * 3 * size * size, size, which,
                              masks ? masks + i * n_patches : NULL, &test_arena));
-        if (cls) memcpy(cls + i * dim, all, sizeof *all * (size_t)dim);
-        memcpy(patches + i * n_patches * dim, all + (cls ? dim : 0), sizeof *all * (size_t)(n_patches * dim));
+        if (extra) memcpy(out.cls + i * dim, all, sizeof *all * (size_t)dim);
+        memcpy(out.patch + i * n_patches * dim, all + extra * dim, sizeof *all * (size_t)(n_patches * dim));
     }
-}
-
-static real *room_for(int64_t *n, Case *c, const char *dataset)
-{
-    H5Shape s;
-    real *out;
-    CHECK_OK(h5_shape(&s, &c->g, dataset));
-    *n = golden_items(&s);
-    CHECK_OK(arena_new(&out, &test_arena, *n));
     return out;
 }
 
+/* With every provider: class tokens, where cls_name is not NULL, and patch tokens. */
 static void check(Case *c, const char *cls_name, const char *patch_name, const char *input, const uint8_t *masks)
 {
-    int64_t n_cls = 0, n_patch;
-    real *cls = cls_name ? room_for(&n_cls, c, cls_name) : NULL, *patch = room_for(&n_patch, c, patch_name);
     FOR_EACH_PROVIDER({
-        run(cls, patch, c, input, masks);
-        if (cls) CU_ASSERT(near_real(cls_name, cls, golden_f64(NULL, &c->g, cls_name), n_cls, tolerance));
-        CU_ASSERT(near_real(patch_name, patch, golden_f64(NULL, &c->g, patch_name), n_patch, tolerance));
+        const Tokens got = run(c, input, cls_name ? VIT_CLASS : VIT_PATCHES, masks);
+        if (cls_name) CU_ASSERT(parity_near(&c->g, cls_name, got.cls, got.n_cls, tolerance));
+        CU_ASSERT(parity_near(&c->g, patch_name, got.patch, got.n_patch, tolerance));
     })
 }
 
@@ -71,10 +69,8 @@ static void class_path_agrees(void)
     Case c;
     if (!open_case(&c)) return;
     check(&c, "outputs/cls", "outputs/patchtokens", "inputs/global", NULL);
-    int64_t n;
-    real *cls = room_for(&n, &c, "outputs/cls_f32"), *patches = room_for(&n, &c, "outputs/patchtokens");
-    run(cls, patches, &c, "inputs/global", NULL);
-    CU_ASSERT(near_real("cls_f32", cls, golden_f64(NULL, &c.g, "outputs/cls_f32"), c.dim, tolerance_f32));
+    const Tokens got = run(&c, "inputs/global", VIT_CLASS, NULL);
+    CU_ASSERT(parity_near(&c.g, "outputs/cls_f32", got.cls, got.n_cls, tolerance_f32));
     CHECK_OK(h5_close(&c.g));
 }
 
@@ -82,8 +78,11 @@ static void masked_path_agrees(void)
 {
     Case c;
     if (!open_case(&c)) return;
-    check(&c, "outputs/masked_cls", "outputs/masked_patchtokens", "inputs/global",
-          golden_u8(NULL, &c.g, "inputs/masks"));
+    H5Shape in, shape;
+    const uint8_t *masks = golden_u8(&shape, &c.g, "inputs/masks");
+    CHECK_OK(h5_shape(&in, &c.g, "inputs/global"));
+    CU_ASSERT_EQUAL_FATAL(golden_items(&shape), in.dims[0] * vit_tokens(&c.model.config, in.dims[3], VIT_PATCHES));
+    check(&c, "outputs/masked_cls", "outputs/masked_patchtokens", "inputs/global", masks);
     CHECK_OK(h5_close(&c.g));
 }
 
@@ -100,11 +99,8 @@ static void bare_patches_agree(void)
     Case c;
     if (!open_case(&c)) return;
     check(&c, NULL, "outputs/tokens_nocls_nopos", "inputs/global", NULL);
-    int64_t n;
-    real *tokens = room_for(&n, &c, "outputs/tokens_nocls_nopos_f32");
-    run(NULL, tokens, &c, "inputs/global", NULL);
-    CU_ASSERT(near_real("tokens_nocls_nopos_f32", tokens, golden_f64(NULL, &c.g, "outputs/tokens_nocls_nopos_f32"), n,
-                        tolerance_f32));
+    const Tokens got = run(&c, "inputs/global", VIT_PATCHES, NULL);
+    CU_ASSERT(parity_near(&c.g, "outputs/tokens_nocls_nopos_f32", got.patch, got.n_patch, tolerance_f32));
     CHECK_OK(h5_close(&c.g));
 }
 
@@ -114,13 +110,13 @@ static void patch_embedding_agrees(void)
     if (!open_case(&c)) return;
     H5Shape in;
     const float *image = golden_f32(&in, &c.g, "inputs/global");
-    int64_t n;
-    real *out = room_for(&n, &c, "outputs/patch_embed");
+    const int64_t size = in.dims[3], n = vit_tokens(&c.model.config, size, VIT_PATCHES) * c.dim;
+    real *out;
+    CHECK_OK(arena_new(&out, &test_arena, in.dims[0] * n));
     FOR_EACH_PROVIDER({
         for (int64_t i = 0; i < in.dims[0]; i++)
-            CHECK_OK(vit_patches(out + i * (n / in.dims[0]), &c.model, image + i * 3 * in.dims[3] * in.dims[3],
-                                 in.dims[3], &test_arena));
-        CU_ASSERT(near_real("patch_embed", out, golden_f64(NULL, &c.g, "outputs/patch_embed"), n, tolerance));
+            CHECK_OK(vit_patches(out + i * n, &c.model, image + i * 3 * size * size, size, &test_arena));
+        CU_ASSERT(parity_near(&c.g, "outputs/patch_embed", out, in.dims[0] * n, tolerance));
     })
     CHECK_OK(h5_close(&c.g));
 }
@@ -131,14 +127,16 @@ static void positions_agree(void)
     Case c;
     if (!open_case(&c)) return;
     char **names;
-    int64_t n_names, n, found = 0;
+    int64_t n_names, found = 0;
     CHECK_OK(h5_list(&names, &n_names, &c.g, "outputs", &test_arena));
     for (int64_t i = 0; i < n_names; i++) {
         if (strncmp(names[i], stem, sizeof stem - 1) != 0) continue;
-        const char *dataset = golden_name("outputs/%s", names[i]);
-        real *out = room_for(&n, &c, dataset);
-        vit_positions(out, &c.model, atoll(names[i] + sizeof stem - 1) / c.model.config.patch_size);
-        CU_ASSERT(near_real(dataset, out, golden_f64(NULL, &c.g, dataset), n, tolerance));
+        const int64_t side = atoll(names[i] + sizeof stem - 1) / c.model.config.patch_size;
+        const int64_t n = (1 + side * side) * c.dim;
+        real *out;
+        CHECK_OK(arena_new(&out, &test_arena, n));
+        vit_positions(out, &c.model, side);
+        CU_ASSERT(parity_near(&c.g, golden_name("outputs/%s", names[i]), out, n, tolerance));
         found++;
     }
     CU_ASSERT(found > 0);

@@ -3,8 +3,7 @@
        H5File g;
        if (!golden_open(&g, "specformer_tiny.h5")) return;          (absent: the test is skipped)
        int64_t heads = golden_int(&g, "num_heads");
-       H5Shape s;
-       double *want = golden_f64(&s, &g, "outputs/embedding");
+       double *want = golden_want(&g, "outputs/embedding", n);      (n = size of the result)
        ...
        h5_close(&g);
 
@@ -79,6 +78,18 @@ static inline uint8_t *golden_u8(H5Shape *shape, H5File *f, const char *dataset)
     return golden_get(shape, f, dataset, H5_U8);
 }
 
+/* What `n` results are compared with: a dataset of another size fails the test. */
+static inline double *golden_want(H5File *f, const char *dataset, int64_t n)
+{
+    H5Shape s;
+    double *v = golden_f64(&s, f, dataset);
+    if (golden_items(&s) != n) {
+        printf("%s: '%s' has %lld elements, not %lld\n", f->path, dataset, (long long)golden_items(&s), (long long)n);
+        CU_FAIL_FATAL("a golden dataset of another size than the result");
+    }
+    return v;
+}
+
 /* In the precision that nn and model are built with: assign to a `real *`. */
 static inline void *golden_reals(H5Shape *shape, H5File *f, const char *dataset)
 {
@@ -90,13 +101,7 @@ static inline void *golden_reals(H5Shape *shape, H5File *f, const char *dataset)
 }
 
 /* A number of a dataset of one element, such as a loss. */
-static inline double golden_scalar(H5File *f, const char *dataset)
-{
-    H5Shape s;
-    double *v = golden_f64(&s, f, dataset);
-    if (golden_items(&s) != 1) CU_FAIL_FATAL("a golden dataset with more than one element where one was expected");
-    return v[0];
-}
+static inline double golden_scalar(H5File *f, const char *dataset) { return golden_want(f, dataset, 1)[0]; }
 
 /* Attributes of any object ("/" = the file's own). */
 static inline int64_t golden_int_of(H5File *f, const char *object, const char *name)

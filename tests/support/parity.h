@@ -18,6 +18,12 @@
 #define near_real           test_near_f32
 #endif
 
+/* `got` agrees with a dataset of the same size. */
+static inline bool parity_near(H5File *f, const char *dataset, const real *got, int64_t n, double tolerance)
+{
+    return near_real(dataset, got, golden_want(f, dataset, n), n, tolerance);
+}
+
 /* Fills every parameter from GROUP/name; shapes must agree. */
 static inline void parity_load(Params *p, H5File *f, const char *group)
 {

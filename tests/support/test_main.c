@@ -48,7 +48,7 @@ const char *test_shared(const char *name)
     const char *shared = getenv("ASTROCLIP_SHARED");
     if (shared && *shared) return join(shared, name);
     const char *root = getenv("ASTROCLIP_SOURCE");
-    return join(join(root && *root ? root : ".", "../shared"), name);
+    return join(join(root && *root ? root : TEST_ROOT, "../shared"), name);
 }
 
 const char *test_golden(const char *name)

@@ -20,7 +20,8 @@ extern Arena test_arena; /* reset before every test */
 void test_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool test_needs_file(const char *path);
 
-/* $ASTROCLIP_SHARED (default ../shared from the project's root) / name; $ASTROCLIP_GOLDEN (default $ASTROCLIP_SHARED/golden) / name. */
+/* $ASTROCLIP_SHARED (default ../shared from the project's root) / name; $ASTROCLIP_GOLDEN (default $ASTROCLIP_SHARED/golden) / name.
+   Relative values count from the working folder, under ctest the project's root. */
 const char *test_shared(const char *name);
 const char *test_golden(const char *name);
 /* A fresh folder of this program for files, the same on all ranks; removed at the end. */

@@ -16,6 +16,11 @@ NO_BRICK, UNREADABLE, MISSING_BAND, NO_COVERAGE, BAD_SCALE, MASKED, MOSAIC, PADD
 FATAL = NO_BRICK | UNREADABLE | MISSING_BAND | NO_COVERAGE | BAD_SCALE | MASKED | 1 << 10 | 1 << 11 | 1 << 12
 
 
+def window(hdu):
+    """Something to cut boxes from: without reading the whole image where astropy can (since 5.3)."""
+    return hdu.section if hasattr(hdu, "section") else hdu.data
+
+
 class Band:
     """One band of one brick: pixels on demand. The image lies in HDU 1, the primary is empty."""
 
@@ -29,11 +34,11 @@ class Band:
 
     def box(self, y0, y1, x0, x1):
         """Pixels of [y0, y1) x [x0, x1) inside the image, and where they hold data."""
-        pixels = np.array(self.image[1].section[y0:y1, x0:x1], dtype=np.float32)
+        pixels = np.array(window(self.image[1])[y0:y1, x0:x1], dtype=np.float32)
         if self.ivar is None:
             return pixels, pixels != 0
         with np.errstate(invalid="ignore"):
-            return pixels, np.array(self.ivar[1].section[y0:y1, x0:x1]) > 0
+            return pixels, np.array(window(self.ivar[1])[y0:y1, x0:x1]) > 0
 
 
 class Images:
