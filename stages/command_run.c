@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -25,12 +26,32 @@ static void add(Args *args, const char *text)
     args->item[args->n++] = text;
 }
 
-/* Cores that this process may use: fewer than the machine has under taskset, cgroups, SLURM. */
+/* The first of the hardware threads that share a core with this one. */
+static int first_thread(int cpu)
+{
+    char path[96];
+    int first = cpu;
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+    FILE *f = fopen(path, "r");
+    if (!f) return cpu;
+    if (fscanf(f, "%d", &first) != 1) first = cpu;
+    fclose(f);
+    return first;
+}
+
+/* Cores that this process may use: fewer than the machine has under taskset, cgroups, SLURM. Hardware threads of one
+   core count once, as they do for mpirun, which refuses to start more ranks than that unless told to oversubscribe. */
 static int64_t count_cores(void)
 {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
-    return sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t n = 0;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return sysconf(_SC_NPROCESSORS_ONLN);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &set)) continue;
+        int first = first_thread(cpu);
+        if (first == cpu || first < 0 || first >= CPU_SETSIZE || !CPU_ISSET(first, &set)) n++;
+    }
+    return n > 0 ? n : 1;
 }
 
 static bool in_allocation(void) { return getenv("SLURM_JOB_ID") && getenv("SLURM_NTASKS"); }
@@ -208,7 +229,9 @@ Status command_run(const Command *c, int *code)
         for (int64_t i = 0; i < rc->stages.n && st == OK && *code == 0; i++) {
             st = run_stage(code, c, rc, program, rc->stages.item[i], ranks, &a);
             if (st == OK && *code != 0)
-                fprintf(stderr, "astroclip run: stage %s ended with exit code %d\n", rc->stages.item[i], *code);
+                fprintf(stderr, "astroclip run: stage %s ended with exit code %d%s\n", rc->stages.item[i], *code,
+                        *code == 1 ? ": that is the launcher's; start the stage by hand with mpirun to see its reason"
+                                   : "");
         }
         if (st == OK && *code == 0 && !c->dry_run) print_written(rc->output);
     }

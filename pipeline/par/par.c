@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/hash.h"
 #include "core/log.h"
@@ -93,6 +94,8 @@ Status par_init(Par *par, int *argc, char ***argv)
 {
     const bool launched = par_launched(); /* else the parent is a shell, which may go before us */
     signals_before_mpi(launched);
+    if (access("/dev/shm", W_OK) != 0)
+        setenv("OMPI_MCA_sharedfp", "individual", 0); /* Open MPI's MPI-IO wants it else */
     int provided = MPI_THREAD_SINGLE;
     if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
         return FAIL(E_CONFIG, "MPI does not start: %s", par_version());
