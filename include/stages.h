@@ -34,8 +34,9 @@ extern const Stage *const stage_table[];             /* NULL-terminated, in the 
 extern const ConfigSection *const config_sections[]; /* NULL-terminated: every section of a run file */
 const Stage *stage_find(const char *name);
 
-extern const Stage mock_stage, catalog_stage, embed_stage, probe_stage, tables_stage;
-extern const ConfigSection mock_section, probe_section, tables_section; /* catalog_section: data/cuts.h */
+extern const Stage mock_stage, import_stage, catalog_stage, embed_stage, probe_stage, tables_stage, export_stage;
+extern const ConfigSection mock_section, import_section, probe_section, tables_section,
+    export_section; /* catalog_section: data/cuts.h */
 
 /* Section "run". */
 enum { LAUNCHER_AUTO, LAUNCHER_MPIRUN, LAUNCHER_SRUN };
@@ -62,6 +63,9 @@ Status stage_made_by(const char *stage, Status st);
 
 /* OUTPUT/name in the arena. */
 Status stage_path(char **out, const Run *run, const char *name);
+
+/* The path itself if it is absolute, else OUTPUT/path. */
+Status stage_output(char **out, const Run *run, const char *path);
 
 /* Fills program-wide parts of an envelope: effective config, seed, SPECPROD, image release, provider, ranks, seconds so far. */
 Status stage_envelope(Envelope *e, const Run *run, const char *kind, int64_t version, const Stage *stage,

@@ -11,15 +11,28 @@
 static const ConfigSection *const sections[] = {&embed_section, &model_section, &spectra_section, &images_section,
                                                 NULL};
 
+/* A checkpoint may lack what is not asked for: an encoder alone serves the single-modal set of its modality. */
+static Status load_checkpoint(Model *model, const EmbedConfig *c, Arena *a)
+{
+    static const char *const prefix[N_MODALITIES][2] = {[MODALITY_IMAGE] = {"image_encoder.backbone.",
+                                                                            "image_encoder."},
+                                                        [MODALITY_SPECTRUM] = {"spectrum_encoder.backbone.",
+                                                                               "spectrum_encoder."}};
+    const char *needed[N_MODALITIES + 1] = {NULL};
+    int n = 0;
+    for (int m = 0; m < N_MODALITIES; m++)
+        if (embed_lists(&c->modalities, modality_name[m])) needed[n++] = prefix[m][embed_lists(&c->sets, "aligned")];
+    Status st = checkpoint_load_parts(model_params(model), c->weights, needed, a);
+    if (st != OK) fail_note("loading embed.weights");
+    return st;
+}
+
 static Status load_weights(Model *model, const EmbedConfig *c, Arena *a)
 {
-    if (strcmp(c->weights, "deterministic") == 0) {
+    if (strcmp(c->weights, "deterministic") == 0)
         params_deterministic(model_params(model), (uint64_t)c->weights_seed);
-    } else {
-        Status st = checkpoint_load(model_params(model), c->weights, a);
-        if (st != OK) fail_note("loading embed.weights");
-        TRY(st);
-    }
+    else
+        TRY(load_checkpoint(model, c, a));
     return model_prepare(model, a);
 }
 

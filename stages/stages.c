@@ -12,7 +12,7 @@
 #include "model/model.h"
 #include "nn/gemm.h"
 
-static const char *const stage_names[] = {"mock", "catalog", "embed", "probe", "tables", NULL};
+static const char *const stage_names[] = {"mock", "import", "catalog", "embed", "probe", "tables", "export", NULL};
 static const char *const launchers[] = {"auto", "mpirun", "srun", NULL};
 
 static const ConfigField run_fields[] = {
@@ -30,11 +30,13 @@ static const ConfigField run_fields[] = {
 const ConfigSection run_section = {"run", "where results go, how a run is started", run_fields, sizeof(RunConfig),
                                    NULL};
 
-const Stage *const stage_table[] = {&mock_stage, &catalog_stage, &embed_stage, &probe_stage, &tables_stage, NULL};
+const Stage *const stage_table[] = {&mock_stage,  &import_stage, &catalog_stage, &embed_stage,
+                                    &probe_stage, &tables_stage, &export_stage,  NULL};
 
 const ConfigSection *const config_sections[] = {&run_section,
                                                 &release_section,
                                                 &mock_section,
+                                                &import_section,
                                                 &catalog_section,
                                                 &spectra_section,
                                                 &images_section,
@@ -42,6 +44,7 @@ const ConfigSection *const config_sections[] = {&run_section,
                                                 &embed_section,
                                                 &probe_section,
                                                 &tables_section,
+                                                &export_section,
                                                 NULL};
 
 const Stage *stage_find(const char *name)
@@ -72,6 +75,11 @@ Status stage_path(char **out, const Run *run, const char *name)
 {
     const RunConfig *c = config_get(run->config, &run_section);
     return arena_printf(out, run->arena, "%s/%s", c->output, name);
+}
+
+Status stage_output(char **out, const Run *run, const char *path)
+{
+    return path[0] == '/' ? arena_text(out, run->arena, path) : stage_path(out, run, path);
 }
 
 Status stage_envelope(Envelope *e, const Run *run, const char *kind, int64_t version, const Stage *stage,

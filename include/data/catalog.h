@@ -33,7 +33,7 @@ typedef struct {
 } LabelRow;
 extern const LabelRow label_table[N_LABELS];
 
-/* Plain bytes: exchanged, sorted and compared as a record; strings NUL-padded. */
+/* Plain bytes: exchanged, sorted and compared as a record; strings NUL-padded; no bytes between the fields. */
 typedef struct {
     int64_t targetid;
     char survey[8], program[8];
@@ -53,6 +53,7 @@ typedef struct {
     uint8_t zcat_primary;   /* ZCAT_PRIMARY, 1 where the column is absent */
     float flux[3], ebv;     /* g, r, z nanomaggies; mag */
     double label[N_LABELS]; /* NaN = none */
+    int32_t zero;           /* in the place of padding, whose bytes C leaves to chance */
     int32_t source_file;    /* index in the list of source files (reject table, messages) */
     int64_t source_row;     /* 0-based row there */
 } CatalogRow;

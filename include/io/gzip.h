@@ -1,10 +1,15 @@
-/* gzip.h - zlib's one home. Local. */
+/* gzip.h - zlib's one home: compressed files, and the CRC-32 of the gzip and ZIP formats. Local. */
 #ifndef IO_GZIP_H
 #define IO_GZIP_H
+
+#include <stdint.h>
 
 #include "core/fail.h"
 
 /* Writes `to` as the gzip of the file `from`. */
 Status gzip_file(const char *to, const char *from);
+
+/* CRC-32 of `bytes` bytes that follow those of `crc`; start with 0. */
+uint32_t gzip_crc32(uint32_t crc, const void *data, size_t bytes);
 
 #endif

@@ -1,4 +1,4 @@
-/* gzip.c - a file compressed as gzip does it. */
+/* gzip.c - a file compressed as gzip does it; its checksum. */
 #include "io/gzip.h"
 
 #include <stdio.h>
@@ -18,3 +18,5 @@ Status gzip_file(const char *to, const char *from)
     if (out && gzclose(out) != Z_OK) good = false;
     return good ? OK : FAIL(E_OUTPUT, "%s: cannot be written", to);
 }
+
+uint32_t gzip_crc32(uint32_t crc, const void *data, size_t bytes) { return (uint32_t)crc32_z(crc, data, bytes); }

@@ -4,37 +4,72 @@
 #include <stdio.h>
 #include <string.h>
 
-static Status dataset_name(char out[PARAM_NAME + 16], const Param *t)
+static Status dataset_name(char out[PARAM_NAME + 16], const char *tensor)
 {
-    int n = snprintf(out, PARAM_NAME + 16, "weights/%s", t->name);
+    int n = snprintf(out, PARAM_NAME + 16, "weights/%s", tensor);
     MUST(n > 0 && n < PARAM_NAME + 16);
     return OK;
 }
 
-static Status save(H5File *f, const Params *p, const Envelope *envelope)
+/* ---- writing ---- */
+
+Status checkpoint_create(H5File *f, const char *path, const Envelope *envelope, const char *model)
 {
+    char part[H5_PATH];
     Envelope e = *envelope;
     e.kind = "checkpoint";
     e.version = CHECKPOINT_VERSION;
+    snprintf(part, sizeof part, "%s.part", path);
+    TRY(h5_create(f, part, NULL));
     TRY(artefact_write(f, &e));
-    for (int64_t i = 0; i < p->n_params; i++) {
-        char name[PARAM_NAME + 16];
-        const Param *t = &p->param[i];
-        TRY(dataset_name(name, t));
-        TRY(h5_put(f, name, H5_F32, 0, params_at(p, i), t->dims, t->n_dims));
-    }
-    return OK;
+    return model[0] ? h5_put_attr_text(f, "/", "model", model) : OK;
+}
+
+Status checkpoint_put(H5File *f, const char *name, const float *values, int n_dims, const int64_t *dims)
+{
+    char dataset[PARAM_NAME + 16];
+    TRY(dataset_name(dataset, name));
+    return h5_put(f, dataset, H5_F32, 0, values, dims, n_dims);
+}
+
+Status checkpoint_finish(H5File *f, const char *path)
+{
+    TRY(h5_close(f));
+    return artefact_publish(&par_alone, path);
+}
+
+static Status save(H5File *f, const char *path, const Params *p, const Envelope *envelope)
+{
+    TRY(checkpoint_create(f, path, envelope, ""));
+    for (int64_t i = 0; i < p->n_params; i++)
+        TRY(checkpoint_put(f, p->param[i].name, params_at(p, i), p->param[i].n_dims, p->param[i].dims));
+    return checkpoint_finish(f, path);
 }
 
 Status checkpoint_save(const char *path, const Params *p, const Envelope *envelope)
 {
-    char part[H5_PATH];
-    snprintf(part, sizeof part, "%s.part", path);
     H5File f = {0};
-    TRY(h5_create(&f, part, NULL));
-    Status st = save(&f, p, envelope), closed = h5_close(&f);
-    TRY(st != OK ? st : closed);
-    return artefact_publish(&par_alone, path);
+    Status st = save(&f, path, p, envelope);
+    if (st != OK) h5_close(&f);
+    return st;
+}
+
+/* ---- reading ---- */
+
+Status checkpoint_open(H5File *f, char ***names, int64_t *n, const char *path, Arena *a)
+{
+    Envelope e;
+    TRY(h5_open(f, path, NULL));
+    TRY(artefact_read(&e, f, "checkpoint", CHECKPOINT_VERSION, "import", a));
+    return h5_list(names, n, f, "weights", a);
+}
+
+Status checkpoint_get(float **values, H5Shape *shape, H5File *f, const char *name, Arena *a)
+{
+    char dataset[PARAM_NAME + 16];
+    if (strlen(name) >= PARAM_NAME) return FAIL(E_INPUT, "%s: the name of tensor %.60s... is too long", f->path, name);
+    TRY(dataset_name(dataset, name));
+    return h5_get((void **)values, shape, f, dataset, H5_F32, a);
 }
 
 static Status same_shape(const Param *t, const H5Shape *s, const char *path)
@@ -53,13 +88,21 @@ static Status same_shape(const Param *t, const H5Shape *s, const char *path)
                 path, t->name, have, want);
 }
 
-static Status load_tensor(Params *p, int64_t i, H5File *f, const char *path)
+static bool is_needed(const char *name, const char *const *needed)
+{
+    for (; needed && *needed; needed++)
+        if (strncmp(name, *needed, strlen(*needed)) == 0) return true;
+    return needed == NULL;
+}
+
+static Status load_tensor(Params *p, int64_t i, H5File *f, const char *path, const char *const *needed)
 {
     char name[PARAM_NAME + 16];
     const Param *t = &p->param[i];
     H5Shape shape;
-    TRY(dataset_name(name, t));
-    if (!h5_has(f, name)) return FAIL(E_INPUT, "%s: tensor %s is missing", path, t->name);
+    TRY(dataset_name(name, t->name));
+    if (!h5_has(f, name))
+        return is_needed(t->name, needed) ? FAIL(E_INPUT, "%s: tensor %s is missing", path, t->name) : OK;
     TRY(h5_shape(&shape, f, name));
     TRY(same_shape(t, &shape, path));
     real *value = params_at(p, i);
@@ -69,26 +112,40 @@ static Status load_tensor(Params *p, int64_t i, H5File *f, const char *path)
     return probe == 0 ? OK : FAIL(E_INPUT, "%s: tensor %s holds NaN or Inf", path, t->name);
 }
 
-static Status load(Params *p, H5File *f, const char *path, Arena *scratch)
+static Status load(Params *p, H5File *f, char **names, int64_t n_names, const char *const *needed)
 {
-    Envelope e;
-    char **names = NULL;
-    int64_t n_names = 0;
-    TRY(artefact_read(&e, f, "checkpoint", CHECKPOINT_VERSION, "train", scratch));
-    TRY(h5_list(&names, &n_names, f, "weights", scratch));
     for (int64_t i = 0; i < n_names; i++)
         if (!params_find(p, names[i]))
-            return FAIL(E_INPUT, "%s: tensor %s is not part of the configured model", path, names[i]);
-    for (int64_t i = 0; i < p->n_params; i++) TRY(load_tensor(p, i, f, path));
+            return FAIL(E_INPUT, "%s: tensor %s is not part of the configured model", f->path, names[i]);
+    for (int64_t i = 0; i < p->n_params; i++) TRY(load_tensor(p, i, f, f->path, needed));
     return OK;
+}
+
+/* A checkpoint that does not fit tells which sizes would. */
+static void note_sizes(H5File *f, Arena *scratch)
+{
+    char *model = NULL;
+    if (h5_get_attr_text(&model, f, "/", "model", scratch) && model[0])
+        fail_note("fitting the checkpoint to section 'model', which it wants to be:\n%s", model);
+}
+
+Status checkpoint_load_parts(Params *p, const char *path, const char *const *needed, Arena *scratch)
+{
+    Mark mark = arena_mark(scratch);
+    H5File f = {0};
+    char **names = NULL;
+    int64_t n_names = 0;
+    Status st = checkpoint_open(&f, &names, &n_names, path, scratch);
+    if (st == OK) {
+        st = load(p, &f, names, n_names, needed);
+        if (st != OK) note_sizes(&f, scratch);
+    }
+    Status closed = h5_close(&f);
+    arena_reset(scratch, mark);
+    return st != OK ? st : closed;
 }
 
 Status checkpoint_load(Params *p, const char *path, Arena *scratch)
 {
-    Mark mark = arena_mark(scratch);
-    H5File f = {0};
-    TRY(h5_open(&f, path, NULL));
-    Status st = load(p, &f, path, scratch), closed = h5_close(&f);
-    arena_reset(scratch, mark);
-    return st != OK ? st : closed;
+    return checkpoint_load_parts(p, path, NULL, scratch);
 }
