@@ -24,17 +24,13 @@ static Status export_file(const Run *run)
     int64_t n = 0;
     TRY(stage_output(&from, run, c->input));
     TRY(stage_output(&to, run, c->output));
+    TRY(artefact_make_folder_of(&par_alone, to));
     TRY(export_weights(&n, to, from, run->arena));
     log_info("export: wrote %lld tensors of %s to %s", (long long)n, from, to);
     return OK;
 }
 
-static Status run_export(Run *run)
-{
-    const RunConfig *rc = config_get(run->config, &run_section);
-    TRY(artefact_make_folder(&run->par, rc->output));
-    return par_agree(&run->par, run->par.rank == 0 ? export_file(run) : OK);
-}
+static Status run_export(Run *run) { return par_agree(&run->par, run->par.rank == 0 ? export_file(run) : OK); }
 
 static Status plan_export(Run *run, FILE *out)
 {

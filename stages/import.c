@@ -49,6 +49,7 @@ static Status import_file(Plan *p, const Run *run)
         log_info("import: %s is current, nothing to do", p->to);
         return OK;
     }
+    TRY(artefact_make_folder_of(&par_alone, p->to));
     TRY(stage_envelope(&envelope, run, "checkpoint", CHECKPOINT_VERSION, &import_stage, fingerprint));
     envelope.specprod = envelope.image_release = envelope.provider = ""; /* weights are of no release */
     TRY(import_weights(&report, p->to, &p->f, &p->model, c->allow_nonfinite, &envelope, run->arena));
@@ -62,9 +63,7 @@ static Status import_file(Plan *p, const Run *run)
 
 static Status run_import(Run *run)
 {
-    const RunConfig *rc = config_get(run->config, &run_section);
     Plan p = {0};
-    TRY(artefact_make_folder(&run->par, rc->output));
     Status st = run->par.rank == 0 ? import_file(&p, run) : OK;
     torchfile_close(&p.f);
     return par_agree(&run->par, st);

@@ -42,6 +42,8 @@ bool artefact_is_current(const char *path, const char *kind, int64_t version, co
 
 /* Collective. Creates the folders on the way (rank 0) and agrees. */
 Status artefact_make_folder(const Par *par, const char *path);
+/* Collective. The same for the folder that a file lies in. */
+Status artefact_make_folder_of(const Par *par, const char *file);
 /* Collective. fsync and rename PATH.part to PATH by rank 0, then agree. */
 Status artefact_publish(const Par *par, const char *path);
 

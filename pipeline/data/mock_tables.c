@@ -12,10 +12,7 @@
 Status mock_begin(FitsFile *f, const char *path)
 {
     char part[FITS_PATH];
-    const char *slash = strrchr(path, '/');
-    MUST(slash != NULL);
-    snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
-    TRY(artefact_make_folder(&par_alone, part));
+    TRY(artefact_make_folder_of(&par_alone, path));
     if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
         return FAIL(E_CONFIG, "%s: the path is too long", path);
     return fitsfile_create(f, part);
@@ -184,11 +181,7 @@ Status mock_write_labels(const MockSky *sky, const char *path, Arena *a)
     H5File f = {0};
     char part[H5_PATH];
     Mark mark = arena_mark(a);
-    const char *slash = strrchr(path, '/');
-    if (slash) {
-        snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
-        TRY(artefact_make_folder(&par_alone, part));
-    }
+    TRY(artefact_make_folder_of(&par_alone, path));
     snprintf(part, sizeof part, "%s.part", path);
     TRY(h5_create(&f, part, NULL));
     Status st = fill_labels(&f, sky, a), closed = h5_close(&f);

@@ -330,12 +330,12 @@ static Status describe(H5File *f, const Embedder *e, const EmbedLedger *ledger)
         }
     }
     for (int s = 0; s < N_SPECTRUM_STATS; s++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "column_%d", s);
         TRY(h5_put_attr_text(f, "spectrum_stats", name, spectrum_stat_name[s]));
     }
     for (int s = 0; s < N_IMAGE_STATS; s++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "column_%d", s);
         TRY(h5_put_attr_text(f, "image_stats", name, image_stat_name[s]));
     }

@@ -253,6 +253,17 @@ Status artefact_make_folder(const Par *par, const char *path)
     return par_agree(par, par->rank == 0 ? make_folders(path) : OK);
 }
 
+Status artefact_make_folder_of(const Par *par, const char *file)
+{
+    char folder[H5_PATH];
+    const char *slash = strrchr(file, '/');
+    if (!slash || slash == file) return OK;
+    Status st = slash - file < (ptrdiff_t)sizeof folder ? OK : FAIL(E_CONFIG, "the path '%.60s...' is too long", file);
+    if (st == OK) snprintf(folder, sizeof folder, "%.*s", (int)(slash - file), file);
+    TRY(par_agree(par, st));
+    return artefact_make_folder(par, folder);
+}
+
 static Status sync_path(const char *path, int flags)
 {
     int fd = open(path, flags | O_CLOEXEC);
