@@ -37,7 +37,9 @@ for point in $points; do
         ranks=(0 1 2)
         [ -z "${ASTROCLIP_BRIEF:-}" ] || ranks=($((turn++ % 3)))
         for rank in "${ranks[@]}"; do
-            hurt "$point" "$rank" "$name" && reached=1 || [ "$rank" -gt 0 ] || break # not by rank 0: not at all
+            if hurt "$point" "$rank" "$name"; then reached=1
+            elif [ "$rank" -eq 0 ] && [ "$owner" != "$name" ]; then break # nor by the other ranks: it is not about shares of rows
+            fi
         done
     done
     [ $reached -eq 1 ] || echo "note: $point is not on the way of these stages"
