@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # jobs/test.sh [full]: builds and runs the tests (at most 15 minutes on two cores). `full` (at most 80 minutes) repeats the unit, parity, grad
-# and fault tests under AddressSanitizer and UndefinedBehaviorSanitizer first.
+# and fault tests, those over 2 and 3 ranks, and the chain under AddressSanitizer and UndefinedBehaviorSanitizer first.
 # Real and golden files are looked for in $ASTROCLIP_SHARED (default ../shared); tests that need them are skipped, saying so, where it is absent.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,5 +24,6 @@ find_python || { jobs/packages.sh python3-astropy python3-h5py && find_python; }
 if [ "${1:-}" = full ]; then
     jobs/build.sh asan
     ctest --test-dir build/asan --output-on-failure -j "$(nproc)" -L '^(unit|grad|parity|fault)$'
+    ctest --test-dir build/asan --output-on-failure -j "$(nproc)" -R '^(mpi\..*\.[23]|e2e\.chain)$'
 fi
 ctest --test-dir build/release --output-on-failure -j "$(nproc)"
