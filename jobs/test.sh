@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# jobs/test.sh [full]: builds and runs the tests (at most 15 minutes on two cores). `full` (at most 80 minutes) repeats the unit, parity, grad
-# and fault tests, those over 2 and 3 ranks, and the chain under AddressSanitizer and UndefinedBehaviorSanitizer first.
+# jobs/test.sh [full]: builds and runs the tests (at most 15 minutes on two cores). `full` (10 minutes more) repeats the unit, parity, grad and fault
+# tests, those of 2 and 3 ranks, and the chain under AddressSanitizer and UndefinedBehaviorSanitizer first.
 # Real and golden files are looked for in $ASTROCLIP_SHARED (default ../shared); tests that need them are skipped, saying so, where it is absent.
 set -euo pipefail
 cd "$(dirname "$0")/.."
