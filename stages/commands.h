@@ -9,6 +9,8 @@ typedef struct {
     const char *program;    /* argv[0]                               */
     const char *command;    /* "run", "embed", ...                   */
     const char *target;     /* the run file, the stage, the artefact */
+    const char *second;     /* the artefact to compare it with       */
+    const char *rows;       /* --rows: a CSV of the rows that differ */
     const char **overrides; /* values of --set                       */
     int n_overrides;
     int64_t ranks; /* -n; 0 = chosen here                   */
@@ -24,5 +26,6 @@ Status command_reference(const Command *c);
 Status command_check(const Command *c);
 Status command_run(const Command *c, int *exit_code);
 Status command_inspect(const Command *c);
+Status command_compare(const Command *c, int *exit_code); /* 0 equal, 1 different */
 
 #endif

@@ -1,4 +1,5 @@
 /* embed.c - the stage: weights, fingerprint, the release through both encoders, the ledger. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
@@ -49,6 +50,86 @@ static Fingerprint fingerprint_of(const Run *run, Model *model, const Catalog *c
     return hash_close(h);
 }
 
+/* ---- recipes (embed/reuse.h) ---- */
+
+/* Options that only say which rows and files there are: what they change, rows and manifest tell of. */
+static bool chooses_rows(const char *key, size_t length)
+{
+    static const char *const keys[] = {"release.spectra.specprod",
+                                       "release.spectra.programs",
+                                       "release.spectra.redshifts",
+                                       "release.spectra.zcatalog",
+                                       "release.spectra.zcatalog_version",
+                                       "release.spectra.files",
+                                       "release.spectra.catalog",
+                                       "release.images.sweeps",
+                                       "release.images.files"};
+    static const char group[] = "release.images.objects.";
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strlen(keys[i]) == length && strncmp(keys[i], key, length) == 0) return true;
+    return strncmp(key, group, sizeof group - 1) == 0;
+}
+
+/* The lines of a section's text that begin with `prefix` and count; those of the other modality's encoder do not. */
+static void add_lines(FILE *out, const char *text, const char *prefix, const char *other)
+{
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
+        if (strncmp(line, prefix, strlen(prefix)) == 0 && strncmp(line, other, strlen(other)) != 0 &&
+            !chooses_rows(line, strcspn(line, "=\n")))
+            fprintf(out, "%.*s\n", (int)strcspn(line, "\n"), line);
+}
+
+static Fingerprint weights_of(Model *model, const char *encoder)
+{
+    const Params *p = model_params(model);
+    HashState *h = hash_open();
+    for (int64_t i = 0; i < p->n_params; i++) {
+        if (strncmp(p->param[i].name, encoder, strlen(encoder)) != 0) continue;
+        hash_add_text(h, p->param[i].name);
+        hash_add(h, params_at(p, i), (size_t)p->param[i].n * sizeof(real));
+    }
+    return hash_close(h);
+}
+
+static Status make_recipe(const char **out, const Run *run, Model *model, Modality m)
+{
+    static const struct {
+        const ConfigSection *section;
+        const char *prefix[N_MODALITIES];
+    } parts[] = {{&embed_section, {"embed.precision", "embed.precision"}},
+                 {&model_section, {"model.", "model."}},
+                 {&images_section, {"images.", NULL}},
+                 {&spectra_section, {NULL, "spectra."}},
+                 {&release_section, {"release.images.", "release.spectra."}}};
+    static const char *const encoder[N_MODALITIES] = {"image_encoder.", "spectrum_encoder."};
+    static const char *const other[N_MODALITIES] = {"model.spectrum.", "model.image."};
+    char *text = NULL, *recipe = NULL;
+    size_t size = 0;
+    Status st = OK;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return FAIL(E_MEMORY, "no memory for a text");
+    fprintf(stream, "revision=%d\nweights=%s\nproducts=%s\n", embed_stage.revision, weights_of(model, encoder[m]).text,
+            gemm_provider_text());
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && st == OK; i++) {
+        char *lines = NULL;
+        if (!parts[i].prefix[m]) continue;
+        st = config_text(&lines, run->config, parts[i].section, run->arena);
+        if (st == OK) add_lines(stream, lines, parts[i].prefix[m], other[m]);
+    }
+    fclose(stream);
+    if (st == OK) st = arena_text(&recipe, run->arena, text);
+    free(text);
+    *out = recipe;
+    return st;
+}
+
+static Status make_recipes(Embedder *e, const Run *run, Model *model)
+{
+    for (int m = 0; m < N_MODALITIES; m++)
+        if (e->want[m]) TRY(make_recipe(&e->recipe[m], run, model, (Modality)m));
+    return OK;
+}
+
 static void set_up(Embedder *e, const Run *run, const Model *model, Catalog *catalog)
 {
     memset(e, 0, sizeof *e);
@@ -91,6 +172,14 @@ static Status judge(const EmbedLedger *l, const Run *run, const Embedder *e)
     return OK;
 }
 
+static Status open_images(Embedder *e, const ReleaseConfig *release, const Catalog *catalog, Arena *a)
+{
+    TRY(arena_new(&e->image_source, a, 1));
+    e->image_source->config = release->images.config;
+    e->image_source->files = &catalog->files;
+    return release_images(release)->open ? release_images(release)->open(e->image_source, a) : OK;
+}
+
 static Status run_embed(Run *run)
 {
     const RunConfig *rc = config_get(run->config, &run_section);
@@ -123,17 +212,21 @@ static Status run_embed(Run *run)
     }
     log_info("embed: %lld rows, %lld weights (%s), matrix products by %s", (long long)catalog.n,
              (long long)model_params(model)->n_reals, c->weights, gemm_provider_text());
-    st = release_images(release)->open(&e.image_source, release->images.config, run->arena);
+    st = open_images(&e, release, &catalog, run->arena);
     TRY_DONE(par_agree(par, st));
     TRY_DONE(
         par_agree(par, stage_envelope(&envelope, run, "embeddings", EMBEDDINGS_VERSION, &embed_stage, fingerprint)));
+    TRY_DONE(par_agree(par, make_recipes(&e, run, model)));
+    TRY_DONE(reuse_open(&e.reuse, &e, c->reuse, rc->output, par, run->arena));
     TRY_DONE(embed_release(&ledger, &e, rc->output, &envelope, par, run->arena));
+    reuse_log(e.reuse, &e, ledger.reuse);
     TRY_DONE(judge(&ledger, run, &e));
     envelope.seconds = log_elapsed();
     TRY_DONE(volume_join(&e, rc->output, &envelope, &ledger, par, run->arena));
     log_info("embed: wrote %s", path);
 done:
-    if (e.image_source) release_images(release)->close(e.image_source);
+    reuse_close(e.reuse, par);
+    if (e.image_source && release_images(release)->close) release_images(release)->close(e.image_source);
     catalog_close(&catalog);
     return st;
 }
@@ -172,14 +265,17 @@ static Status plan_embed(Run *run, FILE *out)
 
 const Stage embed_stage = {
     .name = "embed",
-    .reads = "catalog.h5, the release's spectra and images, weights",
+    .reads = "catalog.h5, the release's spectra and images, weights; catalog.h5 and embeddings.h5 of embed.reuse",
     .writes = "embeddings.h5, embeddings/volume-NNNNN.h5",
     .help = "every object through both encoders",
-    .purpose = "Streams the release through the image and the spectrum encoder in blocks of rows, handed to ranks as "
-               "they come free, and\n"
-               "writes the embeddings with a flag for every row. A row without data is kept: NaN, and the flag says "
-               "why. A run that was cut\n"
-               "off continues with the blocks that are missing.",
+    .purpose =
+        "Streams the release through the image and the spectrum encoder in blocks of rows, handed to ranks as "
+        "they come free, and\n"
+        "writes the embeddings with a flag for every row. A row without data is kept: NaN, and the flag says "
+        "why. A run that was cut\n"
+        "off continues with the blocks that are missing. With embed.reuse, what an earlier run embedded from the "
+        "same files with the\n"
+        "same weights and options is copied, the same bits, and the log says how many rows were not and why.",
     .revision = 1,
     .sections = sections,
     .run = run_embed,

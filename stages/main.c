@@ -19,11 +19,13 @@ static const char usage[] =
     "    astroclip run RUN.yaml [-n RANKS]      every stale stage in order, each as its own MPI job\n"
     "    mpirun -n 8 astroclip STAGE RUN.yaml   one stage\n"
     "    astroclip inspect FILE [--verify]      what an artefact is and holds\n"
+    "    astroclip compare A B [--rows CSV]     rows added, dropped, changed between two artefacts of one kind\n"
     "    astroclip reference                    every key of a run file with its help\n"
     "    astroclip --version\n"
     "\n"
     "options: --set section.key=value   --dry-run   --force   -n RANKS\n"
-    "exit codes: 0 done, 2 configuration, 3 input, 4 output, 5 numeric, 6 memory, 7 bug\n";
+    "exit codes: 0 done, 2 configuration, 3 input, 4 output, 5 numeric, 6 memory, 7 bug;\n"
+    "            compare: 0 the data are equal, 1 they differ\n";
 
 typedef struct {
     const char *name;
@@ -59,7 +61,10 @@ static Status take_arguments(Command *c, int argc, char **argv)
             c->overrides[c->n_overrides++] = argv[++i];
         } else if (strncmp(arg, "--set=", 6) == 0)
             c->overrides[c->n_overrides++] = arg + 6;
-        else if (strcmp(arg, "-n") == 0)
+        else if (strcmp(arg, "--rows") == 0) {
+            if (i + 1 == argc) return FAIL(E_CONFIG, "--rows wants the name of a CSV file to write");
+            c->rows = argv[++i];
+        } else if (strcmp(arg, "-n") == 0)
             TRY(take_ranks(c, i + 1 < argc ? argv[++i] : NULL));
         else if (arg[0] == '-')
             return FAIL(E_CONFIG, "unknown option %s (astroclip --help shows them)", arg);
@@ -67,6 +72,8 @@ static Status take_arguments(Command *c, int argc, char **argv)
             c->command = arg;
         else if (!c->target)
             c->target = arg;
+        else if (!c->second && strcmp(c->command, "compare") == 0)
+            c->second = arg;
         else
             return FAIL(E_CONFIG, "one argument too many: %s", arg);
     }
@@ -126,6 +133,11 @@ static int dispatch(const Command *c, int argc, char **argv)
         int code = OK;
         if (!c->target) return FAIL(E_CONFIG, "astroclip run wants a run file");
         Status st = command_run(c, &code);
+        return st != OK ? (int)st : code;
+    }
+    if (strcmp(c->command, "compare") == 0) {
+        int code = OK;
+        Status st = command_compare(c, &code);
         return st != OK ? (int)st : code;
     }
     for (const CommandRow *row = commands; row->name; row++) {

@@ -13,45 +13,96 @@ static const ConfigSection *const sections[] = {&mock_section, NULL};
 
 typedef struct {
     const MockConfig *config;
-    const DesiConfig *desi;
-    const LegacyConfig *legacy;
+    const DesiConfig *desi;     /* NULL = images alone  */
+    const LegacyConfig *legacy; /* NULL = spectra alone */
     const char *labels;
+    const char *root;    /* holds the stamp */
     char *truth, *stamp; /* paths; the stamp bears the fingerprint and says "this is a mock sky" */
 } Plan;
 
-/* Units in this order: bands of bricks, Tractor tables, coadds, then the tables of everything. */
-enum { TABLES = 5 };
-static int64_t count_units(const MockSky *sky) { return sky->n_bricks * (N_BANDS + 1) + sky->n_pixels + TABLES; }
+/* Units of work in this order; how many of each. */
+typedef enum {
+    UNIT_BANDS,
+    UNIT_MASKS,
+    UNIT_TRACTORS,
+    UNIT_GROUPS,
+    UNIT_SWEEPS,
+    UNIT_ZCATALOGS,
+    UNIT_UNIQPIX,
+    UNIT_BRICKS,
+    UNIT_LABELS,
+    UNIT_TRUTH,
+    N_UNITS
+} Unit;
 
-static Status write_unit(const MockSky *sky, const Plan *p, int64_t unit, Arena *a)
+static void count_units(int64_t count[N_UNITS], const MockSky *sky, const Plan *p)
 {
-    if (unit < sky->n_bricks * N_BANDS)
-        return mock_write_brick(sky, p->legacy, unit / N_BANDS, (int)(unit % N_BANDS), a);
-    unit -= sky->n_bricks * N_BANDS;
-    if (unit < sky->n_bricks) return mock_write_tractor(sky, p->legacy, unit, a);
-    unit -= sky->n_bricks;
-    if (unit < sky->n_pixels) return mock_write_coadd(sky, p->desi, unit, a);
-    switch (unit - sky->n_pixels) {
-    case 0: return mock_write_zcatalog(sky, p->desi, "bright", a);
-    case 1: return mock_write_zcatalog(sky, p->desi, "dark", a);
-    case 2: return mock_write_bricks(sky, p->legacy, a);
-    case 3: return p->labels[0] ? mock_write_labels(sky, p->labels, a) : OK;
+    bool desi = p->desi != NULL, legacy = p->legacy != NULL;
+    memset(count, 0, N_UNITS * sizeof *count);
+    count[UNIT_BANDS] = legacy ? sky->n_bricks * N_BANDS : 0;
+    count[UNIT_MASKS] = count[UNIT_TRACTORS] = legacy ? sky->n_bricks : 0;
+    count[UNIT_GROUPS] = desi ? sky->n_groups : 0;
+    count[UNIT_SWEEPS] = legacy ? sky->n_sweeps : 0;
+    count[UNIT_ZCATALOGS] = desi ? 2 : 0;
+    count[UNIT_UNIQPIX] = desi && sky->layout == MOCK_DR3 ? 2 : 0;
+    count[UNIT_BRICKS] = legacy ? 2 : 0;
+    count[UNIT_LABELS] = p->labels[0] != '\0';
+    count[UNIT_TRUTH] = 1;
+}
+
+static int64_t sum_units(const int64_t count[N_UNITS])
+{
+    int64_t sum = 0;
+    for (int u = 0; u < N_UNITS; u++) sum += count[u];
+    return sum;
+}
+
+static Status write_unit(const MockSky *sky, const Plan *p, const int64_t count[N_UNITS], int64_t unit, Arena *a)
+{
+    int kind = 0;
+    for (; unit >= count[kind]; kind++) unit -= count[kind];
+    const char *program = unit == 0 ? "bright" : "dark";
+    switch ((Unit)kind) {
+    case UNIT_BANDS: return mock_write_brick(sky, p->legacy, unit / N_BANDS, (int)(unit % N_BANDS), a);
+    case UNIT_MASKS: return mock_write_maskbits(sky, p->legacy, unit, a);
+    case UNIT_TRACTORS: return mock_write_tractor(sky, p->legacy, unit, a);
+    case UNIT_GROUPS: return mock_write_group(sky, p->desi, unit, a);
+    case UNIT_SWEEPS: return mock_write_sweep(sky, p->legacy, unit, a);
+    case UNIT_ZCATALOGS: return mock_write_zcatalog(sky, p->desi, program, a);
+    case UNIT_UNIQPIX: return mock_write_uniqpix(sky, p->desi, program, a);
+    case UNIT_BRICKS: return mock_write_bricks(sky, p->legacy, unit == 1, a);
+    case UNIT_LABELS: return mock_write_labels(sky, p->labels, a);
     default: return mock_write_truth(sky, p->truth, a);
     }
+}
+
+/* The side of a release that the mock is to write; NULL where the release has none. */
+static Status take_side(const void **config, const ConfigKind *kind, const char *written, const char *side)
+{
+    *config = NULL;
+    if (strcmp(kind->plugin->name, "none") == 0) return OK;
+    if (strcmp(kind->plugin->name, written) != 0)
+        return FAIL(E_CONFIG, "the mock sky is written as release.%s kind %s, not %s", side, written,
+                    kind->plugin->name);
+    *config = kind->config;
+    return OK;
 }
 
 static Status make_plan(Plan *p, const Run *run)
 {
     const ReleaseConfig *release = config_get(run->config, &release_section);
+    const void *desi, *legacy;
     p->config = config_get(run->config, &mock_section);
     p->labels = release->labels;
-    if (strcmp(release->spectra.plugin->name, "desi") != 0 || strcmp(release->images.plugin->name, "legacy") != 0)
-        return FAIL(E_CONFIG, "the mock sky is written as release.spectra kind desi and release.images kind legacy");
-    p->desi = release->spectra.config;
-    p->legacy = release->images.config;
-    if (p->legacy->regions.n == 0) return FAIL(E_CONFIG, "release.images.regions names no region");
+    TRY(take_side(&desi, &release->spectra, "desi", "spectra"));
+    TRY(take_side(&legacy, &release->images, "legacy", "images"));
+    p->desi = desi;
+    p->legacy = legacy;
+    if (!desi && !legacy) return FAIL(E_CONFIG, "release names neither spectra nor images to write");
+    if (legacy && p->legacy->regions.n == 0) return FAIL(E_CONFIG, "release.images.regions names no region");
+    p->root = desi ? p->desi->root : p->legacy->root;
     TRY(stage_path(&p->truth, run, p->config->truth));
-    return arena_printf(&p->stamp, run->arena, "%s/MOCK-SKY", p->desi->root);
+    return arena_printf(&p->stamp, run->arena, "%s/MOCK-SKY", p->root);
 }
 
 /* The files of the sky and where they lie. */
@@ -61,7 +112,8 @@ static Fingerprint fingerprint_of(const Run *run, const Plan *p)
     HashState *h = stage_hash(run, &mock_stage);
     char seed[32];
     snprintf(seed, sizeof seed, "%lld", (long long)rc->seed);
-    const char *items[] = {seed, p->desi->specprod, p->legacy->release, p->legacy->regions.item[0], p->labels};
+    const char *items[] = {seed, p->desi ? p->desi->specprod : "", p->legacy ? p->legacy->release : "",
+                           p->legacy ? p->legacy->regions.item[0] : "", p->labels};
     for (size_t i = 0; i < sizeof items / sizeof *items; i++) hash_add_text(h, items[i]);
     return hash_close(h);
 }
@@ -103,13 +155,15 @@ static Status write_files(const MockSky *sky, const Plan *p, const Par *par, Are
 {
     Work work;
     Progress progress;
-    int64_t n = count_units(sky);
+    int64_t count[N_UNITS];
+    count_units(count, sky, p);
+    int64_t n = sum_units(count);
     TRY(par_work_open(&work, par, n));
     progress_start(&progress, "mock", "files", n);
     Status st = OK;
     for (int64_t unit; st == OK && (unit = par_work_next(&work, par)) >= 0;) {
         clock_begin("write files");
-        st = write_unit(sky, p, unit, a);
+        st = write_unit(sky, p, count, unit, a);
         clock_end("write files");
         if (st != OK) par_work_stop(&work, par);
         progress_set(&progress, unit);
@@ -131,20 +185,21 @@ static Status run_mock(Run *run)
     int64_t current = !run->force && par->rank == 0 && is_current(&p, &fingerprint);
     par_bcast(par, &current, sizeof current, 0);
     if (current) {
-        log_info("mock: the sky in %s and %s is current, nothing to do", p.desi->root, p.legacy->root);
+        log_info("mock: the sky in %s is current, nothing to do", p.root);
         return OK;
     }
-    Status st = par->rank == 0 ? check_root(p.desi->root, p.stamp) : OK;
-    if (st == OK && par->rank == 0) st = check_root(p.legacy->root, p.stamp);
+    Status st = par->rank == 0 && p.desi ? check_root(p.desi->root, p.stamp) : OK;
+    if (st == OK && par->rank == 0 && p.legacy) st = check_root(p.legacy->root, p.stamp);
     TRY(par_agree(par, st));
-    TRY(artefact_make_folder(par, p.desi->root));
+    TRY(artefact_make_folder(par, p.root));
     TRY(artefact_make_folder(par, rc->output));
     TRY(par_agree(par, par->rank == 0 ? write_stamp(&p, "unfinished") : OK));
-    TRY(par_agree(par, mock_sky(&sky, p.config, rc->seed, run->arena)));
+    TRY(par_agree(par, mock_sky(&sky, p.config, p.legacy, rc->seed, run->arena)));
     TRY(write_files(&sky, &p, par, run->arena));
     TRY(par_agree(par, par->rank == 0 ? write_stamp(&p, fingerprint.text) : OK));
     log_info("mock: %lld objects in %lld bricks and %lld coadd files under %s and %s; truth in %s", (long long)sky.n,
-             (long long)sky.n_bricks, (long long)sky.n_pixels, p.desi->root, p.legacy->root, p.truth);
+             (long long)(p.legacy ? sky.n_bricks : 0), (long long)(p.desi ? sky.n_groups : 0),
+             p.desi ? p.desi->root : "-", p.legacy ? p.legacy->root : "-", p.truth);
     return OK;
 }
 
@@ -154,10 +209,10 @@ static Status plan_mock(Run *run, FILE *out)
     MockSky sky;
     const RunConfig *rc = config_get(run->config, &run_section);
     TRY(make_plan(&p, run));
-    TRY(mock_sky(&sky, p.config, rc->seed, run->arena));
+    TRY(mock_sky(&sky, p.config, p.legacy, rc->seed, run->arena));
     fprintf(out, "mock: %lld objects, %lld bricks (about %.2f GB of images), %lld coadd files (%.2f GB)\n",
-            (long long)sky.n, (long long)sky.n_bricks, 0.035 * (double)sky.n_bricks, (long long)sky.n_pixels,
-            1e-9 * 430e3 * (double)sky.n);
+            (long long)sky.n, (long long)(p.legacy ? sky.n_bricks : 0), p.legacy ? 0.035 * (double)sky.n_bricks : 0,
+            (long long)(p.desi ? sky.n_groups : 0), p.desi ? 1e-9 * 430e3 * (double)sky.n : 0);
     return OK;
 }
 
@@ -170,7 +225,7 @@ const Stage mock_stage = {
                "and layout, with the\n"
                "things that go wrong in a survey on purpose, so that a campaign can be rehearsed before the real files "
                "arrive.",
-    .revision = 1,
+    .revision = 2,
     .sections = sections,
     .run = run_mock,
     .plan = plan_mock,

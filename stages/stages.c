@@ -96,7 +96,8 @@ Status stage_envelope(Envelope *e, const Run *run, const char *kind, int64_t ver
         .config = config,
         .seed = c->seed,
         .fingerprint = fingerprint,
-        .specprod = release_spectra(release)->specprod(release->spectra.config),
+        .specprod =
+            release_takes(release, "spectra") ? release_spectra(release)->specprod(release->spectra.config) : "",
         .image_release = release_images(release)->image_release(release->images.config),
         .provider = gemm_provider_text(),
         .seconds = log_elapsed(),

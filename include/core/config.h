@@ -156,5 +156,7 @@ void config_describe(FILE *out, const ConfigSection *section);
 
 /* Local. Adds "section.key=value" of every RESULT field to the hash, in table order. */
 void config_hash(HashState *h, const Config *c, const ConfigSection *section);
+/* Local. What config_hash adds: lines "section.key=value" of every RESULT field. */
+Status config_text(char **out, const Config *c, const ConfigSection *section, Arena *a);
 
 #endif

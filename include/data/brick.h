@@ -32,6 +32,12 @@ bool brick_with_id(Brick *out, int64_t id);
 /* Bricks in a row of the grid; 0 outside. */
 int64_t brick_columns(int64_t row);
 
+/* TARGETID of an object of the imaging surveys: OBJID, BRICKID and RELEASE in its lowest 58 bits; -1 where one does not
+   fit its bits. */
+int64_t brick_targetid(int64_t release, int64_t brickid, int64_t objid);
+/* The other way round; false for TARGETIDs that no imaging survey gave (sky, mock, Gaia, secondary targets). */
+bool brick_of_targetid(int16_t *release, int32_t *brickid, int32_t *objid, int64_t targetid);
+
 /* True when a TAN image of `half` degrees to each side of the brick's centre shows the position. */
 bool brick_shows(const Brick *b, double ra, double dec, double half);
 

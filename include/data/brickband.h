@@ -7,6 +7,9 @@
 #include "data/wcs.h"
 #include "io/fitsfile.h"
 
+/* In the place of a band: the maskbits of the brick, whose pixels are bits, as exact floats, without inverse variance. */
+enum { BAND_MASK = N_BANDS };
+
 typedef enum { BAND_ABSENT, BAND_BROKEN, BAND_READY } BandState;
 
 typedef struct {

@@ -18,22 +18,25 @@ enum {                                   /* spectrum_flag */
        SPECTRUM_NONFINITE = 1 << 8,      /* NaN or Inf in the file were set to 0             */
        SPECTRUM_NOT_ASKED = 1 << 9,      /* fatal: this row has no spectrum                  */
        SPECTRUM_BAD_EMBEDDING = 1 << 10, /* fatal: the encoder gave NaN or Inf             */
+       SPECTRUM_NO_EBV = 1 << 11,        /* spectra.extinction: no E(B-V), dust was left in  */
 };
 
 enum {                                /* image_flag */
        IMAGE_NO_BRICK = 1 << 0,       /* fatal: the brick of this position is absent            */
-       IMAGE_UNREADABLE = 1 << 1,     /* fatal: a brick image cannot be read                    */
+       IMAGE_UNREADABLE = 1 << 1,     /* fatal: an image cannot be read                         */
        IMAGE_MISSING_BAND = 1 << 2,   /* fatal unless images.missing_band is zero: a band is absent */
        IMAGE_NO_COVERAGE = 1 << 3,    /* fatal likewise: invvar 0 all over the window in a band */
-       IMAGE_BAD_SCALE = 1 << 4,      /* fatal: pixel scale differs from 0.262" by over 1 %     */
+       IMAGE_BAD_SCALE = 1 << 4,      /* fatal: pixels are not 0.262" within 1 %, or no WCS says */
        IMAGE_MASKED = 1 << 5,         /* fatal: more than images.max_masked_fraction without data */
        IMAGE_MOSAIC = 1 << 6,         /* pixels beyond the own brick came from a neighbour      */
-       IMAGE_PADDED = 1 << 7,         /* pixels that no brick shows were set to 0               */
+       IMAGE_PADDED = 1 << 7,         /* pixels that no image shows were set to 0               */
        IMAGE_NONFINITE = 1 << 8,      /* NaN or Inf in the file were set to 0                   */
        IMAGE_BAD_PIXELS = 1 << 9,     /* some pixels have invvar 0                              */
        IMAGE_NOT_ASKED = 1 << 10,     /* fatal: this row has no image                           */
        IMAGE_BAD_POSITION = 1 << 11,  /* fatal: RA or DEC is not a position on the sky          */
        IMAGE_BAD_EMBEDDING = 1 << 12, /* fatal: the encoder gave NaN or Inf                    */
+       IMAGE_RESCALED = 1 << 13,      /* images.other_scale convert: resampled to 0.262"/pixel  */
+       IMAGE_NO_MASKBITS = 1 << 14,   /* maskbits of its pixels were asked for and are not there */
 };
 
 typedef enum { MODALITY_IMAGE, MODALITY_SPECTRUM, N_MODALITIES } Modality;
@@ -43,7 +46,7 @@ typedef struct {
     int32_t bit;
     bool fatal;
     const char *name;     /* "MISSING_BAND" */
-    const char *sentence; /* "a band of the brick is absent" */
+    const char *sentence; /* "a band of the image is absent" */
 } FlagRow;
 
 /* The rows of a modality, ended by a row with bit 0. */

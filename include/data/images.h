@@ -12,10 +12,12 @@ enum { CUTOUT_PIXELS = 152, N_BANDS = 3 };
 extern const char band_name[N_BANDS + 1]; /* "grz" */
 
 typedef enum { MISSING_BAND_FLAG, MISSING_BAND_ZERO } MissingBand; /* images.missing_band */
+typedef enum { OTHER_SCALE_FLAG, OTHER_SCALE_CONVERT } OtherScale; /* images.other_scale  */
 
 typedef struct {
     int missing_band;           /* MissingBand */
     double max_masked_fraction; /* of the pixels of a cutout, those that lack data in any band that has some */
+    int other_scale;            /* OtherScale: of single cutouts; bricks of another scale are always flagged */
 } ImagesConfig;
 extern const ConfigSection images_section; /* "images" */
 

@@ -14,9 +14,11 @@
 #include "par/par.h"
 
 /* Collective. Sends rows to the owners of their TARGETIDs; of rows with equal (TARGETID, SURVEY, PROGRAM) the best
-   stays (cuts_compare_quality), the others are added to the owner's rejects as DUPLICATE. Result ordered by key. */
-Status join_unique(CatalogRow **out, int64_t *n_out, RejectList *rejects, const CatalogRow *rows, int64_t n,
-                   const Par *par, Arena *a);
+   stays (cuts_compare_quality), the others are added to the owner's rejects as DUPLICATE; a row without a spectrum whose
+   TARGETID has one with is rejected as HAS_SPECTRUM. Where no column said which row of a TARGETID is primary, the best is;
+   `primary_only` rejects the others. Result ordered by key. */
+Status join_unique(CatalogRow **out, int64_t *n_out, RejectList *rejects, bool primary_only, const CatalogRow *rows,
+                   int64_t n, const Par *par, Arena *a);
 
 /* Collective. Gives the rows (those of join_unique, where they are) the labels of their TARGETID; each rank brings any
    part of the label table. Where the table has no redshift, a row's own counts if ZWARN is 0. Entries travel through
@@ -41,6 +43,18 @@ typedef struct {
    MATCH says how. All rows get has_image. */
 Status join_photometry(CatalogRow **out, int64_t *n_out, Photometry *p, const CatalogRow *rows, int64_t n,
                        const Par *par, Arena *a);
+
+/* Collective. Gives rows with spectra (those of join_unique, where they are) the images of a stored set: the object of
+   the same TARGETID, else the nearest within `arcsec` (ties: the lower place). Other rows get has_image 0. Each rank
+   brings any part of the objects; *left: those that no row took, the others are rejected as HAS_SPECTRUM. Entries travel
+   through `scratch`, *left is in `a`, another arena. */
+Status join_objects(CatalogRow *rows, int64_t n, CatalogRow **left, int64_t *n_left, RejectList *rejects,
+                    const CatalogRow *objects, int64_t n_objects, double arcsec, const Par *par, Arena *scratch,
+                    Arena *a);
+
+/* Local. A row takes identifiers, fluxes, E(B-V), PHOTSYS and the place of the image of an entry of a photometry
+   catalogue or image set. */
+void join_take(CatalogRow *row, const CatalogRow *from, Match how);
 
 /* Local. Index of the row of `table` that is `row`, or -1; *how says by what. */
 int64_t join_match(Match *how, const CatalogRow *row, const CatalogRow *table, int64_t n_table, double arcsec);

@@ -11,10 +11,11 @@
 #include "data/survey.h"
 #include "par/par.h"
 
-/* Roles: what a file is to the catalogue. Redshift and spectra files live under the spectra root, tractor and image
-   files under the image root; the label file is its own root. */
+/* Roles: what a file is to the catalogue. Redshift and spectra files live under the spectra root, objects,
+   tractor and image files under the image root; the label file is its own root. */
 #define ROLE_REDSHIFTS "redshifts"
 #define ROLE_SPECTRA   "spectra"
+#define ROLE_OBJECTS   "objects"
 #define ROLE_TRACTOR   "tractor"
 #define ROLE_IMAGE     "image"
 #define ROLE_LABELS    "labels"
@@ -37,10 +38,10 @@ typedef struct {
 /* Local. Adds a file unless it was added just before. E_INPUT when the path is too long. */
 Status manifest_add(ManifestList *list, const char *role, const char *path);
 
-/* Local. Adds the files that embedding these rows will read: the spectrum file and the images of the own brick.
-   `scratch` is not the list's arena. */
-Status manifest_add_rows(ManifestList *list, const CatalogRow *rows, int64_t n, const ReleaseConfig *release,
-                         Arena *scratch);
+/* Local. Adds the files that embedding these rows will read: the spectrum file, the images of the own brick or the file
+   of a stored set. `files`: the catalogue's /files; `scratch` is not the list's arena. */
+Status manifest_add_rows(ManifestList *list, const CatalogRow *rows, int64_t n, const FileList *files,
+                         const ReleaseConfig *release, Arena *scratch);
 
 /* Local. Size and DATASUM of one file (or of path.gz, where only that exists); -1 and 0 when it is absent. Never fails:
    a broken file has a size and a checksum of its bytes. */

@@ -10,21 +10,36 @@
 #include "data/survey.h"
 #include "par/par.h"
 
-/* Collective. The survey's redshift files: rank 0 looks, all ranks get the same list. */
-Status sources_list(FileList *out, const SpectrumSurvey *survey, const void *config, const Par *par, Arena *a);
+/* Lists files; the same shape for redshift files and for files of objects. */
+typedef Status (*ListFiles)(FileList *out, const void *config, Arena *a);
 
+/* Collective. Rank 0 lists (NULL = nothing to list), all ranks get the same. */
+Status sources_list(FileList *out, ListFiles list, const void *config, const Par *par, Arena *a);
+
+/* Where the rows of a catalogue come from. `files` are the catalogue's /files: those of redshifts first, those of
+   objects after them. */
 typedef struct {
-    const SpectrumSurvey *survey;
-    const void *survey_config;
+    const ReleaseConfig *release;
     const FileList *files;
+    int64_t n_redshifts; /* files[0 .. n_redshifts) hold redshifts, the others objects */
     const CatalogConfig *config;
     int64_t seed; /* of the split */
 } Sources;
 
-/* Collective. Files are handed to ranks as these come free; a rank keeps the rows of the files it read that pass the
-   cuts, and adds the others to its rejects. *n_source counts all rows read here. Which rank holds which row is a matter
-   of luck; what the rows say is not. */
-Status sources_read(CatalogRow **rows, int64_t *n, int64_t *n_source, RejectList *rejects, const Sources *s,
-                    const Par *par, Arena *a);
+/* What was read, beside the rows. */
+typedef struct {
+    int64_t rows; /* read here, cut ones and skipped ones too */
+    RejectList *rejects;
+    int64_t *skipped; /* (files, N_REJECTS): counts of this rank, from the caller, zeroed */
+} SourceCounts;
+
+/* Collective. Files are handed to ranks in pieces of rows as these come free; a rank keeps the rows of its pieces that
+   pass the cuts, and adds the others to its rejects. Which rank holds which row is a matter of luck; what the rows say
+   is not. */
+Status sources_redshifts(CatalogRow **rows, int64_t *n, SourceCounts *counts, const Sources *s, const Par *par,
+                         Arena *a);
+
+/* Collective. The same for the files of objects: rows with images that the survey's selection takes. */
+Status sources_objects(CatalogRow **rows, int64_t *n, SourceCounts *counts, const Sources *s, const Par *par, Arena *a);
 
 #endif

@@ -19,11 +19,13 @@ extern const int64_t arm_pixels[N_ARMS]; /* 2751, 2326, 2881 */
 
 typedef enum { MERGE_LEGACY_2022, MERGE_DESISPEC_2024 } Merge;   /* spectra.merge      */
 typedef enum { BAD_PIXELS_ZERO, BAD_PIXELS_RELEASED } BadPixels; /* spectra.bad_pixels */
+typedef enum { EXTINCTION_NONE, EXTINCTION_SFD } Extinction;     /* spectra.extinction */
 
 typedef struct {
     int merge;                  /* Merge     */
     int bad_pixels;             /* BadPixels */
     double max_masked_fraction; /* of the 7781 merged pixels */
+    int extinction;             /* Extinction: what extinction.h does to the spectra of a block */
 } SpectraConfig;
 extern const ConfigSection spectra_section; /* "spectra" */
 
@@ -62,5 +64,10 @@ typedef struct {
 /* Merges the arms of one spectrum into row `i` of the batch: ivar *= (mask == 0), non-finite values, merge mode, bad pixels, statistics, flags.
    Sets all of row i, its flag too. Sums in double, results float32. A negative ivar counts as 0. */
 void spectra_merge(SpectrumBatch *out, int64_t i, const Arm arm[N_ARMS], const SpectraConfig *config);
+
+/* Takes a spectrum that is on the merged grid already (another survey, a stored set) into row `i`: the same rules for
+   bad pixels and non-finite values, statistics on the arms' ranges of the grid, flags. An arm's range without any
+   information is MISSING_ARM. `ivar` NULL = not known: 1 where the flux is finite, and SNR stays 0. */
+void spectra_take(SpectrumBatch *out, int64_t i, const float *flux, const float *ivar, const SpectraConfig *config);
 
 #endif

@@ -9,67 +9,109 @@
 #include "data/images.h"
 #include "data/spectra.h"
 
-typedef struct {
-    char **path; /* relative to the root */
-    int64_t n;
-} FileList;
+/* Some surveys keep spectra or images as rows of files of their own instead of a tree that positions and pixels lead
+   through: those are stored sets. A row of theirs lies where the catalogue's FILE / ROW (spectra) or IMAGE_FILE /
+   IMAGE_ROW (images) say, and catalogue rows follow the order of the files. */
 
 typedef struct {
     ConfigPlugin plugin;
+    bool stored; /* a stored set: spectrum_file gives files->path[row->source_file], and rows keep the order of files */
 
     /* Roots and names that provenance records. */
     const char *(*root)(const void *config);
     const char *(*specprod)(const void *config); /* "iron" */
 
-    /* Files whose rows are the source rows of a catalogue (zcatalogs, or redrock files), sorted; relative to the root, or absolute where the
-       configuration names an absolute path. */
+    /* Files whose rows are the source rows of a catalogue (zcatalogs, redrock files, coadds), sorted; relative to the
+       root, or absolute where the configuration names an absolute path. NULL = the survey has no rows. */
     Status (*list_redshifts)(FileList *out, const void *config, Arena *a);
 
-    /* All rows of such a file: every field that the file gives, the rest zero / NaN; source_row set. has_spectrum = 1. Nothing is cut here.
-       `path` as list_redshifts gives it, or any path that can be opened. */
-    Status (*read_redshifts)(CatalogRow **rows, int64_t *n, const void *config, const char *path, Arena *a);
+    /* How many rows such a file has, without reading them. `path` as list_redshifts gives it. */
+    Status (*count_redshifts)(int64_t *n, const void *config, const char *path, Arena *scratch);
 
-    /* The file that holds this row's spectrum, relative to the root. Plain text work: does not touch the disk. */
-    Status (*spectrum_file)(char *path, size_t size, const void *config, const CatalogRow *row);
+    /* Rows [first, first + n) of such a file into rows[0 .. n): every field that the file gives, the rest as
+       catalog_new_row leaves it; source_row set, has_spectrum = 1. Nothing is cut here. */
+    Status (*read_redshifts)(CatalogRow *rows, const void *config, const char *path, int64_t first, int64_t n,
+                             Arena *scratch);
+
+    /* The file that holds this row's spectrum, relative to the root. Plain text work: does not touch the disk. `files`:
+       the catalogue's /files. */
+    Status (*spectrum_file)(char *path, size_t size, const void *config, const CatalogRow *row, const FileList *files);
 
     /* Spectra of n rows that live in one file, into rows [at, at+n) of the batch. `path` is ready to open (root joined); where it is absent,
        path.gz is tried. Returns failures only for memory. */
     Status (*read_spectra)(SpectrumBatch *out, int64_t at, const void *config, const SpectraConfig *options,
                            const char *path, const CatalogRow *rows, int64_t n, Arena *scratch);
 
-    /* False where the configuration leaves this row's SURVEY/PROGRAM out: the catalogue rejects it (REJECT_PROGRAM). */
+    /* False where the configuration leaves this row's SURVEY/PROGRAM out: the catalogue rejects it (REJECT_PROGRAM).
+       NULL = all are wanted. */
     bool (*wants)(const void *config, const CatalogRow *row);
 } SpectrumSurvey;
 
-typedef struct ImageSource ImageSource; /* open state of an image survey: brick table, small caches */
+/* Open state of an image survey; one per thread. */
+enum { SOURCE_REPORTED = 4096 };
+typedef struct {
+    const void *config;
+    const FileList *files;              /* of the catalogue: where image_file points; may be NULL for trees of bricks */
+    uint64_t reported[SOURCE_REPORTED]; /* hashes of files that log_rank has told of */
+    int whole;   /* tests of legacy: 0 = the cheaper way, 1 = always whole bands, -1 = always boxes */
+    void *state; /* the survey's own */
+} ImageSource;
+
+/* Says once per file what is wrong with it. */
+void source_report(ImageSource *s, const char *path, const char *what);
 
 typedef struct {
     ConfigPlugin plugin;
+    bool stored; /* a stored set: images lie at (image_file, image_row), list_objects names the files */
+
     const char *(*root)(const void *config);
     const char *(*image_release)(const void *config); /* "dr9" */
 
+    /* Files whose rows are objects with images (sweeps, files of a stored set), sorted, as list_redshifts. NULL = none:
+       then `release.rows` cannot name images. */
+    Status (*list_objects)(FileList *out, const void *config, Arena *a);
+    Status (*count_objects)(int64_t *n, const void *config, const char *path, Arena *scratch);
+    /* Rows [first, first + n) of such a file. Those that the configured selection takes go to rows[0 .. *n_rows) in file
+       order: position, photometry, identifiers, source_row, has_image = 1, match MATCH_ID, healpix of the position;
+       skipped[reason] counts the others. image_file and image_row are filled by the caller for stored sets. */
+    Status (*read_objects)(CatalogRow *rows, int64_t *n_rows, int64_t skipped[N_REJECTS], const void *config,
+                           const char *path, int64_t first, int64_t n, Arena *scratch);
+
+    /* The following four are of trees of bricks; NULL for stored sets, whose objects find their rows by TARGETID or
+       position (join_objects). */
+
     /* Fills brickname (and brickid where 0) of a row from its position, by the brick algorithm. */
     Status (*locate)(CatalogRow *row, const void *config);
-
     /* The photometry catalogue of a brick (tractor), relative to the root; region by PHOTSYS. */
     Status (*photometry_file)(char *path, size_t size, const void *config, const CatalogRow *row);
     /* All its rows as CatalogRows with release, brickid, brick_objid, brickname, ra, dec, flux, ebv, photsys; has_image = 1. DUP rows and rows
        with brick_primary false are left out; the number of rows in the file comes in *n_file. */
     Status (*read_photometry)(CatalogRow **rows, int64_t *n, int64_t *n_file, const void *config, const char *path,
                               Arena *a);
-
-    Status (*open)(ImageSource **out, const void *config, Arena *a); /* reads survey-bricks* where present */
-    void (*close)(ImageSource *s);
     /* Files that a row's cutout reads first: the images of its own brick (manifest). */
     Status (*image_files)(FileList *out, const void *config, const CatalogRow *row, Arena *a);
-    /* Cutouts of n rows, any bricks; groups them by brick itself and reads each band whole or by tiles, whichever is cheaper. Row i of the batch
-       belongs to rows[i]. The pixels of a row do not depend on the other rows. */
+
+    /* Fills in the survey's state (config and files are set); NULL = nothing to do. Legacy checks survey-bricks* here. */
+    Status (*open)(ImageSource *s, Arena *a);
+    void (*close)(ImageSource *s); /* NULL = nothing to do */
+    /* Cutouts of n rows, any files; groups them by file itself and reads each band whole or by tiles, whichever is cheaper. Row i of the batch
+       belongs to rows[i]; rows with has_image 0 are flagged NOT_ASKED. The pixels of a row do not depend on the other
+       rows. Returns failures only for memory. */
     Status (*cutouts)(ImageBatch *out, int64_t at, ImageSource *s, const ImagesConfig *options, const CatalogRow *rows,
                       int64_t n, Arena *scratch);
 } ImageSurvey;
 
 extern const SpectrumSurvey desi_survey; /* desi.c   */
 extern const ImageSurvey legacy_survey;  /* legacy.c */
+extern const ImageSurvey cutouts_survey; /* cutouts.c */
+extern const SpectrumSurvey sdss_survey; /* sdss.c   */
+extern const SpectrumSurvey astroclip_spectra; /* paired.c */
+extern const ImageSurvey astroclip_images;
+extern const ImageSurvey stein_images;   /* stein.c */
+extern const SpectrumSurvey mmu_spectra; /* mmu_spectra.c */
+extern const ImageSurvey mmu_images;     /* mmu_images.c */
+extern const SpectrumSurvey no_spectra;  /* no_survey.c: kind none, a catalogue of images alone */
+extern const ImageSurvey no_images;      /* the other way round */
 extern const ConfigPlugin
     *const spectrum_surveys[]; /* survey.c: NULL-terminated; each the first member of a SpectrumSurvey */
 extern const ConfigPlugin *const image_surveys[];
@@ -80,11 +122,13 @@ bool survey_file(char *out, size_t size, const char *root, const char *path);
 
 /* Section "release": what to read. */
 typedef struct {
+    ConfigTexts rows;   /* where the rows come from: spectra, images, or both */
     ConfigKind spectra; /* SpectrumSurvey */
     ConfigKind images;  /* ImageSurvey    */
     const char *labels; /* label table (PROVABGS-like HDF5), "" = none */
 } ReleaseConfig;
 extern const ConfigSection release_section;
+bool release_takes(const ReleaseConfig *r, const char *rows); /* release.rows names "spectra" or "images" */
 const SpectrumSurvey *release_spectra(const ReleaseConfig *r);
 const ImageSurvey *release_images(const ReleaseConfig *r);
 

@@ -5,6 +5,7 @@
 #include "data/catalog.h"
 #include "data/survey.h"
 #include "embed/embeddings.h"
+#include "embed/reuse.h"
 #include "model/model.h"
 
 typedef struct {
@@ -17,6 +18,7 @@ typedef struct {
     int64_t ranks_per_volume; /* 0 = all ranks write one volume at a time */
     ConfigTexts sets;         /* aligned, single */
     ConfigTexts modalities;   /* image, spectrum */
+    const char *reuse;        /* folder of an earlier run, "" = none */
 } EmbedConfig;
 extern const ConfigSection embed_section; /* "embed" */
 
@@ -24,7 +26,7 @@ extern const ConfigSection embed_section; /* "embed" */
 bool embed_lists(const ConfigTexts *list, const char *item);
 
 /* All that a block needs, borrowed. */
-typedef struct {
+typedef struct Embedder {
     const EmbedConfig *config;
     const SpectraConfig *spectra;
     const ImagesConfig *images;
@@ -34,15 +36,20 @@ typedef struct {
     ImageSource *image_source;
     int64_t dim[N_SETS];     /* 0 = set not written */
     bool want[N_MODALITIES]; /* embed.modalities names it */
+    /* What embeddings depend on besides the rows and their files, as lines key=value (reuse.h); "" = not wanted. */
+    const char *recipe[N_MODALITIES];
+    Reuse *reuse; /* NULL = everything is computed */
 } Embedder;
 
 /* Results of rows [first, first + n); arrays of n rows from the caller's arena. */
-typedef struct {
+typedef struct EmbedBlock {
     int64_t first, n;
     CatalogRow *row;
     float *set[N_SETS]; /* (n, dim) NaN where not embedded; NULL = set not written */
     int32_t *flag[N_MODALITIES];
     float *spectrum_stats, *image_stats;
+    uint8_t *taken[N_MODALITIES]; /* 1 = copied from the earlier run; NULL = there is none */
+    int64_t reuse[N_MODALITIES][N_REUSE];
 } EmbedBlock;
 
 /* Local. Reads, prepares and encodes the rows; a bad row is flagged and NaN. */
@@ -52,6 +59,7 @@ typedef struct {
     int64_t rows, blocks, blocks_kept, volumes, volumes_kept; /* kept: finished by an earlier run */
     int64_t count[N_MODALITIES][FLAG_BITS + 1];               /* rows by flag bit; [FLAG_BITS]: no bit */
     int64_t embedded[N_MODALITIES];
+    int64_t reuse[N_MODALITIES][N_REUSE]; /* rows of blocks done now, by what became of them; without embed.reuse 0 */
 } EmbedLedger;
 
 /* Collective. Embeds the whole catalogue into volumes FOLDER/embeddings/volume-NNNNN.h5; volume_join (volume.h) then makes FOLDER/embeddings.h5. Finished volumes and blocks of the same fingerprint are kept. */

@@ -33,5 +33,7 @@ Status embeddings_read_targets(int64_t *targetid, Embeddings *e, int64_t first, 
 Status embeddings_read_flags(int32_t *out, Embeddings *e, Modality m, int64_t first, int64_t n);
 /* (n, N_SPECTRUM_STATS) of data/spectra.h; NaN where no spectrum was read. */
 Status embeddings_read_spectrum_stats(float *out, Embeddings *e, int64_t first, int64_t n);
+/* (n, N_IMAGE_STATS) of data/images.h. */
+Status embeddings_read_image_stats(float *out, Embeddings *e, int64_t first, int64_t n);
 
 #endif

@@ -34,6 +34,10 @@ bool fitsfile_has(FitsFile *f, const char *extname);
 Status fitsfile_goto_number(FitsFile *f, int hdu); /* 0 = primary */
 Status fitsfile_goto_image(FitsFile *f);           /* the first HDU that holds an image with axes (.fits.fz: HDU 1) */
 
+/* How many HDUs can be gone to; `whole` is false where something is wrong after them: an HDU that cannot be read, or data
+   that end before they should. */
+void fitsfile_count(int *n, bool *whole, FitsFile *f);
+
 /* Tables. Rows are 0-based. */
 Status fitsfile_rows(int64_t *n, FitsFile *f);
 bool fitsfile_has_column(FitsFile *f, const char *column); /* case ignored */
@@ -44,6 +48,18 @@ Status fitsfile_read_column(void *out, FitsFile *f, const char *column, FitsType
 /* TEXT into fixed cells of `cell` bytes, right-stripped, NUL-terminated, cut if longer. */
 Status fitsfile_read_text(char *out, size_t cell, FitsFile *f, const char *column, int64_t first, int64_t n);
 
+/* Several columns of the same rows at once: the rows are read once, however many columns are wanted. Columns have one
+   element per row; text comes as fitsfile_read_text gives it. */
+typedef struct {
+    const char *name;
+    FitsType type;
+    void *out;     /* (n) elements of `type`, or of `cell` bytes where it is FITS_TEXT */
+    size_t cell;   /* of FITS_TEXT */
+    bool optional; /* may be absent: then `out` stays as it is */
+    bool there;    /* says whether the table has it */
+} FitsPick;
+Status fitsfile_read_picks(FitsPick *pick, int n_picks, FitsFile *f, int64_t first, int64_t n, Arena *scratch);
+
 /* Images. dims[0] is the slowest axis (C order), n_axes <= 3. A tile-compressed HDU answers as the image it holds. */
 Status fitsfile_image_size(int64_t dims[FITS_AXES], int *n_axes, FitsFile *f);
 /* Whole rows [first, first+n) of the slowest axis. */
@@ -53,6 +69,9 @@ Status fitsfile_read_mask(uint32_t *out, FitsFile *f, int64_t first, int64_t n);
 /* The rectangle rows [y0, y1) x columns [x0, x1) of a 2-D image as float32, row-major, stride x1-x0. Must lie inside.
    */
 Status fitsfile_read_box(float *out, FitsFile *f, int64_t y0, int64_t y1, int64_t x0, int64_t x1);
+/* The same of one plane of an image of 3 axes, whose slowest axis counts the planes from 0; an image of 2 axes is plane
+   0. */
+Status fitsfile_read_plane(float *out, FitsFile *f, int64_t plane, int64_t y0, int64_t y1, int64_t x0, int64_t x1);
 /* Tile rows and columns of a compressed image ([ny][nx] if not compressed). */
 void fitsfile_tile(int64_t *ny, int64_t *nx, FitsFile *f);
 

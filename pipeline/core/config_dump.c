@@ -331,6 +331,18 @@ static void hash_fields(FILE *out, const ConfigField *fields, const void *base, 
     }
 }
 
+Status config_text(char **out, const Config *c, const ConfigSection *section, Arena *a)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = stream_open(&text, &size);
+    hash_fields(stream, section->fields, config_get(c, section), section->name);
+    fclose(stream);
+    Status st = arena_text(out, a, text);
+    free(text);
+    return st;
+}
+
 void config_hash(HashState *h, const Config *c, const ConfigSection *section)
 {
     char *text = NULL;

@@ -27,6 +27,23 @@ static void count_rows(void)
     }
 }
 
+int64_t brick_targetid(int64_t release, int64_t brickid, int64_t objid)
+{
+    bool fits = objid >= 0 && objid < 1 << 22 && brickid >= 0 && brickid < 1 << 20 && release >= 0 && release < 1 << 16;
+    return fits ? objid | brickid << 22 | release << 42 : -1;
+}
+
+bool brick_of_targetid(int16_t *release, int32_t *brickid, int32_t *objid, int64_t targetid)
+{
+    enum { FIRST_RELEASE = 1000, LAST_RELEASE = INT16_MAX }; /* below: classes of secondary targets and of sky */
+    int64_t number = targetid >> 42;
+    if (number < FIRST_RELEASE || number > LAST_RELEASE) return false;
+    *release = (int16_t)number;
+    *brickid = (int32_t)(targetid >> 22 & ((1 << 20) - 1));
+    *objid = (int32_t)(targetid & ((1 << 22) - 1));
+    return true;
+}
+
 int64_t brick_columns(int64_t row)
 {
     pthread_once(&counted, count_rows);

@@ -18,7 +18,7 @@ static Status forgive(bool *good, Status st, ImageSource *s, const char *path)
 {
     *good = st == OK;
     if (st == OK || st == E_MEMORY) return st;
-    legacy_report(s, path, fail_record()->text);
+    source_report(s, path, fail_record()->text);
     fail_clear();
     return OK;
 }
@@ -65,19 +65,22 @@ Status brickband_open(BrickBand *b, ImageSource *s, const char *region, const Br
     b->id = brick->id;
     char name[LEGACY_PATH], path[LEGACY_PATH];
     bool good;
-    TRY(legacy_image_path(name, sizeof name, s->config, region, brick->name, PRODUCT_IMAGE, band));
-    if (!survey_file(path, sizeof path, s->config->root, name)) return OK;
+    const char *root = ((const LegacyConfig *)s->config)->root;
+    LegacyProduct product = band == BAND_MASK ? PRODUCT_MASKBITS : PRODUCT_IMAGE;
+    TRY(legacy_image_path(name, sizeof name, s->config, region, brick->name, product, band));
+    if (!survey_file(path, sizeof path, root, name)) return OK;
     b->state = BAND_BROKEN;
     TRY(forgive(&good, open_image(b, path, scratch), s, path));
-    if (!good) return OK;
+    if (good && band == BAND_MASK) b->state = BAND_READY;
+    if (!good || band == BAND_MASK) return OK;
 
     TRY(legacy_image_path(name, sizeof name, s->config, region, brick->name, PRODUCT_INVVAR, band));
-    b->has_invvar = survey_file(path, sizeof path, s->config->root, name);
+    b->has_invvar = survey_file(path, sizeof path, root, name);
     if (b->has_invvar) {
         TRY(forgive(&good, open_invvar(b, path), s, path));
         if (!good) return OK;
     } else {
-        legacy_report(s, path, "absent: pixels that are not exactly 0 count as covered");
+        source_report(s, path, "absent: pixels that are not exactly 0 count as covered");
     }
     b->state = BAND_READY;
     return OK;

@@ -2,6 +2,7 @@
    table of columns says which field goes where, and writing, reading and the checks on opening all follow it. */
 #include "data/catalog.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,13 +23,22 @@ static const Column row_columns[] = {
     {"PROGRAM", H5_TEXT, 8, offsetof(CatalogRow, program), "", "program of the spectrum"},
     {"RA", H5_F64, 8, offsetof(CatalogRow, ra), "deg", "right ascension, J2000"},
     {"DEC", H5_F64, 8, offsetof(CatalogRow, dec), "deg", "declination, J2000"},
-    {"HEALPIX", H5_I32, 4, offsetof(CatalogRow, healpix), "", "nside 64 nested pixel of the spectrum's file"},
+    {"HEALPIX", H5_I32, 4, offsetof(CatalogRow, healpix), "",
+     "nside 64 nested pixel: of the spectrum's file, else sky"},
+    {"UNIQPIX", H5_I32, 4, offsetof(CatalogRow, uniqpix), "", "pixel of the spectrum's file, 0 = files are not by it"},
+    {"TILEID", H5_I32, 4, offsetof(CatalogRow, tileid), "", "tile of the spectrum's file, 0 = files are not by tile"},
+    {"NIGHT", H5_I32, 4, offsetof(CatalogRow, night), "", "last night of the tile, YYYYMMDD"},
+    {"PETAL", H5_I32, 4, offsetof(CatalogRow, petal), "", "petal of the tile, 0 to 9"},
     {"Z", H5_F64, 8, offsetof(CatalogRow, z), "", "redshift of the redshift catalogue"},
     {"ZERR", H5_F64, 8, offsetof(CatalogRow, zerr), "", "its error"},
     {"ZWARN", H5_I64, 8, offsetof(CatalogRow, zwarn), "", "its warning bits, 0 = good"},
     {"SPECTYPE", H5_TEXT, 8, offsetof(CatalogRow, spectype), "", "spectral class: GALAXY, QSO, STAR"},
     {"OBJTYPE", H5_TEXT, 4, offsetof(CatalogRow, objtype), "", "what the fibre was for: TGT, SKY, BAD"},
     {"DELTACHI2", H5_F64, 8, offsetof(CatalogRow, deltachi2), "", "chi2 difference to the next best redshift"},
+    {"DESI_TARGET", H5_I64, 8, offsetof(CatalogRow, desi_target), "", "target bits of the row's SURVEY, 0 = unknown"},
+    {"BGS_TARGET", H5_I64, 8, offsetof(CatalogRow, bgs_target), "", "bright galaxy target bits of the row's SURVEY"},
+    {"TARGET_CLASS", H5_U8, 1, offsetof(CatalogRow, target_class), "", "bits: 1 BGS, 2 LRG, 4 ELG, 8 QSO target"},
+    {"GOOD_Z", H5_U8, 1, offsetof(CatalogRow, good_z), "", "the same bits: the redshift passes the cut of that class"},
     {"COADD_FIBERSTATUS", H5_I32, 4, offsetof(CatalogRow, fiberstatus), "", "fibre warning bits, 0 = good"},
     {"ZCAT_PRIMARY", H5_U8, 1, offsetof(CatalogRow, zcat_primary), "", "1 = the best row of its target"},
     {"RELEASE", H5_I16, 2, offsetof(CatalogRow, release), "", "release of the photometry"},
@@ -36,16 +46,24 @@ static const Column row_columns[] = {
     {"BRICK_OBJID", H5_I32, 4, offsetof(CatalogRow, brick_objid), "", "object number in its brick"},
     {"BRICKNAME", H5_TEXT, 12, offsetof(CatalogRow, brickname), "", "brick of the Tractor file"},
     {"PHOTSYS", H5_TEXT, 1, offsetof(CatalogRow, photsys), "", "N = BASS/MzLS, S = DECam"},
+    {"MORPHTYPE", H5_TEXT, 4, offsetof(CatalogRow, morphtype), "", "shape of the photometry: PSF REX EXP DEV SER"},
+    {"MASKBITS", H5_I32, 4, offsetof(CatalogRow, maskbits), "", "MASKBITS of the photometry, 0 = clean"},
     {"MATCH", H5_U8, 1, offsetof(CatalogRow, match), "", "photometry found by: 0 nothing, 1 identifier, 2 position"},
     {"FLUX_G", H5_F32, 4, offsetof(CatalogRow, flux[0]), "nanomaggy", "flux in g, not corrected for extinction"},
     {"FLUX_R", H5_F32, 4, offsetof(CatalogRow, flux[1]), "nanomaggy", "flux in r, not corrected for extinction"},
     {"FLUX_Z", H5_F32, 4, offsetof(CatalogRow, flux[2]), "nanomaggy", "flux in z, not corrected for extinction"},
     {"EBV", H5_F32, 4, offsetof(CatalogRow, ebv), "mag", "Galactic reddening E(B-V)"},
+    {"Z_PHOT_MEAN", H5_F32, 4, offsetof(CatalogRow, z_phot), "",
+     "photometric redshift of the image survey, NaN = none"},
+    {"Z_PHOT_STD", H5_F32, 4, offsetof(CatalogRow, z_phot_std), "", "its standard deviation"},
     {"SPLIT", H5_U8, 1, offsetof(CatalogRow, split), "", "0 train, 1 val, 2 test"},
     {"HAS_SPECTRUM", H5_U8, 1, offsetof(CatalogRow, has_spectrum), "", "1 = a spectrum is to be read"},
     {"HAS_IMAGE", H5_U8, 1, offsetof(CatalogRow, has_image), "", "1 = an image is to be cut out"},
     {"FILE", H5_I32, 4, offsetof(CatalogRow, source_file), "", "source of the row: index in /files"},
     {"ROW", H5_I64, 8, offsetof(CatalogRow, source_row), "", "source of the row: 0-based row of that file"},
+    {"IMAGE_FILE", H5_I32, 4, offsetof(CatalogRow, image_file), "",
+     "file of the image: index in /files, -1 = by position"},
+    {"IMAGE_ROW", H5_I64, 8, offsetof(CatalogRow, image_row), "", "0-based row of that file"},
     {"labels/z", H5_F64, 8, offsetof(CatalogRow, label[LABEL_Z]), "", "redshift, NaN = none"},
     {"labels/logmstar", H5_F64, 8, offsetof(CatalogRow, label[LABEL_LOGMSTAR]), "",
      "log10 stellar mass in Msun, NaN = none"},
@@ -70,7 +88,7 @@ static const Column manifest_columns[] = {
     {"manifest/ROLE", H5_TEXT, 16, offsetof(ManifestRow, role), "", "what the file is read for"},
     {"manifest/SIZE", H5_I64, 8, offsetof(ManifestRow, size), "bytes", "-1 = absent"},
     {"manifest/DATASUM", H5_U32, 4, offsetof(ManifestRow, datasum), "",
-     "DATASUM of the first HDU with data, or a checksum"},
+     "DATASUM of the HDU with data, a mix of those of several, or a checksum"},
 };
 enum {
     N_ROW_COLUMNS = sizeof row_columns / sizeof row_columns[0],
@@ -127,12 +145,27 @@ static Status read_table(void *records, size_t stride, H5File *f, const Column *
     return OK;
 }
 
+void catalog_new_row(CatalogRow *row)
+{
+    memset(row, 0, sizeof *row);
+    row->healpix = row->image_file = -1;
+    row->zcat_primary = PRIMARY_UNKNOWN;
+    row->unknown_z = UNKNOWN_ALL;
+    row->ra = row->dec = row->z = row->zerr = row->deltachi2 = NAN;
+    row->flux[0] = row->flux[1] = row->flux[2] = row->ebv = NAN;
+    row->z_phot = row->z_phot_std = row->tsnr2_lrg = NAN;
+    for (int l = 0; l < N_LABELS; l++) row->label[l] = NAN;
+}
+
 /* ---- order ---- */
 
 int catalog_compare(const void *a, const void *b)
 {
     const CatalogRow *x = a, *y = b;
+    if (x->place != y->place) return x->place < y->place ? -1 : 1;
     if (x->healpix != y->healpix) return x->healpix < y->healpix ? -1 : 1;
+    if (x->uniqpix != y->uniqpix) return x->uniqpix < y->uniqpix ? -1 : 1;
+    if (x->tileid != y->tileid) return x->tileid < y->tileid ? -1 : 1;
     if (x->targetid != y->targetid) return x->targetid < y->targetid ? -1 : 1;
     int order = memcmp(x->survey, y->survey, sizeof x->survey);
     return order ? order : memcmp(x->program, y->program, sizeof x->program);
@@ -160,20 +193,29 @@ static Part part_of(const Par *par, int64_t n)
 }
 
 /* Collective. What embed depends on: the files it will read, and for each row its key and where its data are. */
-static Fingerprint inputs_of(const CatalogRow *rows, Part part, const ManifestRow *manifest, int64_t n_manifest,
+static Fingerprint inputs_of(const CatalogParts *parts, Part part, const ManifestRow *manifest, int64_t n_manifest,
                              const Par *par)
 {
     SetHash h = {0};
+    const CatalogRow *rows = parts->row;
+    const FileList *files = parts->files;
     for (int64_t i = 0; i < n_manifest; i++)
         if (strcmp(manifest[i].role, ROLE_SPECTRA) == 0 || strcmp(manifest[i].role, ROLE_IMAGE) == 0)
             sethash_add_manifest(&h, &manifest[i], 1);
     for (int64_t i = 0; i < part.n; i++) {
         const CatalogRow *r = &rows[i];
-        char text[256];
-        int bytes =
-            snprintf(text, sizeof text, "%lld:%lld:%.8s:%.8s:%a:%a:%d:%.12s:%d:%c:%d%d", (long long)(part.first + i),
-                     (long long)r->targetid, r->survey, r->program, r->ra, r->dec, r->healpix, r->brickname, r->brickid,
-                     r->photsys ? r->photsys : '-', r->has_spectrum, r->has_image);
+        char text[2048];
+        int bytes = snprintf(text, sizeof text, "%lld:%lld:%.8s:%.8s:%a:%a:%d:%d:%d:%d:%d:%.12s:%d:%c:%d%d:%a",
+                             (long long)(part.first + i), (long long)r->targetid, r->survey, r->program, r->ra, r->dec,
+                             r->healpix, r->uniqpix, r->tileid, r->night, r->petal, r->brickname, r->brickid,
+                             r->photsys ? r->photsys : '-', r->has_spectrum, r->has_image, (double)r->ebv);
+        if (r->place != 0)
+            bytes += snprintf(text + bytes, sizeof text - (size_t)bytes, ":%s:%lld", files->path[r->source_file],
+                              (long long)r->source_row);
+        if (r->image_file >= 0 && (size_t)bytes < sizeof text)
+            bytes += snprintf(text + bytes, sizeof text - (size_t)bytes, ":%s:%lld", files->path[r->image_file],
+                              (long long)r->image_row);
+        if ((size_t)bytes > sizeof text) bytes = sizeof text;
         sethash_add(&h, text, (size_t)bytes);
     }
     return sethash_finish(&h, par);
@@ -207,9 +249,27 @@ static Status put_reasons(H5File *f, const RejectedRow *rejected, int64_t n, con
     return h5_put(f, "rejected/COUNTS", H5_I64, 0, count, &n_reasons, 1);
 }
 
+/* Collective. Objects that selections left out, by file and reason. */
+static Status put_skipped(H5File *f, const SkippedRows *skipped, int64_t n, Arena *a)
+{
+    int32_t *file, *reason;
+    int64_t *rows;
+    TRY(arena_new(&file, a, n));
+    TRY(arena_new(&reason, a, n));
+    TRY(arena_new(&rows, a, n));
+    for (int64_t i = 0; i < n; i++) {
+        file[i] = skipped[i].file;
+        reason[i] = skipped[i].reason;
+        rows[i] = skipped[i].rows;
+    }
+    TRY(h5_put(f, "skipped/FILE", H5_I32, 0, file, &n, 1));
+    TRY(h5_put(f, "skipped/REASON", H5_I32, 0, reason, &n, 1));
+    return h5_put(f, "skipped/ROWS", H5_I64, 0, rows, &n, 1);
+}
+
 typedef struct {
-    const CatalogRow *row;
-    const RejectedRow *rejected;
+    const CatalogParts *parts;
+    const RejectedRow *rejected; /* sorted shares */
     const ManifestRow *manifest;
     Part rows, rejects, files;
     Column manifest_column[N_MANIFEST_COLUMNS];
@@ -227,24 +287,24 @@ static void fit_paths(Column column[N_MANIFEST_COLUMNS], const ManifestRow *mani
 }
 
 /* Collective. Everything that all ranks do together, in the same order. */
-static Status write_structure(H5File *f, const Envelope *e, const Tables *t, const char *const *source_files,
-                              int64_t n_files, const Par *par, Arena *a)
+static Status write_structure(H5File *f, const Envelope *e, const Tables *t, const Par *par, Arena *a)
 {
     TRY(artefact_write(f, e));
-    Fingerprint inputs = inputs_of(t->row, t->rows, t->manifest, t->files.n, par);
+    Fingerprint inputs = inputs_of(t->parts, t->rows, t->manifest, t->files.n, par);
     TRY(h5_put_attr_text(f, "/", inputs_attribute, inputs.text));
     TRY(new_table(f, row_columns, N_ROW_COLUMNS, t->rows.total));
     TRY(new_table(f, rejected_columns, N_REJECTED_COLUMNS, t->rejects.total));
     TRY(new_table(f, t->manifest_column, N_MANIFEST_COLUMNS, t->files.total));
     TRY(put_reasons(f, t->rejected, t->rejects.n, par, a));
-    return put_texts(f, "files", source_files, n_files, a);
+    TRY(put_skipped(f, t->parts->skipped, t->parts->n_skipped, a));
+    return put_texts(f, "files", (const char *const *)t->parts->files->path, t->parts->files->n, a);
 }
 
 /* Local. */
 static Status write_rows(H5File *f, const Tables *t, Arena *a)
 {
     TRY(FAIL_POINT("catalog.write"));
-    TRY(write_table(f, row_columns, N_ROW_COLUMNS, t->row, sizeof *t->row, t->rows.first, t->rows.n, a));
+    TRY(write_table(f, row_columns, N_ROW_COLUMNS, t->parts->row, sizeof(CatalogRow), t->rows.first, t->rows.n, a));
     TRY(write_table(f, rejected_columns, N_REJECTED_COLUMNS, t->rejected, sizeof *t->rejected, t->rejects.first,
                     t->rejects.n, a));
     return write_table(f, t->manifest_column, N_MANIFEST_COLUMNS, t->manifest, sizeof *t->manifest, t->files.first,
@@ -259,18 +319,18 @@ static Status name_files(char **part, char **folder, const char *path, Arena *a)
     return arena_printf(folder, a, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
 }
 
-Status catalog_write(const char *path, const Envelope *e, const CatalogRow *rows, int64_t n,
-                     const RejectedRow *rejected, int64_t n_rejected, const char *const *source_files, int64_t n_files,
-                     const ManifestRow *manifest, int64_t n_manifest, const Par *par, Arena *a)
+Status catalog_write(const char *path, const Envelope *e, const CatalogParts *parts, const Par *par, Arena *a)
 {
     Status st = OK;
     H5File f = {0};
-    Tables t = {.row = rows};
+    Tables t = {.parts = parts};
     char *part = NULL, *folder = NULL;
     int64_t n_rejects = 0, n_measured = 0;
-    TRY(par_sort((void **)&t.rejected, &n_rejects, par, rejected, n_rejected, sizeof *rejected, compare_rejected, a));
-    TRY(par_sort((void **)&t.manifest, &n_measured, par, manifest, n_manifest, sizeof *manifest, manifest_compare, a));
-    t.rows = part_of(par, n);
+    TRY(par_sort((void **)&t.rejected, &n_rejects, par, parts->rejected, parts->n_rejected, sizeof *t.rejected,
+                 compare_rejected, a));
+    TRY(par_sort((void **)&t.manifest, &n_measured, par, parts->manifest, parts->n_manifest, sizeof *t.manifest,
+                 manifest_compare, a));
+    t.rows = part_of(par, parts->n);
     t.rejects = part_of(par, n_rejects);
     t.files = part_of(par, n_measured);
     fit_paths(t.manifest_column, t.manifest, t.files.n, par);
@@ -279,7 +339,7 @@ Status catalog_write(const char *path, const Envelope *e, const CatalogRow *rows
     TRY(par_agree(par, st));
     TRY(artefact_make_folder(par, folder));
     TRY_DONE(h5_create(&f, part, par));
-    TRY_DONE(write_structure(&f, e, &t, source_files, n_files, par, a));
+    TRY_DONE(write_structure(&f, e, &t, par, a));
     st = write_rows(&f, &t, a);
     TRY_DONE(par_agree(par, st));
     TRY_DONE(h5_close(&f));
@@ -308,12 +368,32 @@ static Status check_table(int64_t *n, H5File *f, const Column *column, int n_col
     return OK;
 }
 
+static Status read_files(FileList *out, H5File *f, Arena *a)
+{
+    H5Shape shape;
+    char *cells;
+    TRY(h5_shape(&shape, f, "files"));
+    if (shape.n_dims != 1 || shape.type != H5_TEXT)
+        return FAIL(E_INPUT,
+                    "%s: dataset files is not a list of texts: the file is damaged; remove it and run `astroclip "
+                    "catalog` again",
+                    f->path);
+    int64_t n = shape.dims[0], width = shape.width;
+    TRY(arena_take((void **)&cells, a, n, (size_t)width));
+    TRY(h5_read_rows(cells, f, "files", H5_TEXT, width, 0, n));
+    TRY(arena_new(&out->path, a, n));
+    for (int64_t i = 0; i < n; i++) TRY(arena_printf(&out->path[i], a, "%.*s", (int)width, cells + i * width));
+    out->n = n;
+    return OK;
+}
+
 static Status check_file(Catalog *c, Arena *a)
 {
     char *inputs;
     TRY(artefact_read(&c->envelope, &c->file, "catalog", CATALOG_VERSION, "catalog", a));
     TRY(check_table(&c->n, &c->file, row_columns, N_ROW_COLUMNS));
     TRY(check_table(&c->n_manifest, &c->file, manifest_columns, N_MANIFEST_COLUMNS));
+    TRY(read_files(&c->files, &c->file, a));
     if (!h5_get_attr_text(&inputs, &c->file, "/", inputs_attribute, a) || strlen(inputs) != FINGERPRINT_TEXT - 1)
         return FAIL(E_INPUT,
                     "%s: attribute '%s' is absent or damaged; remove the file and run `astroclip catalog` again",

@@ -3,15 +3,17 @@
    Rows are grouped by brick; a brick is read band by band, whole or box by box, whichever decompresses less. A
    window is filled in three steps: what the own brick shows; of the rest, each pixel from the brick whose box holds
    its position; of what is left, from any brick that shows it, lowest BRICKID first. What a row gets depends on the
-   files alone, never on the other rows. */
+   files alone, never on the other rows. Where release.images.maskbits asks for them, the bits of the pixels are read
+   first, in the same three steps, and the pixels that have one count as without data in every band. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "data/brickband.h"
 #include "data/flags.h"
+#include "data/window.h"
 
-enum { SIDE = CUTOUT_PIXELS, PIXELS = SIDE * SIDE, WORDS = (PIXELS + 63) / 64, MAX_NEIGHBOURS = 64 };
+enum { SIDE = CUTOUT_PIXELS, PIXELS = WINDOW_PIXELS, WORDS = WINDOW_WORDS, MAX_NEIGHBOURS = 64 };
 
 /* Degrees: candidates for a mosaic are bricks whose images, up to 15 % larger than 3600 pixels, meet a cutout around
    the position. Whether they show a pixel is up to their own WCS and size. */
@@ -34,6 +36,8 @@ typedef struct {
     uint8_t *shown;        /* (SIDE, SIDE)               */
     float *box, *box_ivar; /* (SIDE, SIDE) as read       */
     uint64_t *lacking;     /* WORDS: bit = pixel lacks data in a band that has some */
+    uint64_t *masked;      /* WORDS: bit = pixel has one of the configured maskbits */
+    uint64_t *unchecked;   /* WORDS: bit = no maskbits file shows the pixel */
 } Window;
 
 /* One brick and its rows. */
@@ -51,7 +55,10 @@ typedef struct {
     BrickBand own;
     BrickBand *neighbour; /* MAX_NEIGHBOURS, those met so far in this band */
     int n_neighbours;
-    uint64_t *lacking; /* (n, WORDS) */
+    uint64_t *lacking;            /* (n, WORDS) */
+    int32_t maskbits;             /* configured; 0 = none, and the next three are not used */
+    uint64_t *masked, *unchecked; /* (n, WORDS) */
+    float *mask_pixels;           /* (SIDE, SIDE): bits of one window as read */
     Window window;
     Arena *scratch;
 } Job;
@@ -109,7 +116,7 @@ static Status find_neighbour(BrickBand **out, Job *j, const Brick *b)
     *out = &j->neighbour[j->n_neighbours++];
     TRY(brickband_open(*out, j->source, j->region, b, j->band, j->scratch));
     if ((*out)->state == BAND_READY && !(*out)->good_scale)
-        legacy_report(j->source, (*out)->image.path,
+        source_report(j->source, (*out)->image.path,
                       "another pixel scale than 0.262 arcsec: not used beside other bricks");
     return OK;
 }
@@ -231,58 +238,85 @@ static Status fill_own(bool *good, Job *j)
     return OK;
 }
 
+static bool has_bit(const uint64_t *map, int64_t k) { return map[k / 64] >> (k % 64) & 1; }
+static void set_bit(uint64_t *map, int64_t k) { map[k / 64] |= UINT64_C(1) << (k % 64); }
+
+/* The maskbits of a window: which pixels are masked, and which are not known. */
+static void finish_mask(Job *j)
+{
+    Window *w = &j->window;
+    memset(w->unchecked, 0, WORDS * sizeof *w->unchecked);
+    for (int64_t k = 0; k < PIXELS; k++) {
+        bool known = w->shown[k] && w->pixels[k] >= 0 && w->pixels[k] <= 1 << 24;
+        if (!known) set_bit(w->unchecked, k);
+        if (known && ((int32_t)w->pixels[k] & j->maskbits)) set_bit(w->masked, k);
+    }
+}
+
+/* Takes the weight from masked pixels. False, and nothing is changed, when that would leave a band without any: the
+   band is covered, and NO_COVERAGE would be wrong. */
+static bool apply_mask(Window *w)
+{
+    bool left = false;
+    for (int64_t k = 0; k < PIXELS && !left; k++)
+        left = isfinite(w->pixels[k]) && isfinite(w->ivar[k]) && w->ivar[k] > 0 && !has_bit(w->masked, k);
+    for (int64_t k = 0; left && k < PIXELS; k++)
+        if (has_bit(w->masked, k) && isfinite(w->ivar[k])) w->ivar[k] = 0;
+    return left;
+}
+
 /* Cleans the pixels, says what they are, adds those without data to the row's map. */
 static void finish_window(Job *j)
 {
     Window *w = &j->window;
-    uint64_t lacking[WORDS] = {0};
-    int64_t n_data = 0;
+    float *share = &j->out->stats[(j->at + w->row) * N_IMAGE_STATS + j->band];
     int32_t flag = 0;
+    bool left = !j->maskbits || apply_mask(w);
     for (int64_t k = 0; k < PIXELS; k++) {
-        bool number = isfinite(w->pixels[k]), weight = isfinite(w->ivar[k]), data = number && weight && w->ivar[k] > 0;
-        if (!number || !weight) flag |= IMAGE_NONFINITE;
-        if (!number) w->pixels[k] = 0;
-        if (w->shown[k] == NOT_SHOWN) flag |= IMAGE_PADDED;
         if (w->shown[k] == SHOWN_BY_NEIGHBOUR) flag |= IMAGE_MOSAIC;
-        if (w->shown[k] && !(weight && w->ivar[k] > 0)) flag |= IMAGE_BAD_PIXELS;
-        n_data += data;
-        if (!data) lacking[k / 64] |= UINT64_C(1) << (k % 64);
+        if (j->maskbits && w->shown[k] && has_bit(w->unchecked, k)) flag |= IMAGE_NO_MASKBITS;
     }
-    if (n_data == 0) flag |= IMAGE_NO_COVERAGE;
-    if (n_data == 0 && j->options->missing_band == MISSING_BAND_ZERO) memset(w->pixels, 0, PIXELS * sizeof *w->pixels);
-    for (int64_t i = 0; n_data > 0 && i < WORDS; i++) w->lacking[i] |= lacking[i];
+    flag |= window_finish(share, w->lacking, w->pixels, w->ivar, w->shown, j->options);
+    if (!left && !(flag & IMAGE_NO_COVERAGE)) { /* all of it is masked */
+        flag |= IMAGE_BAD_PIXELS;
+        memset(w->lacking, 0xff, WORDS * sizeof *w->lacking); /* 152 x 152 is a multiple of 64 */
+        *share = 0;
+    }
     *flag_of(j, w->row) |= flag;
-    j->out->stats[(j->at + w->row) * N_IMAGE_STATS + j->band] = (float)((double)n_data / PIXELS);
 }
 
 static Status cut_window(Job *j, int64_t i, double x, double y)
 {
     Window *w = &j->window;
     w->row = j->item[i].row;
-    w->pixels = j->out->pixels + ((j->at + w->row) * N_BANDS + j->band) * PIXELS;
+    bool mask = j->band == BAND_MASK;
+    w->pixels = mask ? j->mask_pixels : j->out->pixels + ((j->at + w->row) * N_BANDS + j->band) * PIXELS;
     w->lacking = j->lacking + i * WORDS;
+    w->masked = j->masked + i * WORDS;
+    w->unchecked = j->unchecked + i * WORDS;
     if (!(fabs(x) < 1e9 && fabs(y) < 1e9)) { /* the header's sky is elsewhere */
-        *flag_of(j, w->row) |= IMAGE_UNREADABLE;
-        legacy_report(j->source, j->own.image.path, "its WCS cannot place the positions of its brick");
+        if (!mask) *flag_of(j, w->row) |= IMAGE_UNREADABLE;
+        source_report(j->source, j->own.image.path, "its WCS cannot place the positions of its brick");
         return OK;
     }
-    w->x0 = (int64_t)ceil(x - SIDE / 2.0);
-    w->y0 = (int64_t)ceil(y - SIDE / 2.0);
+    w->x0 = window_first(x);
+    w->y0 = window_first(y);
     memset(w->ivar, 0, PIXELS * sizeof *w->ivar);
     memset(w->shown, NOT_SHOWN, PIXELS);
     bool good;
     TRY(fill_own(&good, j));
-    if (!good) {
-        *flag_of(j, w->row) |= IMAGE_UNREADABLE;
-        return OK;
-    }
+    if (!good && !mask) *flag_of(j, w->row) |= IMAGE_UNREADABLE;
+    if (!good) return OK; /* maskbits stay unchecked */
     if (!all_shown(w)) {
         /* Neighbours' headers are read into scratch too; nothing of them is kept, so all of it goes. */
         Mark mark = arena_mark(j->scratch);
         TRY(mosaic(j));
         arena_reset(j->scratch, mark);
     }
-    finish_window(j);
+    if (mask)
+        finish_mask(j);
+    else
+        finish_window(j);
     return OK;
 }
 
@@ -296,7 +330,7 @@ static bool whole_is_cheaper(const Job *j, const double *x, const double *y)
     int64_t cost = 0;
     for (int64_t i = 0; i < j->n; i++) {
         if (!(fabs(x[i]) < 1e9 && fabs(y[i]) < 1e9)) continue;
-        int64_t x0 = (int64_t)ceil(x[i] - SIDE / 2.0), y0 = (int64_t)ceil(y[i] - SIDE / 2.0);
+        int64_t x0 = window_first(x[i]), y0 = window_first(y[i]);
         cost += brickband_cost(b, clamp(y0, b->ny), clamp(y0 + SIDE, b->ny), clamp(x0, b->nx), clamp(x0 + SIDE, b->nx));
     }
     return cost >= b->ny * b->nx;
@@ -326,8 +360,9 @@ static Status do_band(BandState *state, Job *j)
     Status st = brickband_open(&j->own, j->source, j->region, &j->brick, j->band, j->scratch);
     *state = j->own.state;
     j->n_neighbours = 0;
-    if (st == OK && *state == BAND_BROKEN) flag_all(j, IMAGE_UNREADABLE);
-    if (st == OK && *state == BAND_READY && !j->own.good_scale) flag_all(j, IMAGE_BAD_SCALE);
+    bool mask = j->band == BAND_MASK;
+    if (st == OK && *state == BAND_BROKEN && !mask) flag_all(j, IMAGE_UNREADABLE);
+    if (st == OK && *state == BAND_READY && !j->own.good_scale && !mask) flag_all(j, IMAGE_BAD_SCALE);
     if (st == OK && *state == BAND_READY && j->own.good_scale) st = cut_band(j);
     for (int i = 0; i < j->n_neighbours; i++) brickband_close(&j->neighbour[i]);
     brickband_close(&j->own);
@@ -345,33 +380,47 @@ static Status flag_absent(const Job *j, const BandState state[N_BANDS])
         if (state[band] != BAND_ABSENT) continue;
         flag_all(j, any ? IMAGE_MISSING_BAND : IMAGE_NO_BRICK);
         TRY(legacy_image_path(name, sizeof name, j->source->config, j->region, j->brick.name, PRODUCT_IMAGE, band));
-        survey_file(path, sizeof path, j->source->config->root, name);
+        survey_file(path, sizeof path, ((const LegacyConfig *)j->source->config)->root, name);
         if (any || band == 0)
-            legacy_report(j->source, path, any ? "absent" : "absent, as are the other bands of its brick");
+            source_report(j->source, path, any ? "absent" : "absent, as are the other bands of its brick");
     }
     return OK;
 }
 
-/* Rows with too many pixels that lack data in some band. Bands without any data have flags of their own and do not
-   count here: with images.missing_band zero they would void every row that the option is meant to keep. */
-static void judge_rows(const Job *j)
+/* The maskbits of the brick's windows. What no file shows stays unchecked. */
+static Status read_masks(BandState *state, Job *j)
 {
-    for (int64_t i = 0; i < j->n; i++) {
-        int64_t n_lacking = 0;
-        for (int64_t k = 0; k < WORDS; k++) n_lacking += __builtin_popcountll(j->lacking[i * WORDS + k]);
-        if ((double)n_lacking > j->options->max_masked_fraction * PIXELS) *flag_of(j, j->item[i].row) |= IMAGE_MASKED;
-    }
+    TRY(arena_take((void **)&j->masked, j->scratch, j->n, WORDS * sizeof *j->masked));
+    TRY(arena_take((void **)&j->unchecked, j->scratch, j->n, WORDS * sizeof *j->unchecked));
+    memset(j->unchecked, 0xff, (size_t)j->n * WORDS * sizeof *j->unchecked);
+    j->band = BAND_MASK;
+    return do_band(state, j);
+}
+
+static Status report_absent_mask(const Job *j)
+{
+    char name[LEGACY_PATH], path[2 * LEGACY_PATH];
+    const LegacyConfig *c = j->source->config;
+    TRY(legacy_image_path(name, sizeof name, c, j->region, j->brick.name, PRODUCT_MASKBITS, 0));
+    survey_file(path, sizeof path, c->root, name);
+    source_report(j->source, path, "absent: the pixels are not held against release.images.maskbits");
+    return OK;
 }
 
 static Status cut_brick(Job *j)
 {
-    BandState state[N_BANDS];
+    BandState state[N_BANDS], mask = BAND_READY;
+    bool any = false;
     j->brick = j->item[0].brick;
     j->region = legacy_region(j->source->config, j->item[0].photsys, &j->brick);
     TRY(arena_take((void **)&j->lacking, j->scratch, j->n, WORDS * sizeof *j->lacking));
+    j->masked = j->unchecked = j->lacking; /* not used without maskbits */
+    if (j->maskbits) TRY(read_masks(&mask, j));
     for (j->band = 0; j->band < N_BANDS; j->band++) TRY(do_band(&state[j->band], j));
     TRY(flag_absent(j, state));
-    judge_rows(j);
+    for (int band = 0; band < N_BANDS; band++) any = any || state[band] == BAND_READY;
+    if (any && mask == BAND_ABSENT) TRY(report_absent_mask(j));
+    for (int64_t i = 0; i < j->n; i++) *flag_of(j, j->item[i].row) |= window_judge(j->lacking + i * WORDS, j->options);
     return OK;
 }
 
@@ -412,6 +461,7 @@ Status legacy_cutouts(ImageBatch *out, int64_t at, ImageSource *s, const ImagesC
     Status st = OK;
     Mark start = arena_mark(scratch);
     Job j = {.source = s, .options = options, .rows = rows, .out = out, .at = at, .scratch = scratch};
+    j.maskbits = legacy_maskbits(&((const LegacyConfig *)s->config)->maskbits);
     Item *item;
     int64_t n_items;
     TRY_DONE(group_rows(&item, &n_items, out, at, rows, n, scratch));
@@ -420,6 +470,7 @@ Status legacy_cutouts(ImageBatch *out, int64_t at, ImageSource *s, const ImagesC
     TRY_DONE(arena_new(&j.window.shown, scratch, PIXELS));
     TRY_DONE(arena_new(&j.window.box, scratch, PIXELS));
     TRY_DONE(arena_new(&j.window.box_ivar, scratch, PIXELS));
+    TRY_DONE(arena_new(&j.mask_pixels, scratch, PIXELS));
     for (int64_t first = 0; first < n_items; first += j.n) {
         Mark mark = arena_mark(scratch);
         j.item = item + first;

@@ -1,19 +1,18 @@
-/* desi_spectra.c - spectra of the wanted rows of one coadd file.
+/* desi_spectra.c - spectra of the wanted rows of one file.
 
-   1. FIBERMAP says where each TARGETID lies; 2. each arm is placed on the merged grid by its wavelengths; 3. the
-   wanted rows, in file order and without repeats, are read in contiguous runs, HDU by HDU; 4. arms are merged row by
-   row. A row that cannot be had is flagged, whatever is wrong with the file, and what becomes of a row does not
-   depend on which other rows are asked for. */
-#include "data/desi.h"
-
-#include <math.h>
+   1. FIBERMAP says where each TARGETID lies (without one, the made identifier does); 2. each arm is placed on the
+   merged grid by its wavelengths; 3. the wanted rows, in file order and without repeats, are read in contiguous runs,
+   HDU by HDU; 4. arms are merged row by row. Files of exposures are coadded instead (desi_exposures.h). A row that
+   cannot be had is flagged, whatever is wrong with the file, and what becomes of a row does not depend on which other
+   rows are asked for. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
+#include "data/desi.h"
+#include "data/desi_arms.h"
+#include "data/desi_exposures.h"
 #include "data/flags.h"
-
-enum { BATCH_ROWS = 256 }; /* rows held at a time: 24 MB */
 
 /* A wanted row: where it lies in the file, and which row of the request it is. */
 typedef struct {
@@ -21,27 +20,14 @@ typedef struct {
 } Place;
 
 typedef struct {
-    bool present, has_mask;
-    int64_t n, start;   /* pixels; the first one on the merged grid */
-    float *flux, *ivar; /* (BATCH_ROWS, n) */
-    uint32_t *mask;     /* (BATCH_ROWS, n) */
-} ArmFile;
-
-typedef enum { PART_FLUX, PART_IVAR, PART_MASK } Part;
-static const char *const part_name[] = {"FLUX", "IVAR", "MASK"};
+    SpectrumBatch *out;
+    int64_t at; /* row of the batch that is row 0 of the request */
+    const SpectraConfig *options;
+    ArmFile arms;
+    int64_t n_unreadable;
+} Reader;
 
 /* ---- where the rows are ---- */
-
-typedef struct {
-    int64_t id, row;
-} Target;
-
-static int compare_targets(const void *a, const void *b)
-{
-    const Target *x = a, *y = b;
-    if (x->id != y->id) return x->id < y->id ? -1 : 1;
-    return (x->row > y->row) - (x->row < y->row);
-}
 
 static int compare_places(const void *a, const void *b)
 {
@@ -50,28 +36,7 @@ static int compare_places(const void *a, const void *b)
     return (x->wanted > y->wanted) - (x->wanted < y->wanted);
 }
 
-/* All TARGETIDs of the file, sorted; of equal ones the first row comes first. */
-static Status read_targets(Target **out, int64_t *n, FitsFile *f, Arena *a)
-{
-    int64_t *id, width, start, bytes;
-    if (!fitsfile_has(f, "FIBERMAP"))
-        return FAIL(E_INPUT, "%s has no HDU FIBERMAP, so nothing says which spectrum is whose", f->path);
-    TRY(fitsfile_goto(f, "FIBERMAP"));
-    TRY(fitsfile_rows(n, f));
-    TRY(fitsfile_data_span(&start, &bytes, f));
-    TRY(fitsfile_column_width(&width, f, "TARGETID"));
-    if (width != 1 || *n > bytes / (int64_t)sizeof *id)
-        return FAIL(E_INPUT, "%s: HDU FIBERMAP: TARGETID is not one number per row", f->path);
-    TRY(arena_new(&id, a, *n));
-    TRY(arena_new(out, a, *n));
-    TRY(fitsfile_read_column(id, f, "TARGETID", FITS_I64, 0, *n));
-    for (int64_t i = 0; i < *n; i++) (*out)[i] = (Target){id[i], i};
-    if (*n > 1) qsort(*out, (size_t)*n, sizeof **out, compare_targets);
-    return OK;
-}
-
-/* File row of a TARGETID, -1 = not there. */
-static int64_t find_target(const Target *target, int64_t n, int64_t id)
+int64_t desi_find_target(const DesiTarget *target, int64_t n, int64_t id)
 {
     int64_t low = 0, high = n;
     while (low < high) {
@@ -81,171 +46,81 @@ static int64_t find_target(const Target *target, int64_t n, int64_t id)
         else
             high = middle;
     }
-    return low < n && target[low].id == id ? target[low].row : -1;
+    return low < n && target[low].id == id ? low : -1;
 }
 
-/* Places of the rows that the file holds, in file order; the others are flagged. */
-static Status find_places(Place **places, int64_t *n_places, int64_t *n_file, int32_t *flag, FitsFile *f,
-                          const CatalogRow *rows, int64_t n, Arena *a)
+/* Without FIBERMAP only made identifiers lead to a row; what another catalogue calls its spectrum cannot be told. */
+static Status find_made(Reader *r, int64_t *file_row, int64_t *n_file, FitsFile *f, const CatalogRow *rows, int64_t n)
 {
-    Target *target;
-    TRY(read_targets(&target, n_file, f, a));
-    TRY(arena_new(places, a, n));
-    *n_places = 0;
+    TRY(desi_count_spectra(n_file, f));
     for (int64_t i = 0; i < n; i++) {
-        int64_t row = find_target(target, *n_file, rows[i].targetid);
-        if (row >= 0) (*places)[(*n_places)++] = (Place){row, i};
-        flag[i] = row >= 0 ? 0 : SPECTRUM_NO_ROW;
-    }
-    if (*n_places > 1) qsort(*places, (size_t)*n_places, sizeof **places, compare_places);
-    return OK;
-}
-
-/* ---- where the arms are ---- */
-
-/* Places an arm on the merged grid by its wavelengths; *fits is false where they are not that grid (1e-4 Angstrom). */
-static Status place_arm(ArmFile *arm, bool *fits, FitsFile *f, const char *hdu, Arena *a)
-{
-    int64_t dims[FITS_AXES];
-    int n_axes;
-    double *wave;
-    *fits = false;
-    TRY(fitsfile_goto(f, hdu));
-    TRY(fitsfile_image_size(dims, &n_axes, f));
-    if (n_axes != 1 || dims[0] < 1) return FAIL(E_INPUT, "%s: HDU %s is not a row of wavelengths", f->path, hdu);
-    arm->n = dims[0];
-    if (arm->n > GRID_PIXELS) return OK;
-    TRY(arena_new(&wave, a, arm->n));
-    TRY(fitsfile_read_rows(wave, f, FITS_F64, 0, arm->n));
-    double first = (wave[0] - GRID_START) / GRID_STEP;
-    if (!(first > -0.5 && first < GRID_PIXELS)) return OK;
-    arm->start = llround(first);
-    if (arm->start + arm->n > GRID_PIXELS) return OK;
-    for (int64_t k = 0; k < arm->n; k++)
-        if (!(fabs(wave[k] - (GRID_START + GRID_STEP * (double)(arm->start + k))) <= 1e-4)) return OK;
-    *fits = true;
-    return OK;
-}
-
-static void part_hdu(char out[FITS_NAME], int arm, const char *part)
-{
-    snprintf(out, FITS_NAME, "%c_%s", arm_name[arm], part);
-}
-
-/* The image must hold one row per row of FIBERMAP and one pixel per wavelength. */
-static Status check_image(FitsFile *f, const char *hdu, int64_t n_rows, int64_t n_pixels)
-{
-    int64_t dims[FITS_AXES];
-    int n_axes;
-    TRY(fitsfile_goto(f, hdu));
-    TRY(fitsfile_image_size(dims, &n_axes, f));
-    if (n_axes != 2 || dims[0] != n_rows || dims[1] != n_pixels)
-        return FAIL(E_INPUT, "%s: HDU %s is not %lld spectra (rows of FIBERMAP) of %lld pixels", f->path, hdu,
-                    (long long)n_rows, (long long)n_pixels);
-    return OK;
-}
-
-/* Which arms the file has, where they lie, and room for BATCH_ROWS rows of them. */
-static Status open_arms(ArmFile arms[N_ARMS], bool *fits, FitsFile *f, int64_t n_file, int64_t n_batch, Arena *a)
-{
-    int n_arms = 0;
-    char hdu[FITS_NAME];
-    *fits = true;
-    for (int b = 0; b < N_ARMS; b++) {
-        ArmFile *arm = &arms[b];
-        part_hdu(hdu, b, "FLUX");
-        arm->present = fitsfile_has(f, hdu);
-        if (!arm->present) continue;
-        n_arms++;
-        part_hdu(hdu, b, "WAVELENGTH");
-        bool arm_fits;
-        TRY(place_arm(arm, &arm_fits, f, hdu, a));
-        *fits &= arm_fits;
-        if (!arm_fits) continue;
-        part_hdu(hdu, b, "MASK");
-        arm->has_mask = fitsfile_has(f, hdu);
-        for (int part = PART_FLUX; part <= (arm->has_mask ? PART_MASK : PART_IVAR); part++) {
-            part_hdu(hdu, b, part_name[part]);
-            TRY(check_image(f, hdu, n_file, arm->n));
-        }
-        TRY(arena_new(&arm->flux, a, n_batch * arm->n));
-        TRY(arena_new(&arm->ivar, a, n_batch * arm->n));
-        TRY(arena_new(&arm->mask, a, n_batch * arm->n));
-    }
-    return n_arms > 0 ? OK : FAIL(E_INPUT, "%s has none of the HDUs B_FLUX, R_FLUX, Z_FLUX", f->path);
-}
-
-/* ---- reading ---- */
-
-static Status read_run(ArmFile *arm, Part part, FitsFile *f, int64_t slot, int64_t first, int64_t n)
-{
-    int64_t at = slot * arm->n;
-    if (part == PART_MASK) return fitsfile_read_mask(arm->mask + at, f, first, n);
-    return fitsfile_read_rows((part == PART_FLUX ? arm->flux : arm->ivar) + at, f, FITS_F32, first, n);
-}
-
-/* One HDU of file rows file_row[0..n) (increasing) into slots 0..n-1, a run of neighbours at a time. A row that
-   cannot be read loses its `ok`: a run that fails is tried again row by row. *why keeps the first reason. */
-static Status read_part(bool *ok, FailRecord *why, ArmFile *arm, int b, Part part, FitsFile *f, const int64_t *file_row,
-                        int64_t n)
-{
-    char hdu[FITS_NAME];
-    part_hdu(hdu, b, part_name[part]);
-    TRY(fitsfile_goto(f, hdu));
-    for (int64_t slot = 0, run; slot < n; slot += run) {
-        for (run = 1; slot + run < n && file_row[slot + run] == file_row[slot] + run;) run++;
-        if (read_run(arm, part, f, slot, file_row[slot], run) == OK) continue;
-        if (why->status == OK) *why = *fail_record();
-        for (int64_t k = slot; k < slot + run; k++)
-            if (read_run(arm, part, f, k, file_row[k], 1) != OK) ok[k] = false;
+        file_row[i] = desi_made_row(f->path, rows[i].targetid);
+        if (file_row[i] >= *n_file) file_row[i] = -1;
+        r->out->flag[r->at + i] = file_row[i] >= 0 ? 0 : SPECTRUM_NO_ROW;
+        if (desi_is_made(rows[i].targetid)) continue;
+        r->out->flag[r->at + i] = SPECTRUM_UNREADABLE;
+        r->n_unreadable++;
+        if (r->arms.why.status != OK) continue;
+        FAIL(E_INPUT, "%s has no HDU FIBERMAP, so nothing says which spectrum is whose", f->path);
+        r->arms.why = *fail_record();
         fail_clear();
     }
     return OK;
 }
 
-typedef struct {
-    SpectrumBatch *out;
-    int64_t at; /* row of the batch that is row 0 of the request */
-    const SpectraConfig *options;
-    ArmFile arm[N_ARMS];
-    int64_t n_unreadable;
-    FailRecord why;
-} Reader;
+/* File row of each wanted row, -1 = not there, by TARGETID: of equal ones the first row. */
+static Status find_rows(Reader *r, int64_t *file_row, int64_t *n_file, FitsFile *f, const CatalogRow *rows, int64_t n,
+                        Arena *a)
+{
+    DesiTarget *target;
+    if (!fitsfile_has(f, "FIBERMAP")) return find_made(r, file_row, n_file, f, rows, n);
+    TRY(desi_read_targets(&target, n_file, f, a));
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = desi_find_target(target, *n_file, rows[i].targetid);
+        file_row[i] = at >= 0 ? target[at].row : -1;
+        r->out->flag[r->at + i] = at >= 0 ? 0 : SPECTRUM_NO_ROW;
+    }
+    return OK;
+}
 
-/* Merges slot k of the arms into the batch row of each place that wants it. */
+/* Places of the rows that the file holds, in file order; the others are flagged. */
+static Status find_places(Reader *r, Place **places, int64_t *n_places, int64_t *n_file, FitsFile *f,
+                          const CatalogRow *rows, int64_t n, Arena *a)
+{
+    int64_t *row;
+    TRY(arena_new(&row, a, n));
+    TRY(arena_new(places, a, n));
+    TRY(find_rows(r, row, n_file, f, rows, n, a));
+    *n_places = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (row[i] >= 0) (*places)[(*n_places)++] = (Place){row[i], i};
+    if (*n_places > 1) qsort(*places, (size_t)*n_places, sizeof **places, compare_places);
+    return OK;
+}
+
+/* ---- reading ---- */
+
+/* Merges slot k of the arms into the batch row of a place that wants it. */
 static void merge_slot(Reader *r, int64_t k, bool ok, int64_t wanted)
 {
-    Arm arm[N_ARMS] = {0};
+    Arm arm[N_ARMS];
     if (!ok) {
         r->out->flag[r->at + wanted] = SPECTRUM_UNREADABLE;
         r->n_unreadable++;
         return;
     }
-    for (int b = 0; b < N_ARMS; b++) {
-        const ArmFile *file = &r->arm[b];
-        if (!file->present) continue;
-        arm[b] = (Arm){.n = file->n,
-                       .start = file->start,
-                       .flux = file->flux + k * file->n,
-                       .ivar = file->ivar + k * file->n};
-        if (file->has_mask) arm[b].mask = file->mask + k * file->n;
-    }
-    spectra_merge(r->out, r->at + wanted, arm, r->options);
+    arms_slot(arm, &r->arms, k);
+    arms_merge(r->out, r->at + wanted, arm, r->arms.joined, r->options);
 }
 
-/* Places [0, n) cover at most BATCH_ROWS different rows of the file. */
+/* Places [0, n) cover at most ARM_ROWS different rows of the file. */
 static Status read_places(Reader *r, FitsFile *f, const Place *place, int64_t n)
 {
-    int64_t file_row[BATCH_ROWS], n_rows = 0;
-    bool ok[BATCH_ROWS];
+    int64_t file_row[ARM_ROWS], n_rows = 0;
+    bool ok[ARM_ROWS];
     for (int64_t i = 0; i < n; i++)
         if (n_rows == 0 || file_row[n_rows - 1] != place[i].file_row) file_row[n_rows++] = place[i].file_row;
-    for (int64_t k = 0; k < n_rows; k++) ok[k] = true;
-    for (int b = 0; b < N_ARMS; b++) {
-        ArmFile *arm = &r->arm[b];
-        for (int part = PART_FLUX; arm->present && part <= (arm->has_mask ? PART_MASK : PART_IVAR); part++)
-            TRY(read_part(ok, &r->why, arm, b, (Part)part, f, file_row, n_rows));
-    }
+    TRY(arms_read(ok, &r->arms, f, file_row, n_rows));
     for (int64_t i = 0, k = 0; i < n; i++) {
         if (place[i].file_row != file_row[k]) k++;
         merge_slot(r, k, ok[k], place[i].wanted);
@@ -253,24 +128,32 @@ static Status read_places(Reader *r, FitsFile *f, const Place *place, int64_t n)
     return OK;
 }
 
-static Status read_file(Reader *r, FitsFile *f, const CatalogRow *rows, int64_t n, Arena *a)
+/* A file with one spectrum per target. */
+static Status read_coadds(Reader *r, FitsFile *f, const CatalogRow *rows, int64_t n, Arena *a)
 {
     Place *place;
     int64_t n_places, n_file;
-    bool fits;
-    TRY(find_places(&place, &n_places, &n_file, r->out->flag + r->at, f, rows, n, a));
-    TRY(open_arms(r->arm, &fits, f, n_file, n_places < BATCH_ROWS ? n_places : BATCH_ROWS, a));
-    if (!fits) {
-        for (int64_t i = 0; i < n_places; i++) r->out->flag[r->at + place[i].wanted] = SPECTRUM_BAD_GRID;
-        log_rank("%s: wavelengths are not the DESI grid (3600 Angstrom + 0.8 i): %lld rows flagged", f->path,
-                 (long long)n_places);
-        return OK;
-    }
-    for (int64_t i = 0, end; i < n_places; i = end) {
-        end = i + BATCH_ROWS < n_places ? i + BATCH_ROWS : n_places;
+    TRY(find_places(r, &place, &n_places, &n_file, f, rows, n, a));
+    TRY(arms_open(&r->arms, f, n_file, n_places < ARM_ROWS ? n_places : ARM_ROWS, a));
+    for (int64_t i = 0; i < n_places && !r->arms.on_grid; i++)
+        r->out->flag[r->at + place[i].wanted] = SPECTRUM_BAD_GRID;
+    for (int64_t i = 0, end; i < n_places && r->arms.on_grid; i = end) {
+        end = i + ARM_ROWS < n_places ? i + ARM_ROWS : n_places;
         TRY(read_places(r, f, place + i, end - i));
     }
-    if (r->n_unreadable > 0) log_rank("%s: %lld rows flagged: %s", f->path, (long long)r->n_unreadable, r->why.text);
+    return OK;
+}
+
+static Status read_file(Reader *r, FitsFile *f, const CatalogRow *rows, int64_t n, Arena *a)
+{
+    if (desi_holds_exposures(f))
+        TRY(exposures_read(r->out, r->at, &r->arms, &r->n_unreadable, f, r->options, rows, n, a));
+    else
+        TRY(read_coadds(r, f, rows, n, a));
+    if (!r->arms.on_grid)
+        log_rank("%s: wavelengths are not the DESI grid (3600 Angstrom + 0.8 i): its rows are flagged", f->path);
+    if (r->n_unreadable > 0)
+        log_rank("%s: %lld rows flagged: %s", f->path, (long long)r->n_unreadable, r->arms.why.text);
     return OK;
 }
 

@@ -1,69 +1,22 @@
-/* desi_zcat.c - redshift catalogues and redrock files become catalogue rows, by column name.
+/* desi_zcat.c - redshift catalogues of every version and redrock files become catalogue rows, any range of rows at a
+   time.
 
-   Two tables say which column fills which field. A zcatalog holds both in one HDU; a redrock file holds redshifts in
-   one HDU and targets in another, row by row the same TARGETID. Rows come in chunks, so that each stretch of the
-   file is read from disk once. */
+   A catalogue of v0 or v1 holds all in one table. One of v2 has its best redshift under names of its own (Z_BEST), the
+   photometry in NAME-imaging.fits and the rest in NAME-extra.fits, row by row the same TARGETID. A redrock file holds
+   redshifts in one HDU and targets in another, and has its afterburners in files beside. */
 #include "data/desi.h"
 
 #include <math.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "data/desi_columns.h"
+#include "data/desi_quality.h"
 #include "data/healpix.h"
 
 enum {
-    CHUNK_ROWS = 4096,
-    CELL_MAX = 32,
     FITS_BLOCK = 2880,
     GZIP_MOST = 1032 /* deflate cannot do better than 1032 : 1 */
-};
-
-/* KEY: part of a row's key where the column exists, so its text is never cut. */
-typedef enum { OPTIONAL, REQUIRED, KEY } Need;
-
-typedef struct {
-    const char *column;
-    FitsType type;
-    size_t offset;
-    size_t bytes; /* per row; for TEXT the size of the field with its NUL */
-    Need need;
-} Source;
-
-#define FILL(column, type, field, need)                                                                                \
-    {                                                                                                                  \
-        column, type, offsetof(CatalogRow, field), sizeof(((CatalogRow *)NULL)->field), need                           \
-    }
-
-static const Source redshift_columns[] = {
-    FILL("TARGETID", FITS_I64, targetid, REQUIRED),
-    FILL("Z", FITS_F64, z, REQUIRED),
-    FILL("ZERR", FITS_F64, zerr, OPTIONAL),
-    FILL("ZWARN", FITS_I64, zwarn, REQUIRED),
-    FILL("SPECTYPE", FITS_TEXT, spectype, OPTIONAL),
-    FILL("DELTACHI2", FITS_F64, deltachi2, OPTIONAL),
-    {NULL},
-};
-
-static const Source target_columns[] = {
-    FILL("SURVEY", FITS_TEXT, survey, KEY),
-    FILL("PROGRAM", FITS_TEXT, program, KEY),
-    FILL("HEALPIX", FITS_I32, healpix, OPTIONAL),
-    FILL("COADD_FIBERSTATUS", FITS_I32, fiberstatus, OPTIONAL),
-    FILL("TARGET_RA", FITS_F64, ra, OPTIONAL),
-    FILL("TARGET_DEC", FITS_F64, dec, OPTIONAL),
-    FILL("OBJTYPE", FITS_TEXT, objtype, OPTIONAL),
-    FILL("RELEASE", FITS_I16, release, OPTIONAL),
-    FILL("BRICKNAME", FITS_TEXT, brickname, OPTIONAL),
-    FILL("BRICKID", FITS_I32, brickid, OPTIONAL),
-    FILL("BRICK_OBJID", FITS_I32, brick_objid, OPTIONAL),
-    FILL("PHOTSYS", FITS_TEXT, photsys, OPTIONAL),
-    FILL("FLUX_G", FITS_F32, flux[0], OPTIONAL),
-    FILL("FLUX_R", FITS_F32, flux[1], OPTIONAL),
-    FILL("FLUX_Z", FITS_F32, flux[2], OPTIONAL),
-    FILL("EBV", FITS_F32, ebv, OPTIONAL),
-    FILL("ZCAT_PRIMARY", FITS_BOOL, zcat_primary, OPTIONAL),
-    {NULL},
 };
 
 /* ---- opening ---- */
@@ -95,185 +48,278 @@ Status desi_open(FitsFile *f, const char *path)
     return fitsfile_goto_number(f, 0);
 }
 
-/* ---- columns into rows ---- */
-
-/* Rows [first, first + n) of one column; `buffer` holds CHUNK_ROWS cells. */
-static Status fill_column(CatalogRow *rows, const Source *s, FitsFile *f, int64_t first, int64_t n, char *buffer)
-{
-    size_t cell = s->type == FITS_TEXT ? CELL_MAX : s->bytes;
-    if (s->type == FITS_TEXT)
-        TRY(fitsfile_read_text(buffer, cell, f, s->column, first, n));
-    else
-        TRY(fitsfile_read_column(buffer, f, s->column, s->type, first, n));
-    for (int64_t i = 0; i < n; i++) {
-        char *text = buffer + (size_t)i * cell;
-        if (s->need == KEY && s->type == FITS_TEXT && strlen(text) >= s->bytes)
-            return FAIL(E_INPUT, "%s: row %lld: %s '%s' has more than %zu characters", f->path, (long long)(first + i),
-                        s->column, text, s->bytes - 1);
-        if (s->type == FITS_TEXT && s->bytes > 1)
-            text[s->bytes - 1] = '\0'; /* PHOTSYS is one character without a NUL */
-        memcpy((char *)&rows[first + i] + s->offset, text, s->bytes);
-    }
-    return OK;
-}
-
-/* Which columns of the current HDU there are to read, checked for their shape. */
-static Status choose_columns(bool *present, const Source *table, FitsFile *f)
-{
-    for (int k = 0; table[k].column; k++) {
-        int64_t width;
-        present[k] = fitsfile_has_column(f, table[k].column);
-        if (!present[k] && table[k].need == REQUIRED)
-            return FAIL(E_INPUT, "%s: HDU %s has no column %s", f->path, f->hdu, table[k].column);
-        if (!present[k] || table[k].type == FITS_TEXT) continue;
-        TRY(fitsfile_column_width(&width, f, table[k].column));
-        if (width != 1)
-            return FAIL(E_INPUT, "%s: HDU %s: column %s holds %lld numbers per row, 1 expected", f->path, f->hdu,
-                        table[k].column, (long long)width);
-    }
-    return OK;
-}
-
-static Status fill_rows(CatalogRow *rows, int64_t n, FitsFile *f, const Source *table, char *buffer)
-{
-    bool present[sizeof target_columns / sizeof *target_columns];
-    TRY(choose_columns(present, table, f));
-    for (int64_t first = 0; first < n; first += CHUNK_ROWS) {
-        int64_t count = n - first < CHUNK_ROWS ? n - first : CHUNK_ROWS;
-        for (int k = 0; table[k].column; k++)
-            if (present[k]) TRY(fill_column(rows, &table[k], f, first, count, buffer));
-    }
-    return OK;
-}
-
-/* Rows of the current HDU, with what is true of a row before its columns are read. */
-static Status new_rows(CatalogRow **rows, int64_t *n, FitsFile *f, Arena *a)
-{
-    int64_t start, bytes;
-    TRY(fitsfile_rows(n, f));
-    TRY(fitsfile_data_span(&start, &bytes, f));
-    if (*n < 0 || *n > bytes / (int64_t)sizeof(int64_t)) /* a row holds a TARGETID at least */
-        return FAIL(E_INPUT, "%s: HDU %s: %lld rows do not fit into its %lld bytes", f->path, f->hdu, (long long)*n,
-                    (long long)bytes);
-    TRY(arena_new(rows, a, *n));
-    for (int64_t i = 0; i < *n; i++) {
-        CatalogRow *r = &(*rows)[i];
-        r->source_row = i;
-        r->has_spectrum = 1;
-        r->zcat_primary = 1;
-        r->healpix = -1;
-        r->ra = r->dec = r->z = r->zerr = r->deltachi2 = NAN;
-        r->flux[0] = r->flux[1] = r->flux[2] = r->ebv = NAN;
-        for (int k = 0; k < N_LABELS; k++) r->label[k] = NAN;
-    }
-    return OK;
-}
-
 /* ---- what the header or the name says of all rows ---- */
 
-/* SURVEY, PROGRAM and pixel for rows whose columns do not give them: from the current HDU's header where it says so. */
-static Status header_name(DesiName *out, FitsFile *f)
+static void header_word(char out[DESI_WORD], FitsFile *f, const char *key)
 {
-    int64_t pixel, nside = HEALPIX_NSIDE;
     char text[DESI_WORD + 1];
-    if (fitsfile_get_text(text, sizeof text, f, "SURVEY") && desi_is_word(text)) strcpy(out->survey, text);
-    if (fitsfile_get_text(text, sizeof text, f, "PROGRAM") && desi_is_word(text)) strcpy(out->program, text);
-    if (fitsfile_get_i64(&pixel, f, "HPXPIXEL") && pixel >= 0 && pixel < HEALPIX_PIXELS) out->healpix = (int32_t)pixel;
+    if (fitsfile_get_text(text, sizeof text, f, key) && desi_is_word(text)) strcpy(out, text);
+}
+
+static bool header_number(int32_t *out, FitsFile *f, const char *key)
+{
+    int64_t value;
+    if (!fitsfile_get_i64(&value, f, key) || value < 0 || value > INT32_MAX) return false;
+    *out = (int32_t)value;
+    return true;
+}
+
+static Status header_nside(FitsFile *f)
+{
+    int64_t nside;
     if (fitsfile_get_i64(&nside, f, "HPXNSIDE") && nside != HEALPIX_NSIDE)
-        return FAIL(E_INPUT, "%s: HDU %s: HPXNSIDE is %lld, files by pixels of nside %d are expected", f->path, f->hdu,
+        return FAIL(E_INPUT, "%s: HDU %s: HPXNSIDE is %lld, pixels of nside %d are expected", f->path, f->hdu,
                     (long long)nside, HEALPIX_NSIDE);
     return OK;
 }
 
-/* Every row gets its key: what its columns gave, else the header, else the name of the file; the pixel at last from
-   its position. */
+/* SURVEY, PROGRAM and place for rows whose columns do not give them: from the current HDU's header where it says so. */
+static Status header_name(DesiName *out, FitsFile *f)
+{
+    int32_t number;
+    header_word(out->survey, f, "SURVEY");
+    header_word(out->program, f, "PROGRAM");
+    if (header_number(&number, f, "UNIQPIX") && uniqpix_healpix(number) >= 0) {
+        out->uniqpix = number;
+        return OK;
+    }
+    if (header_number(&number, f, "HPXPIXEL") && number < HEALPIX_PIXELS) out->healpix = number;
+    return out->healpix >= 0 ? header_nside(f) : OK;
+}
+
+/* Tile, night and petal of a file by tile whose name does not say them. */
+static void header_tile(DesiName *out, FitsFile *f)
+{
+    if (out->tileid > 0 || !header_number(&out->tileid, f, "TILEID")) return;
+    if (!header_number(&out->petal, f, "PETAL")) header_number(&out->petal, f, "SPECTRO");
+    if (!header_number(&out->night, f, "NIGHT")) header_number(&out->night, f, "SPGRPVAL");
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static void fold_case(char *text)
+{
+    for (; *text; text++)
+        if (*text >= 'A' && *text <= 'Z') *text = (char)(*text - 'A' + 'a');
+}
+
+/* The sky pixel: what the column gave, else what the file is named for, else that of the position, else one that the
+   UNIQPIX holds. */
+static void place_row(CatalogRow *r, const DesiName *name)
+{
+    if (r->uniqpix <= 0 || uniqpix_healpix(r->uniqpix) < 0) r->uniqpix = name->uniqpix;
+    if (r->tileid <= 0) {
+        r->tileid = name->tileid;
+        r->night = name->night;
+        r->petal = name->petal;
+    }
+    if (r->healpix < 0 || r->healpix >= HEALPIX_PIXELS) r->healpix = name->healpix;
+    if (r->healpix < 0) r->healpix = healpix_pixel(r->ra, r->dec);
+    if (r->healpix < 0 && r->uniqpix > 0) r->healpix = uniqpix_healpix(r->uniqpix);
+}
+
+/* Every row gets its key: what its columns gave, else the header, else the name of the file. Files by tile do not all
+   say of which program they are, and are found without. */
 static Status name_rows(CatalogRow *rows, int64_t n, const DesiName *name, const char *path)
 {
     for (int64_t i = 0; i < n; i++) {
         CatalogRow *r = &rows[i];
+        fold_case(r->survey);
+        fold_case(r->program);
         if (r->survey[0] == '\0') memcpy(r->survey, name->survey, sizeof r->survey);
         if (r->program[0] == '\0') memcpy(r->program, name->program, sizeof r->program);
-        if (r->healpix < 0) r->healpix = name->healpix;
-        if (r->healpix < 0) r->healpix = healpix_pixel(r->ra, r->dec);
-        if (!desi_is_word(r->survey) || !desi_is_word(r->program))
+        place_row(r, name);
+        bool blank = r->tileid > 0 && (r->survey[0] == '\0' || r->program[0] == '\0');
+        if (!blank && (!desi_is_word(r->survey) || !desi_is_word(r->program)))
             return FAIL(E_INPUT, "%s: row %lld: SURVEY '%.7s' and PROGRAM '%.7s' do not name a DESI program", path,
-                        (long long)i, r->survey, r->program);
+                        (long long)r->source_row, r->survey, r->program);
     }
     return OK;
 }
 
-static void file_name(DesiName *out, const char *path, const char *kind)
+static void new_rows(CatalogRow *rows, int64_t first, int64_t n)
 {
-    const char *slash = strrchr(path, '/');
-    *out = (DesiName){.healpix = -1};
-    desi_parse_name(out, slash ? slash + 1 : path, kind);
+    for (int64_t i = 0; i < n; i++) {
+        catalog_new_row(&rows[i]);
+        rows[i].source_row = first + i;
+        rows[i].has_spectrum = 1;
+    }
 }
 
-/* ---- the two kinds of file ---- */
+/* ---- catalogues ---- */
 
-static Status read_zcatalog(CatalogRow **rows, int64_t *n, FitsFile *f, Arena *a)
-{
-    DesiName name;
-    char *buffer;
-    file_name(&name, f->path, "zpix");
-    TRY(header_name(&name, f));
-    TRY(fitsfile_goto(f, "ZCATALOG"));
-    TRY(header_name(&name, f));
-    TRY(new_rows(rows, n, f, a));
-    Mark mark = arena_mark(a);
-    TRY(arena_take((void **)&buffer, a, CHUNK_ROWS, CELL_MAX));
-    TRY(fill_rows(*rows, *n, f, redshift_columns, buffer));
-    TRY(fill_rows(*rows, *n, f, target_columns, buffer));
-    arena_reset(a, mark);
-    return name_rows(*rows, *n, &name, f->path);
-}
+typedef struct {
+    uint8_t main, sv;
+} Primary;
 
-/* The rows of FIBERMAP must be those of REDSHIFTS. */
-static Status check_same_rows(const CatalogRow *rows, int64_t n, FitsFile *f, Arena *a)
+static const DesiColumn primary_columns[] = {
+    DESI_FILL(Primary, "MAIN_PRIMARY", FITS_BOOL, main, DESI_OPTIONAL),
+    DESI_FILL(Primary, "SV_PRIMARY", FITS_BOOL, sv, DESI_OPTIONAL),
+    DESI_COLUMNS_END,
+};
+
+/* Catalogues without ZCAT_PRIMARY: a row that is not the best of its own phase (MAIN_PRIMARY, SV_PRIMARY) is not primary;
+   among those that are, join_unique chooses. */
+static Status fill_primary(CatalogRow *rows, FitsFile *f, int64_t first, int64_t n, Arena *scratch)
 {
-    int64_t n_map, width, *id;
-    TRY(fitsfile_rows(&n_map, f));
-    if (n_map != n)
-        return FAIL(E_INPUT, "%s: REDSHIFTS has %lld rows, FIBERMAP %lld", f->path, (long long)n, (long long)n_map);
-    TRY(fitsfile_column_width(&width, f, "TARGETID"));
-    if (width != 1) return FAIL(E_INPUT, "%s: FIBERMAP: TARGETID is not one number per row", f->path);
-    TRY(arena_new(&id, a, n));
-    TRY(fitsfile_read_column(id, f, "TARGETID", FITS_I64, 0, n));
-    for (int64_t i = 0; i < n; i++)
-        if (id[i] != rows[i].targetid)
-            return FAIL(E_INPUT, "%s: row %lld: TARGETID is %lld in REDSHIFTS, %lld in FIBERMAP", f->path, (long long)i,
-                        (long long)rows[i].targetid, (long long)id[i]);
+    Primary *p;
+    uint64_t found;
+    Mark mark = arena_mark(scratch);
+    TRY(arena_new(&p, scratch, n));
+    TRY(desi_fill(p, sizeof *p, &found, f, primary_columns, first, n, scratch));
+    for (int64_t i = 0; i < n; i++) {
+        bool is_main = strcmp(rows[i].survey, "main") == 0, is_sv = strncmp(rows[i].survey, "sv", 2) == 0;
+        if ((is_main && (found & 1) && !p[i].main) || (is_sv && (found & 2) && !p[i].sv)) rows[i].zcat_primary = 0;
+    }
+    arena_reset(scratch, mark);
     return OK;
 }
 
-static Status read_redrock(CatalogRow **rows, int64_t *n, FitsFile *f, Arena *a)
+/* Photometry of a v2 catalogue. */
+static Status fill_imaging(CatalogRow *rows, const char *path, int64_t first, int64_t n, int64_t n_file, Arena *scratch)
 {
-    DesiName name;
-    char *buffer;
-    file_name(&name, f->path, "redrock");
-    TRY(header_name(&name, f)); /* the primary header; FIBERMAP's own PROGRAM may name a tertiary program */
-    TRY(fitsfile_goto(f, "REDSHIFTS"));
-    TRY(new_rows(rows, n, f, a));
-    Mark mark = arena_mark(a);
-    TRY(arena_take((void **)&buffer, a, CHUNK_ROWS, CELL_MAX));
-    TRY(fill_rows(*rows, *n, f, redshift_columns, buffer));
-    TRY(fitsfile_goto(f, "FIBERMAP"));
-    TRY(check_same_rows(*rows, *n, f, a));
-    TRY(fill_rows(*rows, *n, f, target_columns, buffer));
-    arena_reset(a, mark);
-    return name_rows(*rows, *n, &name, f->path);
+    Status st = OK;
+    FitsFile f = {0};
+    uint64_t found;
+    char beside[2 * DESI_PATH];
+    if (!desi_part_beside(beside, sizeof beside, path, "-imaging")) return OK;
+    TRY_DONE(desi_open_beside(&f, beside, path, "ZCATALOG_IMAGING", "FLUX_R", rows, first, n, n_file, scratch));
+    TRY_DONE(desi_fill(rows, sizeof *rows, &found, &f, desi_photometry_columns, first, n, scratch));
+done:
+    fitsfile_close(&f);
+    return st;
 }
 
-Status desi_read_redshifts(CatalogRow **rows, int64_t *n, const void *config, const char *path, Arena *a)
+static Status goto_zcatalog(FitsFile *f)
+{
+    if (desi_goto_table(f, "ZCATALOG", "Z_BEST") == OK) return OK;
+    fail_clear();
+    return desi_goto_table(f, "ZCATALOG", "Z");
+}
+
+static Status read_zcatalog(CatalogRow *rows, const DesiConfig *c, FitsFile *f, int64_t first, int64_t n,
+                            Arena *scratch)
+{
+    DesiName name = {.healpix = -1};
+    uint64_t found, also;
+    int64_t n_file;
+    desi_parse_name(&name, base_name(f->path), "zpix");
+    TRY(header_name(&name, f));
+    TRY(goto_zcatalog(f));
+    TRY(header_name(&name, f));
+    if (fitsfile_has_column(f, "HEALPIX") && !fitsfile_has_column(f, "UNIQPIX")) TRY(header_nside(f));
+    TRY(desi_count_rows(&n_file, f));
+    new_rows(rows, first, n);
+    TRY(desi_fill(rows, sizeof *rows, &found, f, desi_redshift_columns, first, n, scratch));
+    TRY(desi_fill(rows, sizeof *rows, &also, f, desi_photometry_columns, first, n, scratch));
+    TRY(desi_fill(rows, sizeof *rows, &also, f, desi_target_columns, first, n, scratch));
+    if (c->layout == LAYOUT_TILES && fitsfile_has_column(f, "TILEID"))
+        TRY(desi_fill(rows, sizeof *rows, &(uint64_t){0}, f, desi_tile_columns, first, n, scratch));
+    TRY(name_rows(rows, n, &name, f->path));
+    if (!(also & desi_column_bit(desi_target_columns, "ZCAT_PRIMARY"))) TRY(fill_primary(rows, f, first, n, scratch));
+    TRY(desi_fill_targeting(rows, f, first, n, scratch));
+    TRY(fill_imaging(rows, f->path, first, n, n_file, scratch));
+    bool has_chi = (found & desi_column_bit(desi_redshift_columns, "DELTACHI2_BEST")) != 0;
+    return desi_judge_redshifts(rows, JUDGE_CATALOG, has_chi, f->path, first, n, n_file, scratch);
+}
+
+/* ---- redrock files ---- */
+
+/* The rows of HDU `extname` must be those of REDSHIFTS. */
+static Status goto_same_rows(FitsFile *f, const char *extname, const CatalogRow *rows, int64_t first, int64_t n,
+                             int64_t n_file, Arena *scratch)
+{
+    int64_t n_map, *id;
+    TRY(fitsfile_goto(f, extname));
+    TRY(desi_count_rows(&n_map, f));
+    if (n_map != n_file)
+        return FAIL(E_INPUT, "%s: REDSHIFTS has %lld rows, %s %lld", f->path, (long long)n_file, extname,
+                    (long long)n_map);
+    Mark mark = arena_mark(scratch);
+    TRY(arena_new(&id, scratch, n));
+    TRY(fitsfile_read_column(id, f, "TARGETID", FITS_I64, first, n));
+    for (int64_t i = 0; i < n; i++)
+        if (id[i] != rows[i].targetid)
+            return FAIL(E_INPUT, "%s: row %lld: TARGETID is %lld in REDSHIFTS, %lld in %s", f->path,
+                        (long long)(first + i), (long long)rows[i].targetid, (long long)id[i], extname);
+    arena_reset(scratch, mark);
+    return OK;
+}
+
+static const DesiColumn depth_columns[] = {
+    DESI_FILL(CatalogRow, "TSNR2_LRG", FITS_F32, tsnr2_lrg, DESI_OPTIONAL),
+    DESI_COLUMNS_END,
+};
+
+static Status read_redrock(CatalogRow *rows, const DesiConfig *c, FitsFile *f, int64_t first, int64_t n, Arena *scratch)
+{
+    DesiName name = {.healpix = -1};
+    uint64_t found, also;
+    int64_t n_file;
+    desi_parse_layout_name(&name, c->layout, base_name(f->path), "redrock");
+    TRY(header_name(&name, f)); /* the primary header; FIBERMAP's own PROGRAM may name a tertiary program */
+    if (c->layout == LAYOUT_TILES) header_tile(&name, f);
+    TRY(fitsfile_goto(f, "REDSHIFTS"));
+    TRY(desi_count_rows(&n_file, f));
+    new_rows(rows, first, n);
+    TRY(desi_fill(rows, sizeof *rows, &found, f, desi_redshift_columns, first, n, scratch));
+    if (fitsfile_has(f, "TSNR2")) {
+        TRY(goto_same_rows(f, "TSNR2", rows, first, n, n_file, scratch));
+        TRY(desi_fill(rows, sizeof *rows, &also, f, depth_columns, first, n, scratch));
+    }
+    TRY(goto_same_rows(f, "FIBERMAP", rows, first, n, n_file, scratch));
+    TRY(desi_fill(rows, sizeof *rows, &also, f, desi_target_columns, first, n, scratch));
+    TRY(desi_fill(rows, sizeof *rows, &also, f, desi_photometry_columns, first, n, scratch));
+    TRY(name_rows(rows, n, &name, f->path));
+    TRY(desi_fill_targeting(rows, f, first, n, scratch));
+    bool has_chi = (found & desi_column_bit(desi_redshift_columns, "DELTACHI2_BEST")) != 0;
+    return desi_judge_redshifts(rows, JUDGE_REDROCK, has_chi, f->path, first, n, n_file, scratch);
+}
+
+/* ---- either kind ---- */
+
+static Status open_redshifts(FitsFile *f, const DesiConfig *c, const char *path)
+{
+    char full[2 * DESI_PATH];
+    if (!survey_file(full, sizeof full, c->root, path) && !survey_file(full, sizeof full, "", path))
+        return FAIL(E_INPUT, "no redshift file %s, neither under %s nor here", path, c->root);
+    return desi_open(f, full);
+}
+
+/* A redrock file may be named among catalogues. */
+static bool is_redrock(const DesiConfig *c, FitsFile *f)
+{
+    return c->redshifts == REDSHIFTS_REDROCK || (fitsfile_has(f, "REDSHIFTS") && fitsfile_has(f, "FIBERMAP"));
+}
+
+Status desi_count_redshifts(int64_t *n, const void *config, const char *path, Arena *scratch)
 {
     const DesiConfig *c = config;
     Status st = OK;
     FitsFile f = {0};
-    char full[2 * DESI_PATH];
-    if (!survey_file(full, sizeof full, c->root, path) && !survey_file(full, sizeof full, "", path))
-        return FAIL(E_INPUT, "no redshift file %s, neither under %s nor here", path, c->root);
-    TRY_DONE(desi_open(&f, full));
-    TRY_DONE(c->redshifts == REDSHIFTS_REDROCK ? read_redrock(rows, n, &f, a) : read_zcatalog(rows, n, &f, a));
+    if (c->redshifts == REDSHIFTS_COADD) return desi_count_fibermaps(n, c, path, scratch);
+    TRY_DONE(open_redshifts(&f, c, path));
+    TRY_DONE(is_redrock(c, &f) ? fitsfile_goto(&f, "REDSHIFTS") : goto_zcatalog(&f));
+    TRY_DONE(desi_count_rows(n, &f));
+done:
+    fitsfile_close(&f);
+    return st;
+}
+
+Status desi_read_redshifts(CatalogRow *rows, const void *config, const char *path, int64_t first, int64_t n,
+                           Arena *scratch)
+{
+    const DesiConfig *c = config;
+    Status st = OK;
+    FitsFile f = {0};
+    if (c->redshifts == REDSHIFTS_COADD) return desi_read_fibermaps(rows, c, path, first, n, scratch);
+    TRY_DONE(open_redshifts(&f, c, path));
+    TRY_DONE(is_redrock(c, &f) ? read_redrock(rows, c, &f, first, n, scratch)
+                               : read_zcatalog(rows, c, &f, first, n, scratch));
 done:
     fitsfile_close(&f);
     return st;

@@ -21,23 +21,26 @@ static const FlagRow spectrum_flags[] = {
     {SPECTRUM_NONFINITE, false, "NONFINITE", "NaN or Inf in the file were set to 0"},
     {SPECTRUM_NOT_ASKED, true, "NOT_ASKED", "this row has no spectrum"},
     {SPECTRUM_BAD_EMBEDDING, true, "BAD_EMBEDDING", "the encoder gave NaN or Inf"},
+    {SPECTRUM_NO_EBV, false, "NO_EBV", "dust of our Galaxy was left in: E(B-V) is not known"},
     {0, false, NULL, NULL},
 };
 
 static const FlagRow image_flags[] = {
     {IMAGE_NO_BRICK, true, "NO_BRICK", "the brick of this position is absent"},
-    {IMAGE_UNREADABLE, true, "UNREADABLE", "a brick image cannot be read"},
-    {IMAGE_MISSING_BAND, true, "MISSING_BAND", "a band of the brick is absent"},
+    {IMAGE_UNREADABLE, true, "UNREADABLE", "an image of this row cannot be read"},
+    {IMAGE_MISSING_BAND, true, "MISSING_BAND", "a band of the image is absent"},
     {IMAGE_NO_COVERAGE, true, "NO_COVERAGE", "a band has no data all over the window"},
-    {IMAGE_BAD_SCALE, true, "BAD_SCALE", "the pixel scale differs from 0.262 arcsec by over 1 %"},
+    {IMAGE_BAD_SCALE, true, "BAD_SCALE", "the pixel scale is not 0.262 arcsec within 1 %, or not known"},
     {IMAGE_MASKED, true, "MASKED", "more than images.max_masked_fraction of the pixels have no data"},
     {IMAGE_MOSAIC, false, "MOSAIC", "pixels beyond the own brick came from a neighbour"},
-    {IMAGE_PADDED, false, "PADDED", "pixels that no brick shows were set to 0"},
+    {IMAGE_PADDED, false, "PADDED", "pixels that no image shows were set to 0"},
     {IMAGE_NONFINITE, false, "NONFINITE", "NaN or Inf in the file were set to 0"},
     {IMAGE_BAD_PIXELS, false, "BAD_PIXELS", "some pixels have invvar 0"},
     {IMAGE_NOT_ASKED, true, "NOT_ASKED", "this row has no image"},
     {IMAGE_BAD_POSITION, true, "BAD_POSITION", "RA or DEC is not a position on the sky"},
     {IMAGE_BAD_EMBEDDING, true, "BAD_EMBEDDING", "the encoder gave NaN or Inf"},
+    {IMAGE_RESCALED, false, "RESCALED", "another pixel scale was converted to 0.262 arcsec"},
+    {IMAGE_NO_MASKBITS, false, "NO_MASKBITS", "maskbits were asked for, and those of some pixels are not there"},
     {0, false, NULL, NULL},
 };
 

@@ -6,11 +6,15 @@ const char *const image_stat_name[N_IMAGE_STATS] = {"FRAC_COVERED_G", "FRAC_COVE
 
 static const char *const missing_bands[] = {"flag", "zero", NULL};
 
+static const char *const other_scales[] = {"flag", "convert", NULL};
+
 static const ConfigField images_fields[] = {
     FIELD_CHOICE(ImagesConfig, missing_band, "flag", missing_bands, RESULT,
                  "a band that is absent or without data: no embedding, or embed it as zeros"),
     FIELD_REAL(ImagesConfig, max_masked_fraction, "0.5", 0, 1, RESULT,
                "more pixels of the cutout than this without data in a band: no embedding"),
+    FIELD_CHOICE(ImagesConfig, other_scale, "flag", other_scales, RESULT,
+                 "a single cutout whose pixels are not 0.262 arcsec: no embedding, or convert it by averaging areas"),
     FIELD_END};
 
 const ConfigSection images_section = {"images", "cutouts: missing bands and missing pixels", images_fields,

@@ -25,25 +25,65 @@ static int compare_key_quality(const void *a, const void *b)
     return order ? order : cuts_compare_quality(a, b);
 }
 
-Status join_unique(CatalogRow **out, int64_t *n_out, RejectList *rejects, const CatalogRow *rows, int64_t n,
-                   const Par *par, Arena *a)
+/* Sorted rows without those that repeat a key. */
+static Status drop_duplicates(CatalogRow *row, int64_t *n, RejectList *rejects)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < *n; i++) {
+        if (kept > 0 && compare_key(&row[kept - 1], &row[i]) == 0)
+            TRY(reject_add(rejects, &row[i], REJECT_DUPLICATE));
+        else
+            row[kept++] = row[i];
+    }
+    *n = kept;
+    return OK;
+}
+
+/* The rows of one TARGETID: which is primary, where that is unknown, and whether any has a spectrum. */
+static bool choose_primary(CatalogRow *row, int64_t n)
+{
+    int64_t best = 0;
+    bool spectrum = false;
+    for (int64_t i = 0; i < n; i++) {
+        spectrum |= row[i].has_spectrum;
+        if (cuts_compare_quality(&row[i], &row[best]) < 0) best = i;
+    }
+    for (int64_t i = 0; i < n; i++)
+        if (row[i].zcat_primary == PRIMARY_UNKNOWN) row[i].zcat_primary = i == best;
+    return spectrum;
+}
+
+/* Sorted rows, TARGETID by TARGETID. */
+static Status settle_targets(CatalogRow *row, int64_t *n, RejectList *rejects, bool primary_only)
+{
+    int64_t kept = 0;
+    for (int64_t first = 0, next; first < *n; first = next) {
+        for (next = first + 1; next < *n && row[next].targetid == row[first].targetid;) next++;
+        bool spectrum = choose_primary(row + first, next - first);
+        for (int64_t i = first; i < next; i++) {
+            if (spectrum && !row[i].has_spectrum)
+                TRY(reject_add(rejects, &row[i], REJECT_HAS_SPECTRUM));
+            else if (primary_only && !row[i].zcat_primary)
+                TRY(reject_add(rejects, &row[i], REJECT_NOT_PRIMARY));
+            else
+                row[kept++] = row[i];
+        }
+    }
+    *n = kept;
+    return OK;
+}
+
+Status join_unique(CatalogRow **out, int64_t *n_out, RejectList *rejects, bool primary_only, const CatalogRow *rows,
+                   int64_t n, const Par *par, Arena *a)
 {
     int *dest = NULL;
-    CatalogRow *mine = NULL;
-    int64_t n_mine = 0, kept = 0;
     Status st = arena_new(&dest, a, n);
     for (int64_t i = 0; st == OK && i < n; i++) dest[i] = owner_of(hash_mix((uint64_t)rows[i].targetid), par);
     TRY(par_agree(par, st));
-    TRY(par_exchange((void **)&mine, &n_mine, par, rows, dest, n, sizeof *mine, a));
-    if (n_mine > 0) qsort(mine, (size_t)n_mine, sizeof *mine, compare_key_quality);
-    for (int64_t i = 0; i < n_mine && st == OK; i++) {
-        if (kept > 0 && compare_key(&mine[kept - 1], &mine[i]) == 0)
-            st = reject_add(rejects, &mine[i], REJECT_DUPLICATE);
-        else
-            mine[kept++] = mine[i];
-    }
-    *out = mine;
-    *n_out = kept;
+    TRY(par_exchange((void **)out, n_out, par, rows, dest, n, sizeof **out, a));
+    if (*n_out > 0) qsort(*out, (size_t)*n_out, sizeof **out, compare_key_quality);
+    st = drop_duplicates(*out, n_out, rejects);
+    if (st == OK) st = settle_targets(*out, n_out, rejects, primary_only);
     return par_agree(par, st);
 }
 
@@ -128,7 +168,7 @@ int64_t join_match(Match *how, const CatalogRow *row, const CatalogRow *table, i
     return nearest;
 }
 
-static void take_photometry(CatalogRow *row, const CatalogRow *from, Match how)
+void join_take(CatalogRow *row, const CatalogRow *from, Match how)
 {
     row->match = (uint8_t)how;
     row->release = from->release;
@@ -138,6 +178,14 @@ static void take_photometry(CatalogRow *row, const CatalogRow *from, Match how)
     memcpy(row->flux, from->flux, sizeof row->flux);
     row->ebv = from->ebv;
     if (from->photsys) row->photsys = from->photsys;
+    memcpy(row->morphtype, from->morphtype, sizeof row->morphtype);
+    row->maskbits = from->maskbits;
+    if (!isnan(from->z_phot)) {
+        row->z_phot = from->z_phot;
+        row->z_phot_std = from->z_phot_std;
+    }
+    row->image_file = from->image_file;
+    row->image_row = from->image_row;
 }
 
 /* ---- photometry of all rows ---- */
@@ -185,7 +233,7 @@ static Status match_file(CatalogRow *rows, const FileRow *item, int64_t n, const
         CatalogRow *row = &rows[item[i].row];
         Match how;
         int64_t at = join_match(&how, row, table, n_table, p->arcsec);
-        if (at >= 0) take_photometry(row, &table[at], how);
+        if (at >= 0) join_take(row, &table[at], how);
     }
     arena_reset(scratch, mark);
     return OK;
@@ -199,13 +247,14 @@ static Status match_files(CatalogRow *rows, int64_t n, Photometry *p, Arena *scr
     Mark mark = arena_mark(scratch);
     TRY(arena_new(&item, scratch, n));
     for (int64_t i = 0; i < n; i++) {
-        TRY(find_file(path, sizeof path, &rows[i], p));
+        path[0] = '\0';
+        if (rows[i].has_spectrum) TRY(find_file(path, sizeof path, &rows[i], p));
         item[i] = (FileRow){.file = path[0] ? hash_bytes(path, strlen(path)) : 0, .row = i};
     }
     if (n > 0) qsort(item, (size_t)n, sizeof *item, compare_files);
     for (int64_t first = 0, last; first < n; first = last) {
         for (last = first + 1; last < n && item[last].file == item[first].file;) last++;
-        if (item[first].file == 0) continue; /* rows without a position */
+        if (item[first].file == 0) continue; /* rows without a position, or with photometry */
         TRY(find_file(path, sizeof path, &rows[item[first].row], p));
         Status st = match_file(rows, item + first, last - first, path, p, scratch);
         if (st != OK) fail_note("reading photometry of %s", path);
@@ -221,7 +270,11 @@ static Status choose_owners(int *dest, CatalogRow *mine, const CatalogRow *rows,
     char path[FITS_PATH];
     for (int64_t i = 0; i < n; i++) {
         mine[i] = rows[i];
-        mine[i].has_image = 1; /* a row without a position is flagged when its image is asked for */
+        mine[i].has_image = 1;       /* a row without a position is flagged when its image is asked for */
+        if (!rows[i].has_spectrum) { /* an object of this very survey: it brings its photometry */
+            dest[i] = owner_of(hash_mix((uint64_t)mine[i].targetid), par);
+            continue;
+        }
         mine[i].match = MATCH_NONE;
         TRY(find_file(path, sizeof path, &mine[i], p));
         dest[i] = owner_of(path[0] ? hash_bytes(path, strlen(path)) : hash_mix((uint64_t)mine[i].targetid), par);

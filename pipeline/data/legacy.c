@@ -1,5 +1,5 @@
 /* legacy.c - the Legacy Surveys as a survey: configuration, how files are named, which region a brick is read from,
-   the check of the brick table. Tractor catalogues: tractor.c; cutouts: cutout.c.
+   the check of the brick table. Tractor catalogues: tractor.c; sweeps: sweeps.c, sweep_rows.c; cutouts: cutout.c.
 
    Brick names from catalogues are checked against their pattern before they become part of a path, so that no path
    leaves the root. */
@@ -10,19 +10,45 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/hash.h"
-#include "core/log.h"
-#include "io/fitsfile.h"
-
 /* ---- configuration ---- */
 
 static const char *const region_names[] = {"south", "north", NULL};
 
+static const char *const type_names[] = {"PSF", "REX", "EXP", "DEV", "SER", "COMP", NULL};
+
+/* In the order of the bits. */
+const char *const legacy_maskbit_name[] = {"NPRIMARY",  "BRIGHT",    "SATUR_G", "SATUR_R",   "SATUR_Z",  "ALLMASK_G",
+                                           "ALLMASK_R", "ALLMASK_Z", "WISEM1",  "WISEM2",    "BAILOUT",  "MEDIUM",
+                                           "GALAXY",    "CLUSTER",   "SATUR_I", "ALLMASK_I", "SUB_BLOB", NULL};
+
+/* The defaults are the published set of 76 million images that AstroDINO learned from (Stein et al. 2021,
+   arXiv:2110.00023, github.com/georgestein/ssl-legacysurvey): galaxies of the DR9 sweeps, no PSF, down to z = 20 by
+   22.5 - 2.5 log10(FLUX_Z), dust of our Galaxy not taken off. The set of the Multimodal Universe (DR10 south) is
+   max_mag_z 21, dereddened true, min_exposures 1 and the bits NPRIMARY, BRIGHT, SATUR_*, ALLMASK_*, MEDIUM. */
+static const ConfigField object_fields[] = {
+    FIELD_TEXTS(LegacyObjects, drop_types, "[PSF]", type_names, RESULT, "kinds of objects (TYPE) that make no rows"),
+    FIELD_REAL(LegacyObjects, max_mag_z, "20", 0, 40, RESULT,
+               "objects fainter than this z magnitude (AB) make no rows; 0 = all do"),
+    FIELD_BOOL(LegacyObjects, dereddened, "false", RESULT, "take the dust of our Galaxy off that magnitude"),
+    FIELD_INT(LegacyObjects, min_exposures, "1", 0, 10000, RESULT, "fewest exposures (NOBS) in each of g, r and z"),
+    FIELD_TEXTS(LegacyObjects, maskbits, "[]", legacy_maskbit_name, RESULT,
+                "objects with one of these bits of MASKBITS make no rows"),
+    FIELD_BOOL(LegacyObjects, photo_z, "true", RESULT,
+               "read photometric redshifts from the -pz files beside the sweeps, where there are any"),
+    FIELD_END};
+
 static const ConfigField legacy_fields[] = {
     FIELD_TEXT(LegacyConfig, root, "legacysurvey", EFFORT, "folder that holds dr9/"),
-    FIELD_TEXT(LegacyConfig, release, "dr9", RESULT, "data release: the folder under the root"),
-    FIELD_TEXTS(LegacyConfig, regions, "[south, north]", region_names, RESULT,
-                "regions of the release; where PHOTSYS does not say, the first that has the brick"),
+    FIELD_TEXT(LegacyConfig, release, "dr9", RESULT, "data release: the folder under the root: dr8, dr9 or dr10"),
+    FIELD_TEXTS(
+        LegacyConfig, regions, "[south, north]", region_names, RESULT,
+        "regions of the release; where PHOTSYS does not say, the first that has the brick; dr10 has south alone"),
+    FIELD_TEXTS(
+        LegacyConfig, maskbits, "[]", legacy_maskbit_name, RESULT,
+        "pixels with one of these bits in the maskbits file of their brick count as without data; [] = not read"),
+    FIELD_TEXTS(LegacyConfig, sweeps, "[]", NULL, RESULT,
+                "sweep files and folders of them, under the root; [] = the newest version of each region"),
+    FIELD_GROUP(LegacyConfig, objects, object_fields, "which objects of the sweeps make rows (release.rows: [images])"),
     FIELD_END};
 
 static Status legacy_check(const void *config)
@@ -35,11 +61,42 @@ static Status legacy_check(const void *config)
         for (int64_t k = 0; k < i; k++)
             if (strcmp(c->regions.item[i], c->regions.item[k]) == 0)
                 return FAIL(E_CONFIG, "release.images.regions: '%s' stands there twice", c->regions.item[i]);
+    if (!legacy_has_region(c, "south") && !legacy_has_region(c, "north"))
+        return FAIL(E_CONFIG, "release.images.regions: %s has south alone", c->release);
     return OK;
 }
 
 static const char *legacy_root(const void *config) { return ((const LegacyConfig *)config)->root; }
 static const char *legacy_release(const void *config) { return ((const LegacyConfig *)config)->release; }
+
+int32_t legacy_maskbits(const ConfigTexts *names)
+{
+    int32_t bits = 0;
+    for (int64_t i = 0; i < names->n; i++)
+        for (int b = 0; legacy_maskbit_name[b]; b++)
+            if (strcmp(names->item[i], legacy_maskbit_name[b]) == 0) bits |= 1 << b;
+    return bits;
+}
+
+/* ---- regions ---- */
+
+static bool is_dr10(const char *release) { return strncmp(release, "dr10", 4) == 0; }
+
+bool legacy_has_region(const LegacyConfig *c, const char *region)
+{
+    if (strcmp(region, "north") == 0 && is_dr10(c->release)) return false;
+    for (int64_t i = 0; i < c->regions.n; i++)
+        if (strcmp(c->regions.item[i], region) == 0) return true;
+    return false;
+}
+
+bool legacy_prefers_north(double ra, double dec)
+{
+    /* North Galactic pole, J2000; north of the plane: within 90 degrees of it. */
+    const double degree = M_PI / 180, pole_ra = 192.859508 * degree, pole_dec = 27.128336 * degree;
+    double sin_b = sin(dec * degree) * sin(pole_dec) + cos(dec * degree) * cos(pole_dec) * cos(ra * degree - pole_ra);
+    return dec >= 32.375 && sin_b > 0;
+}
 
 /* ---- names of files ---- */
 
@@ -63,9 +120,10 @@ static Status check_length(int length, size_t size, const char *path)
 Status legacy_image_path(char *path, size_t size, const LegacyConfig *c, const char *region, const char *brickname,
                          LegacyProduct product, int band)
 {
-    static const char *const products[N_PRODUCTS] = {"image", "invvar"};
-    int length = snprintf(path, size, "%s/%s/coadd/%.3s/%s/legacysurvey-%s-%s-%c.fits.fz", c->release, region,
-                          brickname, brickname, brickname, products[product], band_name[band]);
+    static const char *const products[N_PRODUCTS] = {"image", "invvar", "maskbits"};
+    char ending[3] = {'-', product == PRODUCT_MASKBITS ? '\0' : band_name[band], '\0'};
+    int length = snprintf(path, size, "%s/%s/coadd/%.3s/%s/legacysurvey-%s-%s%s.fits.fz", c->release, region, brickname,
+                          brickname, brickname, products[product], ending[1] ? ending : "");
     return check_length(length, size, path);
 }
 
@@ -83,9 +141,13 @@ static bool has_image(const LegacyConfig *c, const char *region, const Brick *br
 static const char *named_region(const LegacyConfig *c, char photsys)
 {
     const char *wanted = photsys == 'N' ? "north" : photsys == 'S' ? "south" : "";
-    for (int64_t i = 0; i < c->regions.n; i++)
-        if (strcmp(c->regions.item[i], wanted) == 0) return c->regions.item[i];
-    return NULL;
+    return legacy_has_region(c, wanted) ? wanted : NULL;
+}
+
+/* legacy_check sees to it that there is one. */
+static const char *first_region(const LegacyConfig *c)
+{
+    return legacy_has_region(c, c->regions.item[0]) ? c->regions.item[0] : "south";
 }
 
 const char *legacy_region(const LegacyConfig *c, char photsys, const Brick *brick)
@@ -93,8 +155,15 @@ const char *legacy_region(const LegacyConfig *c, char photsys, const Brick *bric
     const char *named = named_region(c, photsys);
     if (named) return named;
     for (int64_t i = 0; i < c->regions.n && c->regions.n > 1; i++)
-        if (has_image(c, c->regions.item[i], brick)) return c->regions.item[i];
-    return c->regions.item[0];
+        if (legacy_has_region(c, c->regions.item[i]) && has_image(c, c->regions.item[i], brick))
+            return c->regions.item[i];
+    return first_region(c);
+}
+
+static Status tractor_path(char *path, size_t size, const LegacyConfig *c, const char *region, const char *brick)
+{
+    int length = snprintf(path, size, "%s/%s/tractor/%.3s/tractor-%s.fits", c->release, region, brick, brick);
+    return check_length(length, size, path);
 }
 
 static Status legacy_photometry_file(char *path, size_t size, const void *config, const CatalogRow *row)
@@ -112,13 +181,19 @@ static Status legacy_photometry_file(char *path, size_t size, const void *config
     for (int64_t i = 0; i < c->regions.n; i++) {
         const char *region = named ? named : c->regions.item[i];
         char full[2 * LEGACY_PATH];
-        int length = snprintf(path, size, "%s/%s/tractor/%.3s/tractor-%s.fits", c->release, region, brick, brick);
-        TRY(check_length(length, size, path));
+        if (!legacy_has_region(c, region)) continue;
+        TRY(tractor_path(path, size, c, region, brick));
         if (named || survey_file(full, sizeof full, c->root, path)) return OK;
     }
-    int length =
-        snprintf(path, size, "%s/%s/tractor/%.3s/tractor-%s.fits", c->release, c->regions.item[0], brick, brick);
-    return check_length(length, size, path);
+    return tractor_path(path, size, c, first_region(c), brick);
+}
+
+static Status add_image_file(FileList *out, const LegacyConfig *c, const char *region, const char *brick,
+                             LegacyProduct product, int band, Arena *a)
+{
+    char path[LEGACY_PATH];
+    TRY(legacy_image_path(path, sizeof path, c, region, brick, product, band));
+    return arena_text(&out->path[out->n++], a, path);
 }
 
 static Status legacy_image_files(FileList *out, const void *config, const CatalogRow *row, Arena *a)
@@ -128,14 +203,12 @@ static Status legacy_image_files(FileList *out, const void *config, const Catalo
     *out = (FileList){0};
     if (!row->has_image || !brick_at(&b, row->ra, row->dec)) return OK;
     const char *region = legacy_region(c, row->photsys, &b);
-    TRY(arena_new(&out->path, a, N_BANDS * N_PRODUCTS));
-    for (int band = 0; band < N_BANDS; band++)
-        for (int product = 0; product < N_PRODUCTS; product++) {
-            char path[LEGACY_PATH];
-            TRY(legacy_image_path(path, sizeof path, c, region, b.name, (LegacyProduct)product, band));
-            TRY(arena_text(&out->path[out->n++], a, path));
-        }
-    return OK;
+    TRY(arena_new(&out->path, a, 2 * N_BANDS + 1));
+    for (int band = 0; band < N_BANDS; band++) {
+        TRY(add_image_file(out, c, region, b.name, PRODUCT_IMAGE, band, a));
+        TRY(add_image_file(out, c, region, b.name, PRODUCT_INVVAR, band, a));
+    }
+    return c->maskbits.n > 0 ? add_image_file(out, c, region, b.name, PRODUCT_MASKBITS, 0, a) : OK;
 }
 
 /* ---- bricks ---- */
@@ -204,17 +277,6 @@ done:
 
 /* ---- open state ---- */
 
-void legacy_report(ImageSource *s, const char *path, const char *what)
-{
-    uint64_t hash = hash_bytes(path, strlen(path));
-    uint64_t *told = &s->reported[hash % LEGACY_REPORTED];
-    if (*told == hash) return;
-    *told = hash; /* another file of the same slot may be told of again: only ever too much is said */
-    size_t length = strlen(path);
-    bool named = strncmp(what, path, length) == 0; /* messages of readers begin with the file */
-    log_rank("%s%s%s", named ? "" : path, named ? "" : ": ", what);
-}
-
 /* Candidates for the table of bricks: of the whole release, of a region. The first that exists is compared with the
    algorithm. */
 static Status find_table(char *path, size_t size, bool *found, const LegacyConfig *c)
@@ -225,6 +287,7 @@ static Status find_table(char *path, size_t size, bool *found, const LegacyConfi
     *found = survey_file(path, size, c->root, name);
     for (int64_t i = 0; i < c->regions.n && !*found; i++) {
         const char *region = c->regions.item[i];
+        if (!legacy_has_region(c, region)) continue;
         length =
             snprintf(name, sizeof name, "%s/%s/survey-bricks-%s-%s.fits.gz", c->release, region, c->release, region);
         TRY(check_length(length, sizeof name, name));
@@ -233,28 +296,26 @@ static Status find_table(char *path, size_t size, bool *found, const LegacyConfi
     return OK;
 }
 
-static Status legacy_open(ImageSource **out, const void *config, Arena *a)
+static Status legacy_open(ImageSource *s, Arena *a)
 {
     char path[LEGACY_PATH];
     bool found;
-    TRY(arena_new(out, a, 1));
-    (*out)->config = config;
-    TRY(find_table(path, sizeof path, &found, config));
+    TRY(find_table(path, sizeof path, &found, s->config));
     return found ? legacy_check_bricks(path, a) : OK;
 }
 
-static void legacy_close(ImageSource *s) { (void)s; /* files are closed within each call */ }
-
 const ImageSurvey legacy_survey = {
-    .plugin = {"legacy", "Legacy Surveys DR9/DR10 bricks and Tractor catalogues", legacy_fields, sizeof(LegacyConfig),
-               legacy_check},
+    .plugin = {"legacy", "Legacy Surveys DR8, DR9, DR10: bricks, Tractor catalogues, sweeps", legacy_fields,
+               sizeof(LegacyConfig), legacy_check},
     .root = legacy_root,
     .image_release = legacy_release,
+    .list_objects = legacy_list_objects,
+    .count_objects = legacy_count_objects,
+    .read_objects = legacy_read_objects,
     .locate = legacy_locate,
     .photometry_file = legacy_photometry_file,
     .read_photometry = legacy_read_photometry,
     .open = legacy_open,
-    .close = legacy_close,
     .image_files = legacy_image_files,
     .cutouts = legacy_cutouts,
 };

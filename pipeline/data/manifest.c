@@ -13,7 +13,7 @@
 
 /* A file without DATASUM is known by samples spread evenly over it: all of a small file, 4 MB of a large FITS file, 256
    MB of a label table. */
-enum { SAMPLE_BYTES = 64 << 10, SAMPLES_FITS = 64, SAMPLES_OTHER = 4096 };
+enum { SAMPLE_BYTES = 64 << 10, SAMPLES_FITS = 64, SAMPLES_OTHER = 4096, MOST_HDUS = 1000 };
 
 static uint64_t row_hash(const ManifestRow *row)
 {
@@ -67,17 +67,20 @@ static Status add_images(ManifestList *list, const CatalogRow *row, const Releas
     return OK;
 }
 
-Status manifest_add_rows(ManifestList *list, const CatalogRow *rows, int64_t n, const ReleaseConfig *release,
-                         Arena *scratch)
+Status manifest_add_rows(ManifestList *list, const CatalogRow *rows, int64_t n, const FileList *files,
+                         const ReleaseConfig *release, Arena *scratch)
 {
     Mark mark = arena_mark(scratch);
     for (int64_t i = 0; i < n; i++) {
         char path[FITS_PATH];
         if (rows[i].has_spectrum) {
-            TRY(release_spectra(release)->spectrum_file(path, sizeof path, release->spectra.config, &rows[i]));
+            TRY(release_spectra(release)->spectrum_file(path, sizeof path, release->spectra.config, &rows[i], files));
             TRY(manifest_add(list, ROLE_SPECTRA, path));
         }
-        if (rows[i].has_image) TRY(add_images(list, &rows[i], release, scratch));
+        if (rows[i].image_file >= 0)
+            TRY(manifest_add(list, ROLE_IMAGE, files->path[rows[i].image_file]));
+        else if (rows[i].has_image)
+            TRY(add_images(list, &rows[i], release, scratch));
         arena_reset(scratch, mark);
     }
     return OK;
@@ -96,21 +99,29 @@ static bool is_fits(const char *path)
     return ends_in(path, ".fits") || ends_in(path, ".fits.gz") || ends_in(path, ".fits.fz");
 }
 
-/* DATASUM of the first HDU that holds data, 0 when there is none or the file cannot be read. */
+/* DATASUM of the HDU that holds data; of several, a mix of all: a spectrum file starts with its FIBERMAP, and whoever
+   changes a flux leaves that alone. 0 when there is none, one of them has none, or the file cannot be read. Reads
+   headers only. */
 static uint32_t datasum_of(const char *path)
 {
     FitsFile f = {0};
-    int64_t dims[FITS_AXES];
-    int n_axes = 0;
-    char text[FITS_NAME] = "";
-    if (fitsfile_open(&f, path) == OK) {
-        bool in_primary =
-            fitsfile_goto_number(&f, 0) == OK && fitsfile_image_size(dims, &n_axes, &f) == OK && n_axes > 0;
-        if (in_primary || fitsfile_goto_number(&f, 1) == OK) fitsfile_get_text(text, sizeof text, &f, "DATASUM");
-        fitsfile_close(&f);
+    uint32_t first = 0;
+    uint64_t mix = 0;
+    int n = 0;
+    bool all = fitsfile_open(&f, path) == OK;
+    for (int hdu = 0; all && hdu < MOST_HDUS && fitsfile_goto_number(&f, hdu) == OK; hdu++) {
+        char text[FITS_NAME] = "";
+        int64_t n_axes = 0;
+        fitsfile_get_i64(&n_axes, &f, "NAXIS");
+        if (n_axes == 0) continue;
+        all = fitsfile_get_text(text, sizeof text, &f, "DATASUM");
+        uint32_t sum = (uint32_t)strtoul(text, NULL, 10);
+        if (n++ == 0) first = sum;
+        mix = hash_mix(mix ^ sum) + 1;
     }
+    fitsfile_close(&f);
     fail_clear(); /* the stage that reads the file says what is wrong with it */
-    return (uint32_t)strtoul(text, NULL, 10);
+    return !all || n == 0 ? 0 : n == 1 ? first : (uint32_t)mix;
 }
 
 static uint32_t sample_of(const char *path, int64_t size, int64_t n_samples)
@@ -131,7 +142,9 @@ static uint32_t sample_of(const char *path, int64_t size, int64_t n_samples)
 void manifest_look(ManifestRow *row, const ManifestRoots *roots)
 {
     const char *root = roots->spectra;
-    if (strcmp(row->role, ROLE_TRACTOR) == 0 || strcmp(row->role, ROLE_IMAGE) == 0) root = roots->images;
+    if (strcmp(row->role, ROLE_OBJECTS) == 0 || strcmp(row->role, ROLE_TRACTOR) == 0 ||
+        strcmp(row->role, ROLE_IMAGE) == 0)
+        root = roots->images;
     if (strcmp(row->role, ROLE_LABELS) == 0) root = roots->labels;
     char path[FITS_PATH];
     struct stat info;

@@ -1,5 +1,6 @@
-/* mock_images.c - Legacy Survey files of the mock sky: image and inverse variance of a brick's band as RICE-compressed .fits.fz with the survey's
-   settings, and its Tractor table (formats.md B10, B11). A brick's image shows every object within its reach, its neighbours' too. */
+/* mock_images.c - Legacy Survey images of the mock sky: image and inverse variance of a brick's band as RICE-compressed
+   .fits.fz with the survey's settings, and the brick's maskbits (formats.md B10). A brick's image shows every object
+   within its reach, its neighbours' too. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@ static const double noise_sigma[N_BANDS] = {0.003, 0.0045, 0.010}; /* nanomaggie
 static const double psf_sigma[N_BANDS] = {2.1, 1.9, 1.8};          /* pixels               */
 
 /* Gnomonic projection of the brick's TAN header; 0-based pixels. Written out here so that the reader's WCSLIB has an independent twin. */
-static void project(double *x, double *y, const Brick *b, double ra, double dec)
+void mock_project(double *x, double *y, const Brick *b, double ra, double dec)
 {
     double rad = M_PI / 180, d = dec * rad, d0 = b->dec * rad, dr = (ra - b->ra) * rad;
     double c = sin(d0) * sin(d) + cos(d0) * cos(d) * cos(dr);
@@ -57,7 +58,7 @@ static void paint(float *image, const MockSky *sky, const Brick *brick, int band
         const MockObject *o = &sky->object[i];
         double x, y;
         if (o->defect == MOCK_SKY || !brick_shows(brick, o->ra, o->dec, 0.14)) continue;
-        project(&x, &y, brick, o->ra, o->dec);
+        mock_project(&x, &y, brick, o->ra, o->dec);
         draw(image, x, y, o, band);
     }
 }
@@ -117,87 +118,60 @@ Status mock_write_brick(const MockSky *sky, const LegacyConfig *legacy, int64_t 
     return st;
 }
 
-/* ---- tractor ---- */
+/* ---- maskbits ---- */
 
-enum { N_NUMBERS = 20 };
-static const FitsColumn tractor_columns[] = {
-    {"release", "I", "", ""},
-    {"brickid", "J", "", ""},
-    {"objid", "J", "", ""},
-    {"maskbits", "I", "", ""},
-    {"ra", "D", "deg", ""},
-    {"dec", "D", "deg", ""},
-    {"bx", "E", "pix", ""},
-    {"by", "E", "pix", ""},
-    {"ebv", "E", "mag", ""},
-    {"flux_g", "E", "nanomaggy", ""},
-    {"flux_r", "E", "nanomaggy", ""},
-    {"flux_z", "E", "nanomaggy", ""},
-    {"mw_transmission_g", "E", "", ""},
-    {"mw_transmission_r", "E", "", ""},
-    {"mw_transmission_z", "E", "", ""},
-    {"nobs_g", "I", "", ""},
-    {"nobs_r", "I", "", ""},
-    {"nobs_z", "I", "", ""},
-    {"sersic", "E", "", ""},
-    {"shape_r", "E", "arcsec", ""},
-    {"brickname", "8A", "", ""},
-    {"type", "3A", "", ""},
-    {"brick_primary", "L", "", ""},
-};
-enum { N_TRACTOR = sizeof tractor_columns / sizeof *tractor_columns };
+enum { MASK_BRIGHT = 1 << 1, MASK_RADIUS = 10 };
 
-static void tractor_numbers(double out[N_NUMBERS], const MockObject *o)
+/* Narrow ones have 16 bits: compressed images take pixels of their own type only. */
+static Status write_mask(FitsFile *f, const char *extname, const int32_t *mask, bool wide, Arena *a)
 {
-    double bx, by;
-    project(&bx, &by, &o->brick, o->ra, o->dec);
-    const double values[N_NUMBERS] = {9010, o->brick.id, o->objid,   0,          o->ra,      o->dec,   bx,
-                                      by,   0.02,        o->flux[0], o->flux[1], o->flux[2], 0.94,     0.96,
-                                      0.98, 3,           3,          4,          o->sersic,  o->radius};
-    memcpy(out, values, sizeof values);
+    const int64_t dims[2] = {BRICK_PIXELS, BRICK_PIXELS}, n = dims[0] * dims[1];
+    int16_t *narrow;
+    TRY(fitsfile_new_image(f, extname, wide ? FITS_I32 : FITS_I16, false, dims, 2, FITS_GZIP_LOSSLESS));
+    if (wide) return fitsfile_write_pixels(f, FITS_I32, mask, n);
+    TRY(arena_new(&narrow, a, n));
+    for (int64_t i = 0; i < n; i++) narrow[i] = (int16_t)mask[i];
+    return fitsfile_write_pixels(f, FITS_I16, narrow, n);
 }
 
-static Status fill_tractor(FitsFile *f, const MockSky *sky, const Brick *b, Arena *a)
+/* The bits of the brick's sources in a disc around each. */
+static Status paint_mask(int32_t *mask, const MockSky *sky, const Brick *b, Arena *a)
 {
-    int64_t n = 0;
-    const MockObject **object = NULL;
-    double(*x)[N_NUMBERS] = NULL, *column = NULL;
-    char(*text)[12] = NULL;
-    uint8_t *primary = NULL;
-    TRY(arena_new(&object, a, sky->n));
-    for (int64_t i = 0; i < sky->n; i++)
-        if (sky->object[i].brick.id == b->id && sky->object[i].defect != MOCK_SKY) object[n++] = &sky->object[i];
-    TRY(arena_new(&x, a, n));
-    TRY(arena_new(&column, a, n));
-    TRY(arena_new(&text, a, n));
-    TRY(arena_new(&primary, a, n));
-    TRY(fitsfile_new_table(f, "CATALOG", tractor_columns, N_TRACTOR, n));
-    for (int64_t i = 0; i < n; i++) tractor_numbers(x[i], object[i]);
-    for (int c = 0; c < N_NUMBERS; c++) {
-        for (int64_t i = 0; i < n; i++) column[i] = x[i][c];
-        TRY(fitsfile_write_column(f, tractor_columns[c].name, FITS_F64, column, 0, n));
+    MockSource *source;
+    int64_t n;
+    TRY(mock_sources(&source, &n, sky, b, a));
+    for (int64_t i = 0; i < n; i++) {
+        if (source[i].maskbits == 0) continue;
+        int64_t x = (int64_t)source[i].bx, y = (int64_t)source[i].by;
+        for (int64_t dy = -MASK_RADIUS; dy <= MASK_RADIUS; dy++)
+            for (int64_t dx = -MASK_RADIUS; dx <= MASK_RADIUS; dx++) {
+                bool inside = x + dx >= 0 && x + dx < BRICK_PIXELS && y + dy >= 0 && y + dy < BRICK_PIXELS;
+                if (inside && dx * dx + dy * dy <= MASK_RADIUS * MASK_RADIUS)
+                    mask[(y + dy) * BRICK_PIXELS + x + dx] |= (int32_t)source[i].maskbits;
+            }
     }
-    for (int64_t i = 0; i < n; i++) snprintf(text[i], sizeof text[i], "%s", b->name);
-    TRY(fitsfile_write_text(f, "brickname", text[0], sizeof text[0], 0, n));
-    for (int64_t i = 0; i < n; i++) snprintf(text[i], sizeof text[i], "%s", object[i]->sersic > 2 ? "DEV" : "EXP");
-    TRY(fitsfile_write_text(f, "type", text[0], sizeof text[0], 0, n));
-    for (int64_t i = 0; i < n; i++) primary[i] = 1;
-    TRY(fitsfile_write_column(f, "brick_primary", FITS_BOOL, primary, 0, n));
-    return fitsfile_put_checksum(f);
+    return OK;
 }
 
-Status mock_write_tractor(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, Arena *a)
+Status mock_write_maskbits(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, Arena *a)
 {
+    Status st = OK;
     const Brick *b = &sky->brick[brick];
     char path[FITS_PATH];
     FitsFile f = {0};
+    int32_t *mask;
     if (b->id == sky->no_brick) return OK;
+    bool wide = sky->release >= 10000; /* bits beyond the 16th */
     Mark mark = arena_mark(a);
-    snprintf(path, sizeof path, "%.300s/%.100s/%.20s/tractor/%.3s/tractor-%s.fits", legacy->root, legacy->release,
-             legacy->regions.item[0], b->name, b->name);
-    Status st = mock_begin(&f, path);
-    if (st == OK) st = fill_tractor(&f, sky, b, a);
-    if (st == OK) st = mock_end(&f, path);
+    TRY_DONE(arena_new(&mask, a, (int64_t)BRICK_PIXELS * BRICK_PIXELS));
+    snprintf(path, sizeof path, "%.300s/%.100s/%.20s/coadd/%.3s/%s/legacysurvey-%s-maskbits.fits.fz", legacy->root,
+             legacy->release, legacy->regions.item[0], b->name, b->name, b->name);
+    TRY_DONE(mock_begin(&f, path));
+    TRY_DONE(paint_mask(mask, sky, b, a));
+    TRY_DONE(write_mask(&f, "MASKBITS", mask, wide, a));
+    TRY_DONE(put_wcs(&f, b));
+    TRY_DONE(mock_end(&f, path));
+done:
     fitsfile_close(&f);
     arena_reset(a, mark);
     return st;

@@ -8,18 +8,24 @@
 #include "data/healpix.h"
 #include "data/mock.h"
 
+static const char *const layouts[] = {"edr", "dr1", "dr2", "dr3", "tiles", NULL}; /* MockLayout */
+
 static const ConfigField mock_fields[] = {
     FIELD_INT(MockConfig, objects, "500", 1, 1e9, RESULT, "galaxies with a spectrum and an image, defects aside"),
     FIELD_INT(MockConfig, per_brick, "125", 1, 100000, RESULT, "galaxies in one brick of 0.0625 square degrees"),
     FIELD_REAL(MockConfig, ra, "150.1", 0, 360, RESULT, "centre of the field, deg"),
     FIELD_REAL(MockConfig, dec, "2.25", -80, 80, RESULT, "centre of the field, deg"),
+    FIELD_CHOICE(MockConfig, layout, "dr1", layouts, RESULT,
+                 "whose files DESI's look like: zcatalog v0, v1, v2, v2 by UNIQPIX, or by tile"),
+    FIELD_INT(MockConfig, exposures, "0", 0, 8, RESULT,
+              "exposures of each spectrum in spectra-* files beside the coadds; 0 = no such files"),
     FIELD_TEXT(MockConfig, truth, "truth.fits", EFFORT, "table of the latent properties, in run.output"),
     FIELD_END};
 const ConfigSection mock_section = {"mock", "a sky in the surveys' formats", mock_fields, sizeof(MockConfig), NULL};
 
-enum { RELEASE_DR9_SOUTH = 9010, DEFECTS_EACH = 3 };
+enum { RELEASE_DR9_SOUTH = 9010, RELEASE_DR9_NORTH = 9011, DEFECTS_EACH = 3 };
 
-static int64_t encode_targetid(int64_t objid, int64_t brickid, int64_t release, bool sky)
+int64_t mock_targetid(int64_t objid, int64_t brickid, int64_t release, bool sky)
 {
     return objid | brickid << 22 | release << 42 | (int64_t)sky << 59;
 }
@@ -66,7 +72,8 @@ static void make_object(MockObject *o, const MockSky *sky, int64_t number, const
     draw_latent(o, &r);
     place(o, &r);
     mock_photometry(o);
-    o->targetid = encode_targetid(objid, brick->id, RELEASE_DR9_SOUTH, defect == MOCK_SKY);
+    int32_t release = sky->north ? RELEASE_DR9_NORTH : RELEASE_DR9_SOUTH;
+    o->targetid = mock_targetid(objid, brick->id, release, defect == MOCK_SKY);
     if (defect == MOCK_NEGATIVE) o->targetid = -(1 + number);
     o->in_dark = defect == MOCK_PLAIN && number % 16 == 0;
 }
@@ -104,29 +111,44 @@ static MockDefect defect_of(int64_t number, const MockConfig *c)
 }
 enum { N_DEFECT_OBJECTS = 9 * DEFECTS_EACH };
 
-static Status list_pixels(MockSky *sky, Arena *a)
+/* Files of sweeps: boxes of 10 by 5 deg that the bricks touch. */
+static Status list_sweeps(MockSky *sky, Arena *a)
 {
-    static const char *const programs[] = {"bright", "dark"};
-    TRY(arena_new(&sky->pixel, a, 2 * sky->n));
-    int64_t last_bright = 0;
-    for (int p = 0; p < 2; p++) {
-        for (int64_t i = 0; i < sky->n; i++) {
-            if (p == 1 && !sky->object[i].in_dark) continue;
-            bool known = false;
-            for (int64_t k = p ? last_bright : 0; k < sky->n_pixels && !known; k++)
-                known = sky->pixel[k].healpix == sky->object[i].healpix;
-            if (!known) sky->pixel[sky->n_pixels++] = (struct MockPixel){programs[p], sky->object[i].healpix, false};
-        }
-        if (p == 0) last_bright = sky->n_pixels;
+    TRY(arena_new(&sky->sweep, a, 4 * sky->n_bricks));
+    for (int64_t i = 0; i < 4 * sky->n_bricks; i++) {
+        const Brick *b = &sky->brick[i / 4];
+        double ra = i % 2 ? b->ra2 : b->ra1, dec = i % 4 > 1 ? b->dec2 : b->dec1;
+        MockSweep s = {10 * (int)floor(fmod(ra + 360, 360) / 10), 5 * (int)floor(dec / 5)};
+        bool known = false;
+        for (int64_t k = 0; k < sky->n_sweeps; k++) known |= sky->sweep[k].ra == s.ra && sky->sweep[k].dec == s.dec;
+        if (!known) sky->sweep[sky->n_sweeps++] = s;
     }
-    if (sky->n_pixels > last_bright) sky->pixel[sky->n_pixels - 1].missing = true; /* the last dark file is lost */
     return OK;
 }
 
-Status mock_sky(MockSky *sky, const MockConfig *c, int64_t seed, Arena *a)
+/* RELEASE of a tree of images. */
+static int32_t release_number(const char *release, bool north)
+{
+    static const struct {
+        const char *release;
+        int32_t south, north;
+    } known[] = {{"dr8", 8000, 8001},
+                 {"dr9", RELEASE_DR9_SOUTH, RELEASE_DR9_NORTH},
+                 {"dr10", 10000, RELEASE_DR9_NORTH}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(release, known[i].release) == 0) return north ? known[i].north : known[i].south;
+    return north ? RELEASE_DR9_NORTH : RELEASE_DR9_SOUTH;
+}
+
+Status mock_sky(MockSky *sky, const MockConfig *c, const LegacyConfig *legacy, int64_t seed, Arena *a)
 {
     memset(sky, 0, sizeof *sky);
     sky->seed = (uint64_t)seed;
+    sky->layout = c->layout;
+    sky->exposures = c->exposures;
+    sky->survey = c->layout == MOCK_EDR ? "sv3" : "main";
+    sky->north = legacy && legacy->regions.n > 0 && strcmp(legacy->regions.item[0], "north") == 0;
+    sky->release = release_number(legacy ? legacy->release : "dr9", sky->north);
     TRY(lay_bricks(sky, c, a));
     sky->n = c->objects + N_DEFECT_OBJECTS;
     TRY(arena_new(&sky->object, a, sky->n));
@@ -140,5 +162,6 @@ Status mock_sky(MockSky *sky, const MockConfig *c, int64_t seed, Arena *a)
         if (defect == MOCK_NO_BRICK) brick = n_full + 1;
         make_object(&sky->object[i], sky, i, &sky->brick[brick], used[brick]++, defect);
     }
-    return list_pixels(sky, a);
+    TRY(list_sweeps(sky, a));
+    return mock_groups(sky, a);
 }

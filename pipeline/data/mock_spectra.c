@@ -1,12 +1,16 @@
-/* mock_spectra.c - DESI files of the mock sky: coadd and redrock of a pixel, redshift catalogue of a programme (formats.md B2, B5, B6). */
+/* mock_spectra.c - DESI's files of spectra and redshifts of the mock sky: coadd, spectra by exposure, redrock and its
+   companions (formats.md B2, B5).
+
+   A coadd is what it is by itself; its exposures are made from it, so that their weighted mean (the legacy coadd of B4)
+   is the coadd again, to the rounding of float32. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/rng.h"
-#include "data/mock.h"
+#include "data/mock_table.h"
 
-enum { N_DIAGONALS = 11, MASK_COSMIC = 1 << 2, FIBER_BROKEN = 1 << 2 };
+enum { N_DIAGONALS = 11, MASK_COSMIC = 1 << 2, MOST_EXPOSURES = 8 };
 
 static const struct {
     const char *band;
@@ -14,135 +18,10 @@ static const struct {
     double noise; /* 1e-17 erg/s/cm2/Angstrom per pixel at mid-arm */
 } arms[N_ARMS] = {{"B", 2751, 0, 0.45}, {"R", 2326, GRID_R_START, 0.28}, {"Z", 2881, GRID_Z_START, 0.32}};
 
-/* ---- which objects ---- */
-
 typedef struct {
-    int64_t n;
-    const MockObject **object;
-    int64_t *number; /* index in the sky */
-} Rows;
-
-static bool in_program(const MockObject *o, const char *program)
-{
-    return strcmp(program, "dark") == 0 ? o->in_dark : true;
-}
-
-static Status choose(Rows *rows, const MockSky *sky, const char *program, int32_t healpix, Arena *a)
-{
-    *rows = (Rows){0};
-    TRY(arena_new(&rows->object, a, sky->n));
-    TRY(arena_new(&rows->number, a, sky->n));
-    for (int64_t i = 0; i < sky->n; i++) {
-        const MockObject *o = &sky->object[i];
-        if (!in_program(o, program) || (healpix >= 0 && o->healpix != healpix)) continue;
-        rows->object[rows->n] = o;
-        rows->number[rows->n++] = i;
-    }
-    return OK;
-}
-
-/* ---- tables ---- */
-
-/* One value of a row as a double (exact for all but TARGETID, which goes its own way) or as text. */
-typedef struct {
-    FitsColumn column;
-    double (*number)(const MockObject *o);
-    const char *(*text)(const MockObject *o);
-} Cell;
-
-static double c_pixel(const MockObject *o) { return o->healpix; }
-static double c_status(const MockObject *o) { return o->defect == MOCK_BROKEN_FIBRE ? FIBER_BROKEN : 0; }
-static double c_ra(const MockObject *o) { return o->ra; }
-static double c_dec(const MockObject *o) { return o->dec; }
-static double c_release(const MockObject *o) { return o->defect == MOCK_SKY ? 0 : 9010; }
-static double c_brick(const MockObject *o) { return o->brick.id; }
-static double c_objid(const MockObject *o) { return o->objid; }
-static double c_flux_g(const MockObject *o) { return o->flux[0]; }
-static double c_flux_r(const MockObject *o) { return o->flux[1]; }
-static double c_flux_z(const MockObject *o) { return o->flux[2]; }
-static double c_ebv(const MockObject *o) { return 0.02 + 0 * o->ra; }
-static double c_z(const MockObject *o) { return o->defect == MOCK_SKY ? 0 : o->z; }
-static double c_zerr(const MockObject *o) { return 3e-5 * (1 + o->z); }
-static bool has_no_redshift(const MockObject *o)
-{
-    return o->defect == MOCK_DEAD_FIBRE || o->defect == MOCK_SKY || o->targetid < 0;
-}
-static double c_zwarn(const MockObject *o) { return has_no_redshift(o) ? 4 : 0; }
-static double c_chi2(const MockObject *o) { return 8000 + o->z; }
-static double c_delta(const MockObject *o) { return has_no_redshift(o) ? 1 : 200 + 100 * o->z; }
-static double c_pixels(const MockObject *o) { return GRID_PIXELS + 0 * o->z; }
-static double c_one(const MockObject *o) { return 1 + 0 * o->z; }
-static double c_spectra(const MockObject *o) { return o->in_dark ? 2 : 1; }
-static const char *t_objtype(const MockObject *o)
-{
-    return o->defect == MOCK_SKY ? "SKY" : o->targetid < 0 ? "BAD" : "TGT";
-}
-static const char *t_brick(const MockObject *o) { return o->brick.name; }
-static const char *t_galaxy(const MockObject *o) { return o->defect == MOCK_SKY ? "STAR" : "GALAXY"; }
-static const char *t_none(const MockObject *o) { return o ? "" : NULL; }
-static const char *t_south(const MockObject *o) { return o ? "S" : NULL; }
-static const char *t_morph(const MockObject *o) { return o->sersic > 2 ? "DEV" : "EXP"; }
-
-#define FIBERMAP_CELLS                                                                                                 \
-    {{"COADD_FIBERSTATUS", "J", "", ""}, c_status, NULL}, {{"TARGET_RA", "D", "deg", ""}, c_ra, NULL},                 \
-        {{"TARGET_DEC", "D", "deg", ""}, c_dec, NULL}, {{"OBJTYPE", "3A", "", ""}, NULL, t_objtype},                   \
-        {{"RELEASE", "I", "", ""}, c_release, NULL}, {{"BRICKID", "J", "", ""}, c_brick, NULL},                        \
-        {{"BRICK_OBJID", "J", "", ""}, c_objid, NULL}, {{"BRICKNAME", "8A", "", ""}, NULL, t_brick},                   \
-        {{"MORPHTYPE", "4A", "", ""}, NULL, t_morph}, {{"EBV", "E", "mag", ""}, c_ebv, NULL},                          \
-        {{"FLUX_G", "E", "nanomaggy", ""}, c_flux_g, NULL}, {{"FLUX_R", "E", "nanomaggy", ""}, c_flux_r, NULL},        \
-        {{"FLUX_Z", "E", "nanomaggy", ""}, c_flux_z, NULL}, {{"PHOTSYS", "1A", "", ""}, NULL, t_south},                \
-    {                                                                                                                  \
-        {"COADD_NUMEXP", "I", "", ""}, c_one, NULL                                                                     \
-    }
-
-#define REDSHIFT_CELLS                                                                                                 \
-    {{"CHI2", "D", "", ""}, c_chi2, NULL}, {{"Z", "D", "", ""}, c_z, NULL}, {{"ZERR", "D", "", ""}, c_zerr, NULL},     \
-        {{"ZWARN", "K", "", ""}, c_zwarn, NULL}, {{"NPIXELS", "K", "", ""}, c_pixels, NULL},                           \
-        {{"SPECTYPE", "6A", "", ""}, NULL, t_galaxy}, {{"SUBTYPE", "20A", "", ""}, NULL, t_none},                      \
-    {                                                                                                                  \
-        {"DELTACHI2", "D", "", ""}, c_delta, NULL                                                                      \
-    }
-
-static const Cell fibermap_cells[] = {FIBERMAP_CELLS};
-static const Cell redshift_cells[] = {REDSHIFT_CELLS};
-static const Cell zcatalog_cells[] = {{{"HEALPIX", "J", "", ""}, c_pixel, NULL},
-                                      REDSHIFT_CELLS,
-                                      FIBERMAP_CELLS,
-                                      {{"ZCAT_NSPEC", "I", "", ""}, c_spectra, NULL}};
-#define COUNT(table) ((int)(sizeof(table) / sizeof *(table)))
-enum { MAX_CELLS = 40, TEXT_CELL = 24 };
-
-/* TARGETID, then the cells, then further columns that the caller fills. */
-static Status write_table(FitsFile *f, const char *extname, const Cell *cells, int n_cells, const FitsColumn *more,
-                          int n_more, const Rows *rows, Arena *a)
-{
-    FitsColumn columns[MAX_CELLS] = {{"TARGETID", "K", "", ""}};
-    MUST(n_cells + n_more < MAX_CELLS);
-    for (int c = 0; c < n_cells; c++) columns[c + 1] = cells[c].column;
-    for (int c = 0; c < n_more; c++) columns[n_cells + 1 + c] = more[c];
-    TRY(fitsfile_new_table(f, extname, columns, 1 + n_cells + n_more, rows->n));
-    int64_t *id = NULL;
-    double *x = NULL;
-    char(*text)[TEXT_CELL] = NULL;
-    TRY(arena_new(&id, a, rows->n));
-    TRY(arena_new(&x, a, rows->n));
-    TRY(arena_new(&text, a, rows->n));
-    for (int64_t i = 0; i < rows->n; i++) id[i] = rows->object[i]->targetid;
-    TRY(fitsfile_write_column(f, "TARGETID", FITS_I64, id, 0, rows->n));
-    for (int c = 0; c < n_cells; c++) {
-        for (int64_t i = 0; i < rows->n; i++) {
-            if (cells[c].number)
-                x[i] = cells[c].number(rows->object[i]);
-            else
-                snprintf(text[i], TEXT_CELL, "%s", cells[c].text(rows->object[i]));
-        }
-        if (cells[c].number)
-            TRY(fitsfile_write_column(f, cells[c].column.name, FITS_F64, x, 0, rows->n));
-        else
-            TRY(fitsfile_write_text(f, cells[c].column.name, text[0], TEXT_CELL, 0, rows->n));
-    }
-    return OK;
-}
+    float *flux, *ivar; /* (n) of one row and arm */
+    uint32_t *mask;
+} Seen;
 
 /* ---- spectra ---- */
 
@@ -157,8 +36,10 @@ static double noise_at(double w, int arm)
 }
 
 /* What the fibre saw: flux, ivar and mask of one arm of one object. */
-static void observe(float *flux, float *ivar, uint32_t *mask, const double *truth, int arm, const MockObject *o, Rng *r)
+static void observe(Seen seen_by, const double *truth, int arm, const MockObject *o, Rng *r)
 {
+    float *flux = seen_by.flux, *ivar = seen_by.ivar;
+    uint32_t *mask = seen_by.mask;
     for (int64_t i = 0; i < arms[arm].n; i++) {
         double w = GRID_START + GRID_STEP * (double)(arms[arm].start + i), sigma = noise_at(w, arm);
         double seen = o->defect == MOCK_SKY || o->targetid < 0 ? 0 : truth[i] * MOCK_FIBRE_PERCENT / 100;
@@ -176,143 +57,277 @@ static void observe(float *flux, float *ivar, uint32_t *mask, const double *trut
     }
 }
 
-static Status write_arm(FitsFile *f, int arm, const MockSky *sky, const Rows *rows, Arena *a)
+/* One pixel of exposure e, whose share of the weight is share[e] (0 = a bad fibre). The deviations of the exposures
+   have the weighted mean 0; what hits one exposure alone is masked there, and the others hold its weight. */
+static void expose_pixel(Seen s, int64_t i, int64_t e, const double *share, int64_t n, Rng *r)
+{
+    double deviation[MOST_EXPOSURES], sum = 0, total = 0;
+    int64_t hit = rng_uniform(r) < 0.01 ? rng_below(r, n) : -1, good = 0;
+    for (int64_t k = 0; k < n; k++) good += share[k] > 0;
+    if (good < 2 || s.mask[i] || (hit >= 0 && share[hit] == 0)) hit = -1;
+    double sigma = s.ivar[i] > 0 ? 1 / sqrt((double)s.ivar[i]) : 0;
+    for (int64_t k = 0; k < n; k++) {
+        deviation[k] = share[k] > 0 ? sigma * rng_normal(r) / sqrt(share[k]) : 0;
+        if (k == hit) continue;
+        sum += share[k] * deviation[k];
+        total += share[k];
+    }
+    if (share[e] == 0) { /* a fibre that missed its target */
+        s.flux[i] = 100;
+        s.ivar[i] = 10;
+    } else if (e == hit) {
+        s.mask[i] = MASK_COSMIC;
+        s.flux[i] += 40;
+        s.ivar[i] = (float)(share[e] * s.ivar[i]);
+    } else {
+        s.flux[i] = (float)(s.flux[i] + deviation[e] - sum / total);
+        s.ivar[i] = (float)(share[e] / total * s.ivar[i]);
+    }
+}
+
+/* Turns a row of a coadd into one of its exposures. */
+static void expose(Seen s, const MockSky *sky, const MockRecord *row, int arm)
+{
+    double share[MOST_EXPOSURES] = {0}, sum = 0;
+    int64_t n = sky->exposures;
+    for (int64_t k = 0; k < n; k++) {
+        bool good = mock_fiberstatus(row->object, row->number, k, n) == 0;
+        share[k] = good || row->object->defect == MOCK_BROKEN_FIBRE ? 1 + 0.5 * (double)k : 0;
+        sum += share[k];
+    }
+    for (int64_t k = 0; k < n; k++) share[k] /= sum;
+    Rng r = rng_stream(sky->seed, "mock.exposures", row->number, (uint32_t)arm);
+    for (int64_t i = 0; i < arms[arm].n; i++) expose_pixel(s, i, row->exposure, share, n, &r);
+}
+
+static Status write_plane(FitsFile *f, int arm, const char *part, const char *unit, const float *pixels, int64_t rows)
 {
     char name[16];
-    int64_t n = arms[arm].n, dims[3] = {rows->n, n, 0};
-    double *wave = NULL, *truth = NULL;
-    float *flux = NULL, *ivar = NULL, *resolution = NULL;
-    uint32_t *mask = NULL;
+    const int64_t dims[2] = {rows, arms[arm].n};
+    snprintf(name, sizeof name, "%s_%s", arms[arm].band, part);
+    TRY(fitsfile_new_image(f, name, FITS_F32, false, dims, 2, FITS_PLAIN));
+    TRY(fitsfile_put_text(f, "BUNIT", unit, ""));
+    return fitsfile_write_pixels(f, FITS_F32, pixels, rows * arms[arm].n);
+}
+
+static Status write_resolution(FitsFile *f, int arm, int64_t rows, Arena *a)
+{
+    char name[16];
+    int64_t n = arms[arm].n;
+    const int64_t cube[3] = {rows, N_DIAGONALS, n};
+    float *resolution;
+    TRY(arena_new(&resolution, a, rows * N_DIAGONALS * n));
+    for (int64_t d = 0; d < rows * N_DIAGONALS; d++) {
+        double t = (double)(d % N_DIAGONALS - N_DIAGONALS / 2) / 1.6;
+        for (int64_t i = 0; i < n; i++) resolution[d * n + i] = (float)(0.25 * exp(-0.5 * t * t));
+    }
+    snprintf(name, sizeof name, "%s_RESOLUTION", arms[arm].band);
+    TRY(fitsfile_new_image(f, name, FITS_F32, false, cube, 3, FITS_PLAIN));
+    return fitsfile_write_pixels(f, FITS_F32, resolution, rows * N_DIAGONALS * n);
+}
+
+static Status write_arm(FitsFile *f, int arm, const MockSky *sky, const MockRecord *row, int64_t rows, Arena *a)
+{
+    char name[16];
+    int64_t n = arms[arm].n;
+    const int64_t dims[2] = {rows, n};
+    double *wave, *truth;
+    Seen all;
     TRY(arena_new(&wave, a, n));
     TRY(arena_new(&truth, a, n));
-    TRY(arena_new(&flux, a, rows->n * n));
-    TRY(arena_new(&ivar, a, rows->n * n));
-    TRY(arena_new(&mask, a, rows->n * n));
-    TRY(arena_new(&resolution, a, rows->n * N_DIAGONALS * n));
+    TRY(arena_new(&all.flux, a, rows * n));
+    TRY(arena_new(&all.ivar, a, rows * n));
+    TRY(arena_new(&all.mask, a, rows * n));
     for (int64_t i = 0; i < n; i++) wave[i] = GRID_START + GRID_STEP * (double)(arms[arm].start + i);
-    for (int64_t k = 0; k < rows->n; k++) {
-        Rng r = rng_stream(sky->seed, "mock.noise", rows->number[k], (uint32_t)arm);
-        mock_spectrum(truth, wave, n, rows->object[k]);
-        observe(flux + k * n, ivar + k * n, mask + k * n, truth, arm, rows->object[k], &r);
-        for (int64_t d = 0; d < N_DIAGONALS; d++) {
-            double t = (double)(d - N_DIAGONALS / 2) / 1.6;
-            for (int64_t i = 0; i < n; i++)
-                resolution[(k * N_DIAGONALS + d) * n + i] = (float)(0.25 * exp(-0.5 * t * t));
-        }
+    for (int64_t k = 0; k < rows; k++) {
+        Seen s = {all.flux + k * n, all.ivar + k * n, all.mask + k * n};
+        Rng r = rng_stream(sky->seed, "mock.noise", row[k].number, (uint32_t)arm);
+        mock_spectrum(truth, wave, n, row[k].object);
+        observe(s, truth, arm, row[k].object, &r);
+        if (row[k].exposure >= 0) expose(s, sky, &row[k], arm);
     }
-    const char *band = arms[arm].band;
-    snprintf(name, sizeof name, "%s_WAVELENGTH", band);
+    snprintf(name, sizeof name, "%s_WAVELENGTH", arms[arm].band);
     TRY(fitsfile_new_image(f, name, FITS_F64, false, &n, 1, FITS_PLAIN));
     TRY(fitsfile_put_text(f, "BUNIT", "Angstrom", ""));
     TRY(fitsfile_write_pixels(f, FITS_F64, wave, n));
-    snprintf(name, sizeof name, "%s_FLUX", band);
-    TRY(fitsfile_new_image(f, name, FITS_F32, false, dims, 2, FITS_PLAIN));
-    TRY(fitsfile_put_text(f, "BUNIT", "10**-17 erg/(s cm2 Angstrom)", ""));
-    TRY(fitsfile_write_pixels(f, FITS_F32, flux, rows->n * n));
-    snprintf(name, sizeof name, "%s_IVAR", band);
-    TRY(fitsfile_new_image(f, name, FITS_F32, false, dims, 2, FITS_PLAIN));
-    TRY(fitsfile_put_text(f, "BUNIT", "10**+34 (s2 cm4 Angstrom2) / erg2", ""));
-    TRY(fitsfile_write_pixels(f, FITS_F32, ivar, rows->n * n));
-    snprintf(name, sizeof name, "%s_MASK", band);
+    TRY(write_plane(f, arm, "FLUX", "10**-17 erg/(s cm2 Angstrom)", all.flux, rows));
+    TRY(write_plane(f, arm, "IVAR", "10**+34 (s2 cm4 Angstrom2) / erg2", all.ivar, rows));
+    snprintf(name, sizeof name, "%s_MASK", arms[arm].band);
     TRY(fitsfile_new_image(f, name, FITS_I32, true, dims, 2, FITS_PLAIN));
-    TRY(fitsfile_write_mask(f, mask, rows->n * n));
-    snprintf(name, sizeof name, "%s_RESOLUTION", band);
-    int64_t cube[3] = {rows->n, N_DIAGONALS, n};
-    TRY(fitsfile_new_image(f, name, FITS_F32, false, cube, 3, FITS_PLAIN));
-    return fitsfile_write_pixels(f, FITS_F32, resolution, rows->n * N_DIAGONALS * n);
+    TRY(fitsfile_write_mask(f, all.mask, rows * n));
+    return write_resolution(f, arm, rows, a);
 }
 
-static Status put_group(FitsFile *f, const char *program, int32_t healpix)
+/* ---- files ---- */
+
+static Status put_group(FitsFile *f, const MockSky *sky, const MockRecord *row)
 {
+    const MockGroup *g = row->group;
     TRY(fitsfile_goto_number(f, 0));
-    TRY(fitsfile_put_text(f, "SPGRP", "healpix", ""));
-    TRY(fitsfile_put_i64(f, "SPGRPVAL", healpix, ""));
-    TRY(fitsfile_put_i64(f, "HPXPIXEL", healpix, ""));
-    TRY(fitsfile_put_i64(f, "HPXNSIDE", 64, ""));
-    TRY(fitsfile_put_bool(f, "HPXNEST", true, ""));
-    TRY(fitsfile_put_text(f, "SURVEY", "main", ""));
-    return fitsfile_put_text(f, "PROGRAM", program, "");
+    TRY(fitsfile_put_text(f, "SPGRP", g->tileid ? "cumulative" : "healpix", ""));
+    TRY(fitsfile_put_i64(f, "SPGRPVAL", row->group_value, ""));
+    if (g->tileid) {
+        TRY(fitsfile_put_i64(f, "TILEID", g->tileid, ""));
+        TRY(fitsfile_put_i64(f, "NIGHT", g->night, ""));
+        TRY(fitsfile_put_i64(f, "PETAL", g->petal, ""));
+    } else {
+        TRY(fitsfile_put_i64(f, "HPXPIXEL", row->group_value, ""));
+        TRY(fitsfile_put_i64(f, "HPXNSIDE", g->uniqpix ? row->nside : 64, ""));
+        TRY(fitsfile_put_bool(f, "HPXNEST", true, ""));
+    }
+    if (g->uniqpix) TRY(fitsfile_put_i64(f, "UNIQPIX", g->uniqpix, ""));
+    TRY(fitsfile_put_text(f, "SURVEY", sky->survey, ""));
+    return fitsfile_put_text(f, "PROGRAM", g->program, "");
 }
 
-static Status fill_coadd(FitsFile *f, const MockSky *sky, const Rows *rows, const struct MockPixel *p, Arena *a)
+static Status fill_spectra(FitsFile *f, const MockSky *sky, const MockRecord *row, int64_t n, Arena *a)
 {
-    TRY(put_group(f, p->program, p->healpix));
-    TRY(write_table(f, "FIBERMAP", fibermap_cells, COUNT(fibermap_cells), NULL, 0, rows, a));
+    const MockColumn *when = row->exposure >= 0 ? mock_exposure_columns : mock_status_columns;
+    const MockColumn *const lists[] = {
+        mock_id_columns,      when, mock_tile_columns, mock_position_columns, mock_imaging_columns,
+        mock_targets_of(sky), NULL};
+    const MockColumn *const summed[] = {mock_id_columns,
+                                        when,
+                                        mock_position_columns,
+                                        mock_imaging_columns,
+                                        mock_coadd_columns,
+                                        mock_targets_of(sky),
+                                        row->group->tileid ? mock_tile_columns : NULL,
+                                        NULL};
+    TRY(put_group(f, sky, row));
+    TRY(mock_write_table(f, "FIBERMAP", row->exposure >= 0 ? lists : summed, row, sizeof *row, n, a));
     for (int arm = 0; arm < N_ARMS; arm++) {
         Mark mark = arena_mark(a);
-        TRY(write_arm(f, arm, sky, rows, a));
+        TRY(write_arm(f, arm, sky, row, n, a));
         arena_reset(a, mark);
     }
     return OK;
 }
 
-static Status fill_redrock(FitsFile *f, const Rows *rows, const struct MockPixel *p, Arena *a)
+/* What a coadd was made of. */
+static Status add_exposures(FitsFile *f, const MockRecord *row, int64_t n, Arena *a)
 {
-    TRY(put_group(f, p->program, p->healpix));
-    TRY(write_table(f, "REDSHIFTS", redshift_cells, COUNT(redshift_cells), NULL, 0, rows, a));
-    return write_table(f, "FIBERMAP", fibermap_cells, COUNT(fibermap_cells), NULL, 0, rows, a);
+    static const MockColumn *const lists[] = {mock_id_columns, mock_exposure_columns, mock_tile_columns, NULL};
+    return mock_write_table(f, "EXP_FIBERMAP", lists, row, sizeof *row, n, a);
 }
 
-Status mock_write_coadd(const MockSky *sky, const DesiConfig *desi, int64_t pixel, Arena *a)
+static Status fill_redrock(FitsFile *f, const MockSky *sky, const MockRecord *row, int64_t n, Arena *a)
 {
-    const struct MockPixel *p = &sky->pixel[pixel];
-    char relative[DESI_PATH], path[FITS_PATH];
-    Rows rows;
-    FitsFile f = {0};
+    static const MockColumn *const redshifts[] = {mock_id_columns, mock_redshift_columns, NULL};
+    static const MockColumn *const depths[] = {mock_id_columns, mock_depth_columns, NULL};
+    const MockColumn *const targets[] = {mock_id_columns,
+                                         mock_status_columns,
+                                         mock_position_columns,
+                                         mock_imaging_columns,
+                                         mock_coadd_columns,
+                                         mock_targets_of(sky),
+                                         row->group->tileid ? mock_tile_columns : NULL,
+                                         NULL};
+    TRY(put_group(f, sky, row));
+    TRY(mock_write_table(f, "REDSHIFTS", redshifts, row, sizeof *row, n, a));
+    TRY(mock_write_table(f, "FIBERMAP", targets, row, sizeof *row, n, a));
+    return mock_write_table(f, "TSNR2", depths, row, sizeof *row, n, a);
+}
+
+#define R MockRecord
+static const MockColumn emline_columns[] = {
+    MOCK_WHOLE(R, "TARGETID", "K", targetid),
+    MOCK_REAL(R, "Z", "D", "", z),
+    MOCK_WHOLE(R, "ZWARN", "K", zwarn),
+    MOCK_REAL(R, "OII_FLUX", "E", "10**-17 erg/(s cm2)", oii_flux),
+    MOCK_REAL(R, "OII_FLUX_IVAR", "E", "10**+34 (s2 cm4) / erg2", oii_ivar),
+    MOCK_END,
+};
+static const MockColumn mgii_columns[] = {
+    MOCK_WHOLE(R, "TARGETID", "K", targetid),
+    MOCK_REAL(R, "Z_RR", "D", "", z),
+    MOCK_BOOL(R, "IS_QSO_MGII", is_mgii),
+    MOCK_END,
+};
+static const MockColumn qn_columns[] = {
+    MOCK_WHOLE(R, "TARGETID", "K", targetid),
+    MOCK_REAL(R, "Z_NEW", "D", "", z),
+    MOCK_REAL(R, "ZERR_NEW", "E", "", zerr),
+    MOCK_BOOL(R, "IS_QSO_QN_NEW_RR", is_qn),
+    MOCK_REAL(R, "C_LYA", "E", "", c_other),
+    MOCK_REAL(R, "C_CIV", "E", "", c_other),
+    MOCK_REAL(R, "C_CIII", "E", "", c_other),
+    MOCK_REAL(R, "C_MgII", "E", "", c_line),
+    MOCK_REAL(R, "C_Hbeta", "E", "", c_other),
+    MOCK_REAL(R, "C_Halpha", "E", "", c_other),
+    MOCK_END,
+};
+#undef R
+
+/* Afterburners of redrock, row by row as it. */
+static const struct {
+    const char *kind, *extname;
+    const MockColumn *columns;
+} companions[] = {{"emline", "EMLINEFIT", emline_columns},
+                  {"qso_mgii", "MGII", mgii_columns},
+                  {"qso_qn", "QN_RR", qn_columns}};
+enum { N_COMPANIONS = sizeof companions / sizeof *companions };
+
+typedef struct {
+    const MockSky *sky;
+    const DesiConfig *desi;
+    const MockGroup *group;
+    const MockRecord *coadd, *exposure;
+    int64_t n, n_exposures;
+    Arena *arena;
+} Files;
+
+static Status fill_file(FitsFile *f, const Files *w, const char *kind)
+{
+    if (strcmp(kind, "spectra") == 0) return fill_spectra(f, w->sky, w->exposure, w->n_exposures, w->arena);
+    if (strcmp(kind, "redrock") == 0) return fill_redrock(f, w->sky, w->coadd, w->n, w->arena);
+    for (int i = 0; i < N_COMPANIONS; i++)
+        if (strcmp(kind, companions[i].kind) == 0) {
+            const MockColumn *const lists[] = {companions[i].columns, NULL};
+            TRY(put_group(f, w->sky, w->coadd));
+            return mock_write_table(f, companions[i].extname, lists, w->coadd, sizeof *w->coadd, w->n, w->arena);
+        }
+    TRY(fill_spectra(f, w->sky, w->coadd, w->n, w->arena));
+    return w->n_exposures > 0 ? add_exposures(f, w->exposure, w->n_exposures, w->arena) : OK;
+}
+
+static Status write_file(const Files *w, const char *kind)
+{
     Status st = OK;
-    Mark mark = arena_mark(a);
-    if (p->missing) return OK; /* lost, as files are */
-    TRY(choose(&rows, sky, p->program, p->healpix, a));
-    for (int kind = 0; kind < 2 && st == OK; kind++) {
-        st = desi_pixel_path(relative, sizeof relative, desi->specprod, kind ? "redrock" : "coadd", "main", p->program,
-                             p->healpix);
-        if (st != OK) break;
-        snprintf(path, sizeof path, "%.400s/%.600s", desi->root, relative);
-        st = mock_begin(&f, path);
-        if (st == OK) st = kind ? fill_redrock(&f, &rows, p, a) : fill_coadd(&f, sky, &rows, p, a);
-        if (st == OK) st = mock_end(&f, path);
-        fitsfile_close(&f);
-    }
-    arena_reset(a, mark);
+    FitsFile f = {0};
+    char path[FITS_PATH], plain[FITS_PATH];
+    TRY(mock_group_path(path, w->sky, w->desi, w->group, kind));
+    bool zip = strcmp(kind, "spectra") == 0;
+    int length = snprintf(plain, sizeof plain, "%s%s", path, zip ? ".plain" : "");
+    if (length >= (int)sizeof plain) return FAIL(E_CONFIG, "the path %.200s... is too long", path);
+    Mark mark = arena_mark(w->arena);
+    TRY_DONE(mock_begin(&f, plain));
+    TRY_DONE(fill_file(&f, w, kind));
+    TRY_DONE(mock_end(&f, plain));
+    if (zip) TRY_DONE(mock_gzip(path));
+done:
+    fitsfile_close(&f);
+    arena_reset(w->arena, mark);
     return st;
 }
 
-static Status fill_zcatalog(FitsFile *f, const Rows *rows, const char *program, Arena *a)
+Status mock_write_group(const MockSky *sky, const DesiConfig *desi, int64_t group, Arena *a)
 {
-    static const FitsColumn more[] = {{"SURVEY", "7A", "", ""},
-                                      {"PROGRAM", "6A", "", ""},
-                                      {"ZCAT_PRIMARY", "L", "", ""}};
-    char(*text)[TEXT_CELL] = NULL;
-    uint8_t *primary = NULL;
-    TRY(write_table(f, "ZCATALOG", zcatalog_cells, COUNT(zcatalog_cells), more, COUNT(more), rows, a));
-    TRY(arena_new(&text, a, rows->n));
-    TRY(arena_new(&primary, a, rows->n));
-    for (int64_t i = 0; i < rows->n; i++) snprintf(text[i], TEXT_CELL, "main");
-    TRY(fitsfile_write_text(f, "SURVEY", text[0], TEXT_CELL, 0, rows->n));
-    for (int64_t i = 0; i < rows->n; i++) snprintf(text[i], TEXT_CELL, "%s", program);
-    TRY(fitsfile_write_text(f, "PROGRAM", text[0], TEXT_CELL, 0, rows->n));
-    for (int64_t i = 0; i < rows->n; i++) primary[i] = strcmp(program, "bright") == 0;
-    TRY(fitsfile_write_column(f, "ZCAT_PRIMARY", FITS_BOOL, primary, 0, rows->n));
-    TRY(fitsfile_put_text(f, "ZCATVER", "v1", ""));
-    TRY(fitsfile_put_text(f, "SURVEY", "main", ""));
-    TRY(fitsfile_put_text(f, "PROGRAM", program, ""));
-    return fitsfile_put_checksum(f);
-}
-
-Status mock_write_zcatalog(const MockSky *sky, const DesiConfig *desi, const char *program, Arena *a)
-{
-    char relative[DESI_PATH], path[FITS_PATH];
-    Rows rows;
-    FitsFile f = {0};
+    Status st = OK;
+    const MockGroup *g = &sky->group[group];
+    if (g->missing) return OK; /* lost, as files are */
+    Files w = {.sky = sky, .desi = desi, .group = g, .arena = a};
+    MockRecord *coadd = NULL, *exposure = NULL;
     Mark mark = arena_mark(a);
-    TRY(desi_zpix_path(relative, sizeof relative, desi->specprod, "main", program));
-    snprintf(path, sizeof path, "%.400s/%.600s", desi->root, relative);
-    TRY(choose(&rows, sky, program, -1, a));
-    if (rows.n == 0) return OK;
-    Status st = mock_begin(&f, path);
-    if (st == OK) st = fill_zcatalog(&f, &rows, program, a);
-    if (st == OK) st = mock_end(&f, path);
-    fitsfile_close(&f);
+    TRY_DONE(mock_records(&coadd, &w.n, sky, g, g->program, 0, a));
+    if (sky->exposures > 0) TRY_DONE(mock_records(&exposure, &w.n_exposures, sky, g, g->program, sky->exposures, a));
+    w.coadd = coadd;
+    w.exposure = exposure;
+    TRY_DONE(write_file(&w, "coadd"));
+    if (sky->exposures > 0) TRY_DONE(write_file(&w, "spectra"));
+    TRY_DONE(write_file(&w, "redrock"));
+    for (int i = 0; i < N_COMPANIONS; i++) TRY_DONE(write_file(&w, companions[i].kind));
+done:
     arena_reset(a, mark);
     return st;
 }

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "core/rng.h"
-#include "data/mock.h"
+#include "data/mock_table.h"
 #include "io/artefact.h"
 #include "io/gzip.h"
 
@@ -22,6 +22,16 @@ Status mock_end(FitsFile *f, const char *path)
 {
     TRY(fitsfile_finish(f));
     return artefact_publish(&par_alone, path);
+}
+
+Status mock_gzip(const char *path)
+{
+    char plain[FITS_PATH + 8], part[FITS_PATH + 8];
+    snprintf(plain, sizeof plain, "%.*s.plain", FITS_PATH, path);
+    snprintf(part, sizeof part, "%.*s.part", FITS_PATH, path);
+    Status st = gzip_file(part, plain);
+    unlink(plain);
+    return st != OK ? st : artefact_publish(&par_alone, path);
 }
 
 /* A column of doubles through a callback: tables here are small. */
@@ -62,6 +72,7 @@ static const TruthColumn truth_columns[] = {
 };
 enum { N_TRUTH = sizeof truth_columns / sizeof *truth_columns };
 
+/* The galaxies. */
 static Status fill_truth(FitsFile *f, const MockSky *sky, Arena *a)
 {
     FitsColumn columns[N_TRUTH];
@@ -80,64 +91,127 @@ static Status fill_truth(FitsFile *f, const MockSky *sky, Arena *a)
     return fitsfile_put_checksum(f);
 }
 
+static const MockColumn imaging_columns[] = {
+    MOCK_WHOLE(MockSource, "TARGETID", "K", targetid),
+    MOCK_WHOLE(MockSource, "RELEASE", "I", release),
+    MOCK_WHOLE(MockSource, "BRICKID", "J", brickid),
+    MOCK_WHOLE(MockSource, "OBJID", "J", objid),
+    MOCK_TEXT(MockSource, "TYPE", "3A", type),
+    MOCK_REAL(MockSource, "RA", "D", "deg", ra),
+    MOCK_REAL(MockSource, "DEC", "D", "deg", dec),
+    MOCK_REAL(MockSource, "FLUX_G", "E", "nanomaggy", flux[0]),
+    MOCK_REAL(MockSource, "FLUX_R", "E", "nanomaggy", flux[1]),
+    MOCK_REAL(MockSource, "FLUX_Z", "E", "nanomaggy", flux[3]),
+    MOCK_WHOLE(MockSource, "NOBS_G", "I", nobs[0]),
+    MOCK_WHOLE(MockSource, "NOBS_R", "I", nobs[1]),
+    MOCK_WHOLE(MockSource, "NOBS_Z", "I", nobs[3]),
+    MOCK_WHOLE(MockSource, "MASKBITS", "J", maskbits),
+    MOCK_REAL(MockSource, "Z_PHOT", "E", "", z_phot),
+    MOCK_BOOL(MockSource, "IN_SWEEP", in_sweep),
+    MOCK_WHOLE(MockSource, "OTHER", "J", other),
+    MOCK_END,
+};
+
+/* The sources of the image catalogues, brick by brick. */
+static Status fill_imaging(FitsFile *f, const MockSky *sky, Arena *a)
+{
+    static const MockColumn *const lists[] = {imaging_columns, NULL};
+    MockSource *all, *some;
+    int64_t n = 0, n_some;
+    TRY(arena_new(&all, a, sky->n + N_MOCK_OTHERS * sky->n_bricks));
+    for (int64_t b = 0; b < sky->n_bricks; b++) {
+        Mark mark = arena_mark(a);
+        TRY(mock_sources(&some, &n_some, sky, &sky->brick[b], a));
+        memcpy(all + n, some, (size_t)n_some * sizeof *all);
+        n += n_some;
+        arena_reset(a, mark);
+    }
+    return mock_write_table(f, "IMAGING", lists, all, sizeof *all, n, a);
+}
+
 Status mock_write_truth(const MockSky *sky, const char *path, Arena *a)
 {
     FitsFile f = {0};
     Mark mark = arena_mark(a);
     Status st = mock_begin(&f, path);
     if (st == OK) st = fill_truth(&f, sky, a);
+    if (st == OK) st = fill_imaging(&f, sky, a);
     if (st == OK) st = mock_end(&f, path);
     fitsfile_close(&f);
     arena_reset(a, mark);
     return st;
 }
 
-static Status fill_bricks(FitsFile *f, const MockSky *sky, Arena *a)
+/* ---- bricks ---- */
+
+typedef struct {
+    int64_t id, q, row, col, nexp, objects, primary;
+    double ra, dec, ra1, ra2, dec1, dec2, area;
+    char name[BRICK_NAME];
+} BrickRow;
+
+static const MockColumn brick_columns_all[] = {
+    MOCK_TEXT(BrickRow, "BRICKNAME", "8A", name),  MOCK_WHOLE(BrickRow, "BRICKID", "J", id),
+    MOCK_WHOLE(BrickRow, "BRICKQ", "I", q),        MOCK_WHOLE(BrickRow, "BRICKROW", "J", row),
+    MOCK_WHOLE(BrickRow, "BRICKCOL", "J", col),    MOCK_REAL(BrickRow, "RA", "D", "deg", ra),
+    MOCK_REAL(BrickRow, "DEC", "D", "deg", dec),   MOCK_REAL(BrickRow, "RA1", "D", "deg", ra1),
+    MOCK_REAL(BrickRow, "RA2", "D", "deg", ra2),   MOCK_REAL(BrickRow, "DEC1", "D", "deg", dec1),
+    MOCK_REAL(BrickRow, "DEC2", "D", "deg", dec2), MOCK_END};
+
+static const MockColumn brick_columns_region[] = {
+    MOCK_TEXT(BrickRow, "brickname", "8A", name),   MOCK_REAL(BrickRow, "ra", "D", "deg", ra),
+    MOCK_REAL(BrickRow, "dec", "D", "deg", dec),    MOCK_WHOLE(BrickRow, "nexp_g", "I", nexp),
+    MOCK_WHOLE(BrickRow, "nexp_r", "I", nexp),      MOCK_WHOLE(BrickRow, "nexp_z", "I", nexp),
+    MOCK_WHOLE(BrickRow, "nobjs", "J", objects),    MOCK_WHOLE(BrickRow, "brickid", "J", id),
+    MOCK_REAL(BrickRow, "ra1", "D", "deg", ra1),    MOCK_REAL(BrickRow, "ra2", "D", "deg", ra2),
+    MOCK_REAL(BrickRow, "dec1", "D", "deg", dec1),  MOCK_REAL(BrickRow, "dec2", "D", "deg", dec2),
+    MOCK_REAL(BrickRow, "area", "D", "deg2", area), MOCK_BOOL(BrickRow, "survey_primary", primary),
+    MOCK_BOOL(BrickRow, "in_desi", primary),        MOCK_END,
+};
+
+static void make_brick_row(BrickRow *r, const MockSky *sky, const Brick *b)
 {
-    static const FitsColumn columns[] = {{"BRICKNAME", "8A", "", ""}, {"BRICKID", "J", "", ""},
-                                         {"BRICKQ", "I", "", ""},     {"BRICKROW", "J", "", ""},
-                                         {"BRICKCOL", "J", "", ""},   {"RA", "D", "deg", ""},
-                                         {"DEC", "D", "deg", ""},     {"RA1", "D", "deg", ""},
-                                         {"RA2", "D", "deg", ""},     {"DEC1", "D", "deg", ""},
-                                         {"DEC2", "D", "deg", ""}};
-    enum { N_COLUMNS = sizeof columns / sizeof *columns };
-    int64_t n = sky->n_bricks;
-    char(*name)[BRICK_NAME] = NULL;
-    double *x = NULL;
-    TRY(arena_new(&name, a, n));
-    TRY(arena_new(&x, a, n));
-    TRY(fitsfile_new_table(f, "SURVEY-BRICKS", columns, N_COLUMNS, n));
-    for (int64_t i = 0; i < n; i++) memcpy(name[i], sky->brick[i].name, BRICK_NAME);
-    TRY(fitsfile_write_text(f, "BRICKNAME", name[0], BRICK_NAME, 0, n));
-    for (int c = 1; c < N_COLUMNS; c++) {
-        for (int64_t i = 0; i < n; i++) {
-            const Brick *b = &sky->brick[i];
-            const double values[] = {
-                b->id, b->col % 2 + 2 * (b->row % 2), b->row, b->col, b->ra, b->dec, b->ra1, b->ra2, b->dec1, b->dec2};
-            x[i] = values[c - 1];
-        }
-        TRY(fitsfile_write_column(f, columns[c].name, FITS_F64, x, 0, n));
-    }
-    return OK;
+    const double degree = M_PI / 180;
+    *r = (BrickRow){.id = b->id, .q = b->col % 2 + 2 * (b->row % 2), .row = b->row, .col = b->col};
+    r->nexp = 3;
+    for (int64_t i = 0; i < sky->n; i++) r->objects += sky->object[i].brick.id == b->id;
+    r->primary = 1;
+    r->ra = b->ra;
+    r->dec = b->dec;
+    r->ra1 = b->ra1;
+    r->ra2 = b->ra2;
+    r->dec1 = b->dec1;
+    r->dec2 = b->dec2;
+    r->area = (b->ra2 - b->ra1) * (sin(b->dec2 * degree) - sin(b->dec1 * degree)) / degree;
+    memcpy(r->name, b->name, sizeof r->name);
 }
 
 /* Written plain, then as the gzip that the survey publishes. */
-Status mock_write_bricks(const MockSky *sky, const LegacyConfig *legacy, Arena *a)
+Status mock_write_bricks(const MockSky *sky, const LegacyConfig *legacy, bool region, Arena *a)
 {
+    Status st = OK;
     FitsFile f = {0};
-    char path[FITS_PATH], plain[FITS_PATH + 8], part[FITS_PATH + 8];
+    BrickRow *row;
+    char path[FITS_PATH], plain[FITS_PATH];
+    const MockColumn *const lists[] = {region ? brick_columns_region : brick_columns_all, NULL};
+    const char *release = legacy->release, *side = legacy->regions.item[0];
     Mark mark = arena_mark(a);
-    snprintf(path, sizeof path, "%s/%s/survey-bricks.fits.gz", legacy->root, legacy->release);
-    snprintf(plain, sizeof plain, "%.*s.plain", (int)sizeof path, path);
-    snprintf(part, sizeof part, "%.*s.part", (int)sizeof path, path);
-    Status st = mock_begin(&f, plain);
-    if (st == OK) st = fill_bricks(&f, sky, a);
-    if (st == OK) st = mock_end(&f, plain);
+    if (region)
+        snprintf(path, sizeof path, "%.400s/%.100s/%s/survey-bricks-%.100s-%s.fits.gz", legacy->root, release, side,
+                 release, side);
+    else
+        snprintf(path, sizeof path, "%.400s/%.100s/survey-bricks.fits.gz", legacy->root, release);
+    snprintf(plain, sizeof plain, "%.1000s.plain", path);
+    TRY_DONE(arena_new(&row, a, sky->n_bricks));
+    for (int64_t i = 0; i < sky->n_bricks; i++) make_brick_row(&row[i], sky, &sky->brick[i]);
+    TRY_DONE(mock_begin(&f, plain));
+    TRY_DONE(mock_write_table(&f, "SURVEY-BRICKS", lists, row, sizeof *row, sky->n_bricks, a));
+    TRY_DONE(mock_end(&f, plain));
+    TRY_DONE(mock_gzip(path));
+done:
     fitsfile_close(&f);
-    if (st == OK) st = gzip_file(part, plain);
-    unlink(plain);
     arena_reset(a, mark);
-    return st != OK ? st : artefact_publish(&par_alone, path);
+    return st;
 }
 
 /* ---- labels ---- */

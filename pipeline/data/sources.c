@@ -1,10 +1,11 @@
-/* sources.c - reads redshift files, a file at a time through an arena of its own, so that only rows that pass the cuts
-   stay in memory. */
+/* sources.c - reads the files of redshifts or of objects, a piece of rows at a time through an arena of its own, so that
+   only rows that pass the cuts stay in memory, and a file of many million rows is shared among ranks. */
 #include "data/sources.h"
 
 #include <string.h>
 
 #include "core/log.h"
+#include "data/healpix.h"
 
 /* ---- the list ---- */
 
@@ -30,14 +31,14 @@ static Status unpack_paths(FileList *files, int64_t n, char *text, Arena *a)
     return OK;
 }
 
-Status sources_list(FileList *out, const SpectrumSurvey *survey, const void *config, const Par *par, Arena *a)
+Status sources_list(FileList *out, ListFiles list, const void *config, const Par *par, Arena *a)
 {
     Status st = OK;
     char *text = NULL;
     int64_t size[2] = {0, 0}; /* files, bytes of their paths */
     *out = (FileList){0};
-    if (par->rank == 0) {
-        st = survey->list_redshifts(out, config, a);
+    if (par->rank == 0 && list) {
+        st = list(out, config, a);
         if (st == OK) st = pack_paths(&text, &size[1], out, a);
         size[0] = out->n;
     }
@@ -49,92 +50,170 @@ Status sources_list(FileList *out, const SpectrumSurvey *survey, const void *con
     return par_agree(par, unpack_paths(out, size[0], text, a));
 }
 
-/* ---- the rows ---- */
+/* ---- pieces of files ---- */
 
-/* Rows of one file that passed, in the caller's arena. */
-typedef struct Piece {
-    struct Piece *next;
-    CatalogRow *rows;
-    int64_t n;
+enum { PIECE_ROWS = 1 << 17 }; /* 35 MB of rows */
+
+/* Rows [first, first + n) of a file: a unit of work. */
+typedef struct {
+    int64_t file, first, n;
 } Piece;
 
-static Status sift(Piece *piece, const CatalogRow *rows, int64_t n, int64_t file, RejectList *rejects, const Sources *s,
-                   Arena *a)
+static bool is_objects(const Sources *s, int64_t file) { return file >= s->n_redshifts; }
+
+/* Local. Rows of one file. */
+static Status count_rows(int64_t *n, const Sources *s, int64_t file, Arena *step)
 {
-    TRY(arena_new(&piece->rows, a, n));
+    const char *path = s->files->path[file];
+    const ReleaseConfig *r = s->release;
+    Mark mark = arena_mark(step);
+    Status st = is_objects(s, file) ? release_images(r)->count_objects(n, r->images.config, path, step)
+                                    : release_spectra(r)->count_redshifts(n, r->spectra.config, path, step);
+    if (st != OK) fail_note("counting the rows of %s", path);
+    arena_reset(step, mark);
+    return st;
+}
+
+/* Collective. All pieces of files [first, last), on every rank. */
+static Status cut_pieces(Piece **out, int64_t *n, const Sources *s, int64_t first, int64_t last, Arena *step,
+                         const Par *par, Arena *a)
+{
+    int64_t *rows = NULL, k = 0, n_files = last - first;
+    *n = 0;
+    Status st = arena_new(&rows, a, n_files);
+    for (int64_t i = par->rank; i < n_files && st == OK; i += par->n_ranks)
+        st = count_rows(&rows[i], s, first + i, step);
+    TRY(par_agree(par, st));
+    par_sum_i64(par, rows, n_files);
+    for (int64_t i = 0; i < n_files; i++) *n += (rows[i] + PIECE_ROWS - 1) / PIECE_ROWS;
+    st = arena_new(out, a, *n);
+    for (int64_t i = 0; i < n_files && st == OK; i++)
+        for (int64_t at = 0; at < rows[i]; at += PIECE_ROWS)
+            (*out)[k++] = (Piece){first + i, at, rows[i] - at < PIECE_ROWS ? rows[i] - at : PIECE_ROWS};
+    return par_agree(par, st);
+}
+
+/* ---- the rows ---- */
+
+/* Rows of one piece that passed, in the caller's arena. */
+typedef struct Kept {
+    struct Kept *next;
+    CatalogRow *rows;
+    int64_t n;
+} Kept;
+
+/* Rows of a stored set keep the order of their files. */
+static void place_row(CatalogRow *row, const Sources *s, bool objects)
+{
+    bool stored = objects ? release_images(s->release)->stored : release_spectra(s->release)->stored;
+    if (stored) row->place = ((int64_t)row->source_file + 1) << 40 | (row->source_row + 1);
+    if (objects && stored) {
+        row->image_file = row->source_file;
+        row->image_row = row->source_row;
+    }
+}
+
+static bool wanted(Reject *reason, const CatalogRow *row, const Sources *s)
+{
+    const SpectrumSurvey *survey = release_spectra(s->release);
+    if (!cuts_pass(reason, row, s->config)) return false;
+    *reason = REJECT_PROGRAM;
+    return !row->has_spectrum || !survey->wants || survey->wants(s->release->spectra.config, row);
+}
+
+static Status sift(Kept *kept, const CatalogRow *rows, int64_t n, const Piece *piece, RejectList *rejects,
+                   const Sources *s, Arena *a)
+{
+    TRY(arena_new(&kept->rows, a, n));
     for (int64_t i = 0; i < n; i++) {
-        CatalogRow *row = &piece->rows[piece->n];
+        CatalogRow *row = &kept->rows[kept->n];
         Reject reason;
         *row = rows[i];
-        row->source_file = (int32_t)file;
-        if (cuts_pass(&reason, row, s->config)) {
+        row->source_file = (int32_t)piece->file;
+        place_row(row, s, is_objects(s, piece->file));
+        if (row->healpix < 0) row->healpix = healpix_pixel(row->ra, row->dec);
+        if (wanted(&reason, row, s)) {
             row->split = (uint8_t)cuts_split(row->targetid, s->seed, s->config);
-            piece->n++;
+            kept->n++;
         } else {
+            if (reason == REJECT_POOR_REDSHIFT)
+                TRY(cuts_check_redshift(row, s->config, s->files->path[piece->file]));
             TRY(reject_add(rejects, row, reason));
         }
     }
     return OK;
 }
 
-/* Local. One file, through `step`. */
-static Status read_file(Piece *piece, int64_t *n_source, int64_t file, RejectList *rejects, const Sources *s,
-                        Arena *step, Arena *a)
+/* Local. One piece, through `step`. */
+static Status read_piece(Kept *kept, SourceCounts *counts, const Piece *piece, const Sources *s, Arena *step, Arena *a)
 {
     CatalogRow *rows = NULL;
-    int64_t n = 0;
+    int64_t n = piece->n;
+    const char *path = s->files->path[piece->file];
+    const ReleaseConfig *r = s->release;
     Mark mark = arena_mark(step);
-    Status st = s->survey->read_redshifts(&rows, &n, s->survey_config, s->files->path[file], step);
-    if (st == OK) st = sift(piece, rows, n, file, rejects, s, a);
-    if (st != OK) fail_note("reading redshifts of %s", s->files->path[file]);
-    *n_source += n;
+    Status st = arena_new(&rows, step, n);
+    if (st == OK && is_objects(s, piece->file))
+        st = release_images(r)->read_objects(rows, &n, counts->skipped + piece->file * N_REJECTS, r->images.config,
+                                             path, piece->first, piece->n, step);
+    else if (st == OK)
+        st = release_spectra(r)->read_redshifts(rows, r->spectra.config, path, piece->first, n, step);
+    if (st == OK) st = sift(kept, rows, n, piece, counts->rejects, s, a);
+    if (st != OK)
+        fail_note("reading rows %lld to %lld of %s", (long long)piece->first, (long long)(piece->first + piece->n - 1),
+                  path);
+    counts->rows += piece->n;
     arena_reset(step, mark);
     return st;
 }
 
-static Status join_pieces(CatalogRow **rows, int64_t *n, const Piece *first, Arena *a)
+static Status join_pieces(CatalogRow **rows, int64_t *n, const Kept *first, Arena *a)
 {
     int64_t total = 0;
-    for (const Piece *p = first; p; p = p->next) total += p->n;
+    for (const Kept *k = first; k; k = k->next) total += k->n;
     TRY(arena_new(rows, a, total));
     *n = 0;
-    for (const Piece *p = first; p; p = p->next) {
-        if (p->n) memcpy(*rows + *n, p->rows, (size_t)p->n * sizeof **rows);
-        *n += p->n;
+    for (const Kept *k = first; k; k = k->next) {
+        if (k->n) memcpy(*rows + *n, k->rows, (size_t)k->n * sizeof **rows);
+        *n += k->n;
     }
     return OK;
 }
 
-/* Local but for the handing out of files. */
-static Status read_files(Piece **first, int64_t *n_source, Work *work, RejectList *rejects, const Sources *s,
-                         Arena *step, const Par *par, Arena *a)
+/* Local but for the handing out of pieces. */
+static Status read_pieces(Kept **first, SourceCounts *counts, Work *work, const Piece *piece, int64_t n_pieces,
+                          const Sources *s, Arena *step, const Par *par, Arena *a)
 {
     Progress progress;
-    progress_start(&progress, "catalog", "files", s->files->n);
-    for (int64_t file; (file = par_work_next(work, par)) >= 0;) {
-        Piece *piece;
-        TRY(arena_new(&piece, a, 1));
-        TRY(read_file(piece, n_source, file, rejects, s, step, a));
-        piece->next = *first;
-        *first = piece;
+    progress_start(&progress, "catalog", "pieces of files", n_pieces);
+    for (int64_t i; (i = par_work_next(work, par)) >= 0;) {
+        Kept *kept;
+        TRY(arena_new(&kept, a, 1));
+        TRY(read_piece(kept, counts, &piece[i], s, step, a));
+        kept->next = *first;
+        *first = kept;
         progress_set(&progress, par_work_done(work, par));
     }
     return OK;
 }
 
-Status sources_read(CatalogRow **rows, int64_t *n, int64_t *n_source, RejectList *rejects, const Sources *s,
-                    const Par *par, Arena *a)
+/* Collective. Files [from, to). */
+static Status read_files(CatalogRow **rows, int64_t *n, SourceCounts *counts, const Sources *s, int64_t from,
+                         int64_t to, const Par *par, Arena *a)
 {
     Work work;
     Arena step = {0}, kept = {0};
-    Piece *first = NULL;
+    Piece *piece = NULL;
+    Kept *first = NULL;
+    int64_t n_pieces = 0;
     *rows = NULL;
-    *n = *n_source = 0;
-    Status st = arena_init(&step, "one redshift file", 0);
+    *n = 0;
+    Status st = arena_init(&step, "rows of one file", 0);
     if (st == OK) st = arena_init(&kept, "catalogue rows by file", 0);
     TRY_DONE(par_agree(par, st));
-    TRY_DONE(par_work_open(&work, par, s->files->n));
-    st = read_files(&first, n_source, &work, rejects, s, &step, par, &kept);
+    TRY_DONE(cut_pieces(&piece, &n_pieces, s, from, to, &step, par, &kept));
+    TRY_DONE(par_work_open(&work, par, n_pieces));
+    st = read_pieces(&first, counts, &work, piece, n_pieces, s, &step, par, &kept);
     if (st == OK) st = join_pieces(rows, n, first, a);
     if (st != OK) par_work_stop(&work, par);
     st = par_agree(par, st);
@@ -143,4 +222,15 @@ done:
     arena_free(&step);
     arena_free(&kept);
     return st;
+}
+
+Status sources_redshifts(CatalogRow **rows, int64_t *n, SourceCounts *counts, const Sources *s, const Par *par,
+                         Arena *a)
+{
+    return read_files(rows, n, counts, s, 0, s->n_redshifts, par, a);
+}
+
+Status sources_objects(CatalogRow **rows, int64_t *n, SourceCounts *counts, const Sources *s, const Par *par, Arena *a)
+{
+    return read_files(rows, n, counts, s, s->n_redshifts, s->files->n, par, a);
 }

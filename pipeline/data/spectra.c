@@ -1,4 +1,4 @@
-/* spectra.c - three arms become one spectrum of 7781 pixels.
+/* spectra.c - three arms become one spectrum of 7781 pixels; spectra that are on that grid already join them.
 
    Pixel by pixel of the merged grid: each arm that covers it gives a flux and a weight (ivar, 0 where masked or not
    finite), and the merge mode says what the pixel becomes. legacy-2022 (what the released weights saw): the weighted
@@ -21,6 +21,7 @@ const char *const spectrum_stat_name[N_SPECTRUM_STATS] = {"FRAC_MASKED_B", "FRAC
 
 static const char *const merges[] = {"legacy-2022", "desispec-2024", NULL};
 static const char *const bad_pixels[] = {"zero", "released", NULL};
+static const char *const extinctions[] = {"none", "sfd", NULL};
 
 static const ConfigField spectra_fields[] = {
     FIELD_CHOICE(SpectraConfig, merge, "legacy-2022", merges, RESULT,
@@ -30,6 +31,8 @@ static const ConfigField spectra_fields[] = {
     FIELD_REAL(
         SpectraConfig, max_masked_fraction, "0.5", 0, 1, RESULT,
         "more pixels than this without information: no embedding; at 0.5 one lost arm (36 %) passes, two do not"),
+    FIELD_CHOICE(SpectraConfig, extinction, "none", extinctions, RESULT,
+                 "dust of our own Galaxy: left in, as the released weights saw it, or taken out by E(B-V) of the row"),
     FIELD_END};
 
 const ConfigSection spectra_section = {"spectra", "merging and bad pixels of spectra", spectra_fields,
@@ -129,27 +132,57 @@ static bool merge_pixel(float *flux, float *ivar, const Arm arm[N_ARMS], int64_t
     return false;
 }
 
+/* Shares of the arms' ranges without information, and the flags that follow from the pixels of row i. */
+static void count_bad(SpectrumBatch *out, int64_t i, const SpectraConfig *config)
+{
+    const float *ivar = out->ivar + i * GRID_PIXELS;
+    int64_t n_bad = 0;
+    for (int64_t p = 0; p < GRID_PIXELS; p++) n_bad += ivar[p] == 0;
+    for (int b = 0; b < N_ARMS; b++) {
+        int64_t masked = 0;
+        for (int64_t k = 0; k < arm_pixels[b]; k++) masked += ivar[arm_start[b] + k] == 0;
+        out->stats[i * N_SPECTRUM_STATS + STAT_FRAC_MASKED_B + b] = (float)((double)masked / (double)arm_pixels[b]);
+    }
+    if (n_bad > 0) out->flag[i] |= SPECTRUM_BAD_PIXELS;
+    if (n_bad == GRID_PIXELS) out->flag[i] |= SPECTRUM_NO_DATA;
+    if ((double)n_bad > config->max_masked_fraction * GRID_PIXELS) out->flag[i] |= SPECTRUM_MASKED;
+}
+
 void spectra_merge(SpectrumBatch *out, int64_t i, const Arm arm[N_ARMS], const SpectraConfig *config)
 {
     MUST(i >= 0 && i < out->n);
     float *flux = out->flux + i * GRID_PIXELS, *ivar = out->ivar + i * GRID_PIXELS;
-    float *stats = out->stats + i * N_SPECTRUM_STATS;
     int32_t flag = 0;
-    int64_t n_bad = 0;
-    for (int64_t p = 0; p < GRID_PIXELS; p++) {
+    for (int64_t p = 0; p < GRID_PIXELS; p++)
         if (!merge_pixel(&flux[p], &ivar[p], arm, p, config)) flag |= SPECTRUM_NONFINITE;
-        n_bad += ivar[p] == 0;
-    }
     for (int b = 0; b < N_ARMS; b++) {
         MUST(!arm[b].flux || (arm[b].start >= 0 && arm[b].n >= 0 && arm[b].start + arm[b].n <= GRID_PIXELS));
-        int64_t n_good, masked = 0;
-        stats[STAT_SNR_B + b] = arm_snr(&n_good, &arm[b]);
-        for (int64_t k = 0; k < arm_pixels[b]; k++) masked += ivar[arm_start[b] + k] == 0;
-        stats[STAT_FRAC_MASKED_B + b] = (float)((double)masked / (double)arm_pixels[b]);
+        int64_t n_good;
+        out->stats[i * N_SPECTRUM_STATS + STAT_SNR_B + b] = arm_snr(&n_good, &arm[b]);
         if (n_good == 0) flag |= SPECTRUM_MISSING_ARM;
     }
-    if (n_bad > 0) flag |= SPECTRUM_BAD_PIXELS;
-    if (n_bad == GRID_PIXELS) flag |= SPECTRUM_NO_DATA;
-    if ((double)n_bad > config->max_masked_fraction * GRID_PIXELS) flag |= SPECTRUM_MASKED;
     out->flag[i] = flag;
+    count_bad(out, i, config);
+}
+
+void spectra_take(SpectrumBatch *out, int64_t i, const float *flux, const float *ivar, const SpectraConfig *config)
+{
+    MUST(i >= 0 && i < out->n);
+    float *f = out->flux + i * GRID_PIXELS, *w = out->ivar + i * GRID_PIXELS;
+    int32_t flag = 0;
+    for (int64_t p = 0; p < GRID_PIXELS; p++) {
+        bool flux_ok = isfinite(flux[p]), ivar_ok = !ivar || isfinite(ivar[p]);
+        if (!flux_ok || !ivar_ok) flag |= SPECTRUM_NONFINITE;
+        w[p] = flux_ok && ivar_ok && (!ivar || ivar[p] > 0) ? (ivar ? ivar[p] : 1) : 0;
+        f[p] = flux_ok && (w[p] > 0 || config->bad_pixels == BAD_PIXELS_RELEASED) ? flux[p] : 0;
+    }
+    for (int b = 0; b < N_ARMS; b++) {
+        const Arm range = {arm_pixels[b], arm_start[b], f + arm_start[b], w + arm_start[b], NULL};
+        int64_t n_good;
+        float snr = arm_snr(&n_good, &range);
+        out->stats[i * N_SPECTRUM_STATS + STAT_SNR_B + b] = ivar ? snr : 0;
+        if (n_good == 0) flag |= SPECTRUM_MISSING_ARM;
+    }
+    out->flag[i] = flag;
+    count_bad(out, i, config);
 }

@@ -7,12 +7,17 @@
 
 #include "core/log.h"
 
-Status tally_sum(Tally *t, const CatalogRow *rows, int64_t n, const RejectList *rejects, const Par *par)
+Status tally_sum(Tally *t, const CatalogRow *rows, int64_t n, const RejectList *rejects, const int64_t *skipped,
+                 const Par *par)
 {
     int64_t files = t->source_files; /* known to all, not to be added */
     t->rows = n;
     t->rejected = rejects->n;
     for (int64_t i = 0; i < rejects->n; i++) t->reason[rejects->row[i].reason]++;
+    for (int64_t k = 0; k < files * N_REJECTS; k++) {
+        t->reason[k % N_REJECTS] += skipped[k];
+        t->skipped += skipped[k];
+    }
     for (int64_t i = 0; i < n; i++) {
         t->match[rows[i].match]++;
         t->split[rows[i].split]++;
@@ -20,10 +25,12 @@ Status tally_sum(Tally *t, const CatalogRow *rows, int64_t n, const RejectList *
     }
     par_sum_i64(par, (int64_t *)t, sizeof *t / sizeof(int64_t));
     t->source_files = files;
-    if (t->source_rows != t->rows + t->rejected)
-        return FAIL(E_BUG, "%lld source rows became %lld rows and %lld rejected rows: %lld are lost or doubled",
-                    (long long)t->source_rows, (long long)t->rows, (long long)t->rejected,
-                    (long long)(t->source_rows - t->rows - t->rejected));
+    int64_t lost = t->source_rows - t->rows - t->rejected - t->skipped;
+    if (lost != 0)
+        return FAIL(E_BUG,
+                    "%lld source rows became %lld rows, %lld rejected and %lld skipped ones: %lld are lost or doubled",
+                    (long long)t->source_rows, (long long)t->rows, (long long)t->rejected, (long long)t->skipped,
+                    (long long)lost);
     return OK;
 }
 
@@ -77,11 +84,13 @@ static Status log_programs(const CatalogRow *rows, int64_t n, const Par *par, Ar
 
 Status tally_log(const Tally *t, const CatalogRow *rows, int64_t n, const Par *par, Arena *scratch)
 {
-    log_info("catalog: %lld source rows in %lld files = %lld rows + %lld rejected", (long long)t->source_rows,
-             (long long)t->source_files, (long long)t->rows, (long long)t->rejected);
+    log_info("catalog: %lld source rows in %lld files = %lld rows + %lld rejected + %lld outside the selection",
+             (long long)t->source_rows, (long long)t->source_files, (long long)t->rows, (long long)t->rejected,
+             (long long)t->skipped);
     for (int r = 0; r < N_REJECTS; r++)
-        log_info("catalog: rejected %s %lld (%s)", reject_table[r].name, (long long)t->reason[r],
-                 reject_table[r].sentence);
+        if (t->reason[r] > 0)
+            log_info("catalog: rejected %s %lld (%s)", reject_table[r].name, (long long)t->reason[r],
+                     reject_table[r].sentence);
     log_info("catalog: photometry by identifier %lld, by position %lld, none %lld; %lld files read, %lld absent",
              (long long)t->match[MATCH_ID], (long long)t->match[MATCH_POSITION], (long long)t->match[MATCH_NONE],
              (long long)t->photometry_files, (long long)t->photometry_absent);

@@ -1,63 +1,112 @@
-/* tractor.c - photometry catalogues of the Legacy Surveys: tractor-BRICK.fits and sweep-*.fits, columns in capitals
-   or not (formats.md B11).
+/* tractor.c - photometry catalogues of the Legacy Surveys: the columns that tractor-BRICK.fits and sweep-*.fits share,
+   in capitals or not (formats.md B11); tractor files as a whole.
 
-   Two passes: the first counts the rows that stay, so that a header which promises more rows than the file has fails
-   before memory is taken. */
+   A tractor file is read in two passes: the first counts the rows that stay, so that memory is taken for these alone. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "data/healpix.h"
 #include "data/legacy.h"
-#include "io/fitsfile.h"
 
-enum { CHUNK = 512, TYPE_CELL = 8, PHOTSYS_CELL = 4 };
+enum { CHUNK = 4096, MAX_PICKS = 24 };
 
-/* One chunk of the columns used: 40 kB, on the stack. */
+/* ---- columns ---- */
+
 typedef struct {
-    char type[CHUNK][TYPE_CELL], photsys[CHUNK][PHOTSYS_CELL], brickname[CHUNK][BRICK_NAME];
-    uint8_t primary[CHUNK];
-    int16_t release[CHUNK];
-    int32_t brickid[CHUNK], objid[CHUNK];
-    double ra[CHUNK], dec[CHUNK];
-    float flux[N_BANDS][CHUNK], ebv[CHUNK];
-} Columns;
+    FitsPick pick[MAX_PICKS];
+    int n;
+    int64_t n_rows;
+    Arena *arena;
+} Picks;
 
-/* Which rows stay: not DUP (a second entry of a galaxy, without flux), and primary: sweeps hold only those and lack
-   the column. */
-static Status read_kept(Columns *c, FitsFile *f, int64_t first, int64_t n)
+/* One more column: its memory, and what is to be read into it. `out` is a pointer to the array's pointer. */
+static Status add(Picks *p, void *out, const char *name, FitsType type, size_t bytes, bool optional)
 {
-    memset(c->primary, 1, sizeof c->primary);
-    TRY(fitsfile_read_text(c->type[0], TYPE_CELL, f, "TYPE", first, n));
-    if (fitsfile_has_column(f, "BRICK_PRIMARY"))
-        TRY(fitsfile_read_column(c->primary, f, "BRICK_PRIMARY", FITS_BOOL, first, n));
-    for (int64_t i = 0; i < n; i++)
-        if (strcmp(c->type[i], "DUP") == 0) c->primary[i] = 0;
+    void **array = out;
+    MUST(p->n < MAX_PICKS);
+    TRY(arena_take(array, p->arena, p->n_rows, bytes));
+    p->pick[p->n++] = (FitsPick){name, type, *array, bytes, optional, false};
     return OK;
 }
 
-/* A float column; NaN where the file has none, or one entry per band in a vector (before DR4). */
-static Status read_float(float *out, FitsFile *f, const char *column, int64_t first, int64_t n)
+static bool has(const Picks *p, const char *name)
 {
-    for (int64_t i = 0; i < n; i++) out[i] = NAN;
-    return fitsfile_has_column(f, column) ? fitsfile_read_column(out, f, column, FITS_F32, first, n) : OK;
+    for (int k = 0; k < p->n; k++)
+        if (strcmp(p->pick[k].name, name) == 0) return p->pick[k].there;
+    return false;
 }
 
-static Status read_columns(Columns *c, FitsFile *f, int64_t first, int64_t n)
+/* Which rows stay: not DUP, and primary: sweeps hold only those and lack the column. */
+static Status add_kept(Picks *p, LegacyColumns *c)
 {
-    static const char *const flux[N_BANDS] = {"FLUX_G", "FLUX_R", "FLUX_Z"};
-    memset(c, 0, sizeof *c);
-    TRY(read_kept(c, f, first, n));
-    TRY(fitsfile_read_column(c->ra, f, "RA", FITS_F64, first, n));
-    TRY(fitsfile_read_column(c->dec, f, "DEC", FITS_F64, first, n));
-    TRY(fitsfile_read_column(c->brickid, f, "BRICKID", FITS_I32, first, n));
-    TRY(fitsfile_read_column(c->objid, f, "OBJID", FITS_I32, first, n));
-    if (fitsfile_has_column(f, "RELEASE")) TRY(fitsfile_read_column(c->release, f, "RELEASE", FITS_I16, first, n));
-    if (fitsfile_has_column(f, "BRICKNAME"))
-        TRY(fitsfile_read_text(c->brickname[0], BRICK_NAME, f, "BRICKNAME", first, n));
-    if (fitsfile_has_column(f, "PHOTSYS")) TRY(fitsfile_read_text(c->photsys[0], PHOTSYS_CELL, f, "PHOTSYS", first, n));
-    for (int b = 0; b < N_BANDS; b++) TRY(read_float(c->flux[b], f, flux[b], first, n));
-    return read_float(c->ebv, f, "EBV", first, n);
+    TRY(add(p, &c->type, "TYPE", FITS_TEXT, LEGACY_TYPE, false));
+    TRY(add(p, &c->primary, "BRICK_PRIMARY", FITS_BOOL, 1, true));
+    memset(c->primary, 1, (size_t)p->n_rows);
+    return OK;
 }
+
+static void drop_dup(LegacyColumns *c, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (strcmp(c->type + i * LEGACY_TYPE, "DUP") == 0) c->primary[i] = 0;
+}
+
+static Status add_identifiers(Picks *p, LegacyColumns *c)
+{
+    TRY(add(p, &c->release, "RELEASE", FITS_I16, sizeof *c->release, true));
+    TRY(add(p, &c->brickid, "BRICKID", FITS_I32, sizeof *c->brickid, false));
+    TRY(add(p, &c->objid, "OBJID", FITS_I32, sizeof *c->objid, false));
+    TRY(add(p, &c->brickname, "BRICKNAME", FITS_TEXT, BRICK_NAME, true));
+    TRY(add(p, &c->photsys, "PHOTSYS", FITS_TEXT, LEGACY_PHOTSYS, true));
+    TRY(add(p, &c->ra, "RA", FITS_F64, sizeof *c->ra, false));
+    return add(p, &c->dec, "DEC", FITS_F64, sizeof *c->dec, false);
+}
+
+static Status add_measurements(Picks *p, LegacyColumns *c)
+{
+    static const char *const flux[N_BANDS] = {"FLUX_G", "FLUX_R", "FLUX_Z"}, *const nobs[N_BANDS] = {"NOBS_G", "NOBS_R",
+                                                                                                     "NOBS_Z"};
+    for (int b = 0; b < N_BANDS; b++) TRY(add(p, &c->flux[b], flux[b], FITS_F32, sizeof **c->flux, true));
+    for (int b = 0; b < N_BANDS; b++) TRY(add(p, &c->nobs[b], nobs[b], FITS_F32, sizeof **c->nobs, true));
+    TRY(add(p, &c->ebv, "EBV", FITS_F32, sizeof *c->ebv, true));
+    return add(p, &c->transmission_z, "MW_TRANSMISSION_Z", FITS_F32, sizeof *c->transmission_z, true);
+}
+
+/* MASKBITS and NOBS are integers, but reals where somebody has joined tables and had no value for some rows. */
+static Status add_maskbits(Picks *p, LegacyColumns *c, double **bits)
+{
+    TRY(arena_new(&c->maskbits, p->arena, p->n_rows));
+    return add(p, bits, "MASKBITS", FITS_F64, sizeof **bits, true);
+}
+
+static void convert_maskbits(LegacyColumns *c, const double *bits, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) c->maskbits[i] = bits[i] >= 0 && bits[i] <= INT32_MAX ? (int32_t)bits[i] : 0;
+}
+
+Status legacy_read_columns(LegacyColumns *c, FitsFile *f, int64_t first, int64_t n, Arena *a)
+{
+    Picks p = {.n_rows = n, .arena = a};
+    double *bits;
+    TRY(add_kept(&p, c));
+    TRY(add_identifiers(&p, c));
+    TRY(add_measurements(&p, c));
+    TRY(add_maskbits(&p, c, &bits));
+    TRY(fitsfile_read_picks(p.pick, p.n, f, first, n, a));
+    drop_dup(c, n);
+    convert_maskbits(c, bits, n);
+    for (int k = 0; k < p.n; k++)
+        for (int64_t i = 0; i < n && !p.pick[k].there && p.pick[k].type == FITS_F32; i++)
+            ((float *)p.pick[k].out)[i] = NAN;
+    c->has_flux_z = has(&p, "FLUX_Z");
+    c->has_nobs = has(&p, "NOBS_G") && has(&p, "NOBS_R") && has(&p, "NOBS_Z");
+    c->has_maskbits = has(&p, "MASKBITS");
+    c->has_transmission = has(&p, "MW_TRANSMISSION_Z");
+    return OK;
+}
+
+/* ---- rows ---- */
 
 char legacy_photsys(int64_t release, const char *path)
 {
@@ -74,35 +123,60 @@ static int64_t targetid_of(int64_t release, int64_t brickid, int64_t objid)
     return fits ? objid | brickid << 22 | release << 42 : -1;
 }
 
-static void fill_row(CatalogRow *row, const Columns *c, int64_t i, int64_t source_row, const char *path)
+void legacy_fill_row(CatalogRow *row, const LegacyColumns *c, int64_t i, int64_t source_row, const char *path)
 {
-    memset(row, 0, sizeof *row);
-    row->z = row->zerr = row->deltachi2 = NAN;
-    for (int l = 0; l < N_LABELS; l++) row->label[l] = NAN;
+    catalog_new_row(row);
     row->targetid = targetid_of(c->release[i], c->brickid[i], c->objid[i]);
     row->release = c->release[i];
     row->brickid = c->brickid[i];
     row->brick_objid = c->objid[i];
-    memcpy(row->brickname, c->brickname[i], sizeof row->brickname);
+    memcpy(row->brickname, c->brickname + i * BRICK_NAME, sizeof row->brickname);
+    memcpy(row->morphtype, c->type + i * LEGACY_TYPE, sizeof row->morphtype - 1); /* COMP of DR8 is cut, as in DESI */
+    row->maskbits = c->maskbits[i];
     row->ra = c->ra[i];
     row->dec = c->dec[i];
+    row->healpix = healpix_pixel(row->ra, row->dec);
     for (int b = 0; b < N_BANDS; b++) row->flux[b] = c->flux[b][i];
     row->ebv = c->ebv[i];
-    row->photsys = c->photsys[i][0] ? c->photsys[i][0] : legacy_photsys(c->release[i], path);
+    char photsys = c->photsys[i * LEGACY_PHOTSYS];
+    row->photsys = photsys ? photsys : legacy_photsys(c->release[i], path);
     row->has_image = 1;
-    row->zcat_primary = 1;
+    row->match = MATCH_ID;
     row->source_row = source_row;
 }
 
+/* ---- tractor files ---- */
+
 static int64_t chunk_size(int64_t first, int64_t n) { return n - first < CHUNK ? n - first : CHUNK; }
 
-static Status count_kept(int64_t *n_kept, Columns *c, FitsFile *f, int64_t n)
+static Status count_kept(int64_t *n_kept, FitsFile *f, int64_t n, Arena *a)
 {
     *n_kept = 0;
     for (int64_t first = 0; first < n; first += CHUNK) {
-        TRY(read_kept(c, f, first, chunk_size(first, n)));
-        for (int64_t i = 0; i < chunk_size(first, n); i++) *n_kept += c->primary[i];
+        Mark mark = arena_mark(a);
+        LegacyColumns c = {0};
+        Picks p = {.n_rows = chunk_size(first, n), .arena = a};
+        TRY(add_kept(&p, &c));
+        TRY(fitsfile_read_picks(p.pick, p.n, f, first, p.n_rows, a));
+        drop_dup(&c, p.n_rows);
+        for (int64_t i = 0; i < p.n_rows; i++) *n_kept += c.primary[i];
+        arena_reset(a, mark);
     }
+    return OK;
+}
+
+static Status read_rows(CatalogRow *rows, int64_t *n, int64_t n_kept, FitsFile *f, int64_t n_file, Arena *a)
+{
+    int64_t k = 0;
+    for (int64_t first = 0; first < n_file; first += CHUNK) {
+        Mark mark = arena_mark(a);
+        LegacyColumns c = {0};
+        TRY(legacy_read_columns(&c, f, first, chunk_size(first, n_file), a));
+        for (int64_t i = 0; i < chunk_size(first, n_file); i++)
+            if (c.primary[i] && k < n_kept) legacy_fill_row(&rows[k++], &c, i, first + i, f->path);
+        arena_reset(a, mark);
+    }
+    *n = k;
     return OK;
 }
 
@@ -112,21 +186,15 @@ Status legacy_read_photometry(CatalogRow **rows, int64_t *n, int64_t *n_file, co
     Status st = OK;
     FitsFile f = {0};
     char full[2 * LEGACY_PATH];
-    Columns c;
-    int64_t n_kept, k = 0;
+    int64_t n_kept;
     survey_file(full, sizeof full, ((const LegacyConfig *)config)->root,
                 path); /* an absent file is named by the open */
     TRY_DONE(fitsfile_open(&f, full));
     TRY_DONE(fitsfile_goto_number(&f, 1));
     TRY_DONE(fitsfile_rows(n_file, &f));
-    TRY_DONE(count_kept(&n_kept, &c, &f, *n_file));
+    TRY_DONE(count_kept(&n_kept, &f, *n_file, a));
     TRY_DONE(arena_new(rows, a, n_kept));
-    for (int64_t first = 0; first < *n_file; first += CHUNK) {
-        TRY_DONE(read_columns(&c, &f, first, chunk_size(first, *n_file)));
-        for (int64_t i = 0; i < chunk_size(first, *n_file); i++)
-            if (c.primary[i] && k < n_kept) fill_row(&(*rows)[k++], &c, i, first + i, full);
-    }
-    *n = k;
+    TRY_DONE(read_rows(*rows, n, n_kept, &f, *n_file, a));
 done:
     fitsfile_close(&f);
     return st;

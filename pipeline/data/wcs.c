@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wcslib/wcs.h>
 #include <wcslib/wcshdr.h>
@@ -32,11 +33,31 @@ static double side(const struct wcsprm *p, int a)
     return 3600 * hypot(p->cdelt[0] * p->pc[a], p->cdelt[1] * p->pc[2 + a]);
 }
 
+/* Puts the description of the first two axes in the place of that of a cube. */
+static Status drop_axes(Wcs *w, const char *path)
+{
+    struct wcsprm *cube = w->handle, *plane = calloc(1, sizeof *plane);
+    int n = 2, axes[] = {1, 2};
+    if (!plane) return FAIL(E_MEMORY, "%s: no memory for its world coordinates", path);
+    plane->flag = -1;
+    int bad = wcssub(1, cube, &n, axes, plane);
+    wcsvfree(&w->n, &cube);
+    w->handle = plane; /* wcsvfree takes it like one of the parser's */
+    w->n = 1;
+    return bad ? FAIL(E_INPUT, "%s: world coordinates of the first two axes cannot be taken alone: %s", path,
+                      wcs_errmsg[bad])
+               : OK;
+}
+
 static Status set_up(Wcs *w, const char *path)
 {
+    if (!w->handle || w->n < 1)
+        return FAIL(E_INPUT, "%s: the header has no world coordinates (CTYPE, CRVAL, CRPIX, CD)", path);
+    if (((struct wcsprm *)w->handle)->naxis > 2) TRY(drop_axes(w, path));
     struct wcsprm *p = w->handle;
-    if (!p || w->n < 1) return FAIL(E_INPUT, "%s: the header has no world coordinates (CTYPE, CRVAL, CRPIX, CD)", path);
     if (p->naxis != 2) return FAIL(E_INPUT, "%s: world coordinates have %d axes, expected RA and DEC", path, p->naxis);
+    if (!p->ctype[0][0] && !p->ctype[1][0])
+        return FAIL(E_INPUT, "%s: the header does not say where the image lies (no CTYPE1, CTYPE2)", path);
     int bad = wcsset(p);
     if (bad) return FAIL(E_INPUT, "%s: world coordinates cannot be used: %s", path, wcs_errmsg[bad]);
     if (p->lng < 0 || p->lat < 0 || strncmp(p->cel.prj.code, "TAN", 3) != 0)
@@ -65,6 +86,18 @@ Status wcs_open(Wcs *w, const char *cards, int n_cards, const char *path)
 bool wcs_has_scale(const Wcs *w, double arcsec, double tolerance)
 {
     return fabs(w->scale[0] / arcsec - 1) <= tolerance && fabs(w->scale[1] / arcsec - 1) <= tolerance;
+}
+
+void wcs_around(double matrix[2][2], Wcs *w, double x, double y)
+{
+    const double step = 10; /* pixels: far above rounding, far below the curvature of the sky */
+    double ra[4], dec[4];
+    wcs_to_sky(ra, dec, w, (double[]){x - step, x + step, x, x}, (double[]){y, y, y - step, y + step}, 4);
+    for (int a = 0; a < 2; a++) {
+        double east = remainder(ra[2 * a + 1] - ra[2 * a], 360), north = dec[2 * a + 1] - dec[2 * a];
+        matrix[0][a] = 3600 * east * cos((dec[2 * a] + dec[2 * a + 1]) / 2 * M_PI / 180) / (2 * step);
+        matrix[1][a] = 3600 * north / (2 * step);
+    }
 }
 
 static void chunk_to_pixel(double *x, double *y, struct wcsprm *p, const double *ra, const double *dec, int n)

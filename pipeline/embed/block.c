@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "data/extinction.h"
 #include "embed/embed.h"
 
 enum { FILE_NAME = 512 };
@@ -55,17 +56,23 @@ static float *set_row(const EmbedBlock *b, const Embedder *e, EmbeddingSet set, 
     return b->set[set] ? b->set[set] + i * e->dim[set] : NULL;
 }
 
-/* The rows of the block in the order of their files; rows that have no spectrum come first, without a path. */
-static Status order_by_file(FileRow *order, const EmbedBlock *b, const Embedder *e)
+static bool is_taken(const EmbedBlock *b, Modality m, int64_t i) { return b->taken[m] && b->taken[m][i]; }
+
+/* The rows of the block whose spectra are to be computed, in the order of their files; rows that have none come first,
+   without a path. */
+static Status order_by_file(FileRow *order, int64_t *n, const EmbedBlock *b, const Embedder *e)
 {
+    *n = 0;
     for (int64_t i = 0; i < b->n; i++) {
-        order[i].row = i;
-        order[i].path[0] = '\0';
+        if (is_taken(b, MODALITY_SPECTRUM, i)) continue;
+        FileRow *to = &order[(*n)++];
+        to->row = i;
+        to->path[0] = '\0';
         if (!b->row[i].has_spectrum) continue;
         TRY(release_spectra(e->release)
-                ->spectrum_file(order[i].path, FILE_NAME, e->release->spectra.config, &b->row[i]));
+                ->spectrum_file(to->path, FILE_NAME, e->release->spectra.config, &b->row[i], &e->catalog->files));
     }
-    qsort(order, (size_t)b->n, sizeof *order, by_file);
+    qsort(order, (size_t)*n, sizeof *order, by_file);
     return OK;
 }
 
@@ -84,8 +91,10 @@ static Status read_spectra(SpectrumBatch *batch, const FileRow *order, int64_t n
         if (order[k].path[0] == '\0') continue;
         Mark mark = arena_mark(a);
         char *path = NULL;
-        TRY(arena_printf(&path, a, "%s/%s", survey->root(config), order[k].path));
+        bool alone = order[k].path[0] == '/';
+        TRY(arena_printf(&path, a, "%s%s%s", alone ? "" : survey->root(config), alone ? "" : "/", order[k].path));
         TRY(survey->read_spectra(batch, k, config, e->spectra, path, rows + k, end - k, a));
+        spectra_correct(batch, k, e->spectra, rows + k, end - k);
         arena_reset(a, mark);
     }
     return OK;
@@ -120,24 +129,27 @@ static Status embed_spectra(EmbedBlock *b, const FileRow *order, int64_t n, Embe
     return st;
 }
 
-/* Rows [first, first + n) of the block. */
-static Status embed_images(EmbedBlock *b, int64_t first, int64_t n, Embedder *e, Arena *a)
+/* Rows order[0 .. n) of the block. */
+static Status embed_images(EmbedBlock *b, const int64_t *order, int64_t n, Embedder *e, Arena *a)
 {
     Mark mark = arena_mark(a);
     const ImageSurvey *survey = release_images(e->release);
     ImageBatch batch;
+    CatalogRow *rows = NULL;
     TRY(images_batch(&batch, n, a));
+    TRY(arena_new(&rows, a, n));
+    for (int64_t k = 0; k < n; k++) rows[k] = b->row[order[k]];
     clock_begin("read images");
-    Status st = survey->cutouts(&batch, 0, e->image_source, e->images, b->row + first, n, a);
+    Status st = survey->cutouts(&batch, 0, e->image_source, e->images, rows, n, a);
     clock_end("read images");
     TRY(st);
 
     bool zero_bands = e->images->missing_band == MISSING_BAND_ZERO;
     int64_t pixels = (int64_t)N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS;
-    memcpy(b->image_stats + first * N_IMAGE_STATS, batch.stats, (size_t)(n * N_IMAGE_STATS) * sizeof(float));
     clock_begin("encode images");
     for (int64_t k = 0; k < n && st == OK; k++) {
-        int64_t i = first + k;
+        int64_t i = order[k];
+        memcpy(b->image_stats + i * N_IMAGE_STATS, batch.stats + k * N_IMAGE_STATS, N_IMAGE_STATS * sizeof(float));
         int32_t *flag = &b->flag[MODALITY_IMAGE][i];
         *flag = batch.flag[k];
         if (flags_fatal(MODALITY_IMAGE, *flag, zero_bands)) continue;
@@ -166,25 +178,44 @@ static Status make_room(EmbedBlock *b, const Embedder *e, Arena *a)
     return arena_new(&b->image_stats, a, b->n * N_IMAGE_STATS);
 }
 
-Status embed_block(EmbedBlock *b, Embedder *e, int64_t first, int64_t n, Arena *a)
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static Status embed_all_spectra(EmbedBlock *b, Embedder *e, Arena *a)
 {
     FileRow *order = NULL;
-    int64_t batch = e->config->batch;
+    int64_t batch = e->config->batch, n = 0;
+    TRY(arena_new(&order, a, b->n));
+    TRY(order_by_file(order, &n, b, e));
+    for (int64_t at = 0; at < n; at += batch) TRY(embed_spectra(b, order + at, least(batch, n - at), e, a));
+    return OK;
+}
+
+static Status embed_all_images(EmbedBlock *b, Embedder *e, Arena *a)
+{
+    int64_t *order = NULL, batch = e->config->batch, n = 0;
+    TRY(arena_new(&order, a, b->n));
+    for (int64_t i = 0; i < b->n; i++)
+        if (!is_taken(b, MODALITY_IMAGE, i)) order[n++] = i;
+    for (int64_t at = 0; at < n; at += batch) TRY(embed_images(b, order + at, least(batch, n - at), e, a));
+    return OK;
+}
+
+Status embed_block(EmbedBlock *b, Embedder *e, int64_t first, int64_t n, Arena *a)
+{
     *b = (EmbedBlock){.first = first, .n = n};
     TRY(make_room(b, e, a));
     clock_begin("read catalogue");
     Status st = catalog_read(b->row, e->catalog, first, n, a);
     clock_end("read catalogue");
     TRY(st);
-    if (e->want[MODALITY_SPECTRUM]) {
-        TRY(arena_new(&order, a, n));
-        TRY(order_by_file(order, b, e));
+    if (e->reuse) {
+        clock_begin("take old rows");
+        st = reuse_take(b, e->reuse, e, a);
+        clock_end("take old rows");
+        TRY(st);
     }
-    for (int64_t at = 0; at < n; at += batch) {
-        int64_t count = n - at < batch ? n - at : batch;
-        if (e->want[MODALITY_SPECTRUM]) TRY(embed_spectra(b, order + at, count, e, a));
-        if (e->want[MODALITY_IMAGE]) TRY(embed_images(b, at, count, e, a));
-    }
+    if (e->want[MODALITY_SPECTRUM]) TRY(embed_all_spectra(b, e, a));
+    if (e->want[MODALITY_IMAGE]) TRY(embed_all_images(b, e, a));
     for (int64_t i = 0; i < n; i++) {
         if (!e->want[MODALITY_SPECTRUM]) b->flag[MODALITY_SPECTRUM][i] = SPECTRUM_NOT_ASKED;
         if (!e->want[MODALITY_IMAGE]) b->flag[MODALITY_IMAGE][i] = IMAGE_NOT_ASKED;

@@ -34,6 +34,8 @@ static const ConfigField embed_fields[] = {
     FIELD_TEXTS(EmbedConfig, sets, "[aligned, single]", sets, RESULT,
                 "aligned: the common space; single: each encoder's own embedding"),
     FIELD_TEXTS(EmbedConfig, modalities, "[image, spectrum]", modality_name, RESULT, "what to embed"),
+    FIELD_TEXT(EmbedConfig, reuse, "", EFFORT,
+               "folder of an earlier run: embeddings that would come out the same are copied from there; empty = none"),
     FIELD_END};
 
 const ConfigSection embed_section = {"embed", "forward over a release", embed_fields, sizeof(EmbedConfig), embed_check};
@@ -106,6 +108,8 @@ static Status work_through(EmbedLedger *l, Embedder *e, Volume *v, Work *work, P
         for (int m = 0; m < N_MODALITIES; m++) enter(l, e, (Modality)m, block.flag[m], block.n);
         l->blocks++;
         l->rows += block.n;
+        for (int m = 0; m < N_MODALITIES; m++)
+            for (int k = 0; k < N_REUSE; k++) l->reuse[m][k] += block.reuse[m][k];
         arena_reset(a, mark);
     }
     return OK;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "data/images.h"
 #include "data/spectra.h"
 
 const char *const embedding_dataset[N_SETS] = {"image_embeddings", "spectrum_embeddings", "astrodino_embeddings",
@@ -48,10 +49,20 @@ Status embeddings_read_flags(int32_t *out, Embeddings *e, Modality m, int64_t fi
     return h5_read_rows(out, &e->file, m == MODALITY_IMAGE ? "image_flag" : "spectrum_flag", H5_I32, 0, first, n);
 }
 
+static Status read_stats(float *out, Embeddings *e, const char *dataset, int64_t columns, int64_t first, int64_t n)
+{
+    const int64_t dims[] = {e->n, columns};
+    H5Shape shape;
+    TRY(h5_expect(&shape, &e->file, dataset, dims, 2));
+    return h5_read_rows(out, &e->file, dataset, H5_F32, 0, first, n);
+}
+
 Status embeddings_read_spectrum_stats(float *out, Embeddings *e, int64_t first, int64_t n)
 {
-    const int64_t dims[] = {e->n, N_SPECTRUM_STATS};
-    H5Shape shape;
-    TRY(h5_expect(&shape, &e->file, "spectrum_stats", dims, 2));
-    return h5_read_rows(out, &e->file, "spectrum_stats", H5_F32, 0, first, n);
+    return read_stats(out, e, "spectrum_stats", N_SPECTRUM_STATS, first, n);
+}
+
+Status embeddings_read_image_stats(float *out, Embeddings *e, int64_t first, int64_t n)
+{
+    return read_stats(out, e, "image_stats", N_IMAGE_STATS, first, n);
 }

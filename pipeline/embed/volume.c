@@ -314,6 +314,20 @@ done:
 
 /* ---- the file that people open ---- */
 
+/* What a later run needs to know to take rows from here (reuse.h), and what this one took. */
+static Status describe_reuse(H5File *f, const Embedder *e, const EmbedLedger *ledger)
+{
+    TRY(h5_put_attr_text(f, "/", "inputs", e->catalog->manifest.text));
+    for (int m = 0; m < N_MODALITIES; m++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s_recipe", modality_name[m]);
+        if (e->recipe[m] && e->recipe[m][0]) TRY(h5_put_attr_text(f, "/", name, e->recipe[m]));
+        snprintf(name, sizeof name, "%s_rows_reused", modality_name[m]);
+        if (e->reuse) TRY(h5_put_attr_i64(f, "/", name, ledger->reuse[m][REUSE_TAKEN]));
+    }
+    return e->reuse ? h5_put_attr_text(f, "/", "reused_from", e->config->reuse) : OK;
+}
+
 static Status describe(H5File *f, const Embedder *e, const EmbedLedger *ledger)
 {
     bool zero_bands = e->images->missing_band == MISSING_BAND_ZERO;
@@ -339,6 +353,7 @@ static Status describe(H5File *f, const Embedder *e, const EmbedLedger *ledger)
         snprintf(name, sizeof name, "column_%d", s);
         TRY(h5_put_attr_text(f, "image_stats", name, image_stat_name[s]));
     }
+    TRY(describe_reuse(f, e, ledger));
     return h5_put_attr_i64(f, "/", "rows", e->catalog->n);
 }
 

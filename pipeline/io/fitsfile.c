@@ -231,6 +231,20 @@ Status fitsfile_goto_image(FitsFile *f)
     }
 }
 
+void fitsfile_count(int *n, bool *whole, FitsFile *f)
+{
+    int before = 1, code = 0;
+    fits_get_hdu_num(f->handle, &before);
+    *n = 0;
+    *whole = true;
+    while ((code = fitsfile_move(f, *n + 1)) == 0) {
+        ++*n;
+        *whole = *whole && bytes_short(f->handle) == 0;
+    }
+    *whole = *whole && code == END_OF_FILE;
+    go_back(f, before);
+}
+
 /* ---- keywords ---- */
 
 /* The type that the card itself shows: C text, I integer, F real, L logical; 0 = absent or undefined. */

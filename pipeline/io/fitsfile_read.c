@@ -338,25 +338,46 @@ Status fitsfile_read_mask(uint32_t *out, FitsFile *f, int64_t first, int64_t n)
     return read_pixels(out, f, TUINT, NULL, first, n);
 }
 
-Status fitsfile_read_box(float *out, FitsFile *f, int64_t y0, int64_t y1, int64_t x0, int64_t x1)
+static Status read_box(float *out, FitsFile *f, const int64_t dims[2], int64_t plane, int64_t y0, int64_t y1,
+                       int64_t x0, int64_t x1)
 {
-    int64_t dims[FITS_AXES] = {0};
-    int axes = 0, code = 0, any = 0;
-    TRY(fitsfile_image_size(dims, &axes, f));
-    if (axes != 2) return FITS_FAIL(f, E_INPUT, 0, "has %d axes, an image of 2 was expected", axes);
+    int code = 0, any = 0;
     if (y0 < 0 || x0 < 0 || y1 < y0 || x1 < x0 || y1 > dims[0] || x1 > dims[1])
         return FITS_FAIL(f, E_INPUT, 0,
                          "rows [%lld, %lld) x columns [%lld, %lld) are not inside the image of %lld x %lld",
                          (long long)y0, (long long)y1, (long long)x0, (long long)x1, (long long)dims[0],
                          (long long)dims[1]);
     if (y1 == y0 || x1 == x0) return OK;
-    TRY(fitsfile_check_tiles(f, (int64_t[]){x0, y0, 0}, (int64_t[]){x1, y1, 1}));
-    long from[2] = {(long)x0 + 1, (long)y0 + 1}, to[2] = {(long)x1, (long)y1}, step[2] = {1, 1};
+    TRY(fitsfile_check_tiles(f, (int64_t[]){x0, y0, plane}, (int64_t[]){x1, y1, plane + 1}));
+    long from[FITS_AXES] = {(long)x0 + 1, (long)y0 + 1, (long)plane + 1},
+         to[FITS_AXES] = {(long)x1, (long)y1, (long)plane + 1}, step[FITS_AXES] = {1, 1, 1};
     fits_read_subset(f->handle, TFLOAT, from, to, step, null_value(FITS_F32), out, &any, &code);
     if (code)
         return FITS_FAIL(f, E_INPUT, code, "cannot read rows [%lld, %lld) x columns [%lld, %lld)", (long long)y0,
                          (long long)y1, (long long)x0, (long long)x1);
     return OK;
+}
+
+Status fitsfile_read_box(float *out, FitsFile *f, int64_t y0, int64_t y1, int64_t x0, int64_t x1)
+{
+    int64_t dims[FITS_AXES] = {0};
+    int axes = 0;
+    TRY(fitsfile_image_size(dims, &axes, f));
+    if (axes != 2) return FITS_FAIL(f, E_INPUT, 0, "has %d axes, an image of 2 was expected", axes);
+    return read_box(out, f, dims, 0, y0, y1, x0, x1);
+}
+
+Status fitsfile_read_plane(float *out, FitsFile *f, int64_t plane, int64_t y0, int64_t y1, int64_t x0, int64_t x1)
+{
+    int64_t dims[FITS_AXES] = {0};
+    int axes = 0;
+    TRY(fitsfile_image_size(dims, &axes, f));
+    int64_t planes = axes == 3 ? dims[0] : 1;
+    if (axes < 2) return FITS_FAIL(f, E_INPUT, 0, "has 1 axis, an image of 2 or 3 was expected");
+    if (plane < 0 || plane >= planes)
+        return FITS_FAIL(f, E_INPUT, 0, "plane %lld was asked for, the image has %lld", (long long)plane,
+                         (long long)planes);
+    return read_box(out, f, axes == 3 ? dims + 1 : dims, plane, y0, y1, x0, x1);
 }
 
 void fitsfile_tile(int64_t *ny, int64_t *nx, FitsFile *f)

@@ -8,6 +8,7 @@
 
 enum { DEFLATE_RATIO = 1100 };                       /* deflate cannot do better than 1032 : 1 */
 static const int64_t PIECE_BYTES = (int64_t)1 << 30; /* of one transfer: MPI counts are ints */
+static const int64_t CHUNK_BYTES = (int64_t)1 << 30; /* that HDF5 may hold at once to read one row */
 
 /* ---- finding things ---- */
 
@@ -98,6 +99,17 @@ Status h5_dataset_open(H5Dataset *d, H5File *f, const char *dataset)
     return st;
 }
 
+/* Bytes of a chunk of a dataset, which may be far more than its rows: HDF5 takes memory for all of it. -1 = too many. */
+static int64_t chunk_bytes(const H5Dataset *d, int64_t creation)
+{
+    hsize_t dims[H5_DIMS] = {0};
+    int64_t bytes = (int64_t)H5Tget_size(d->type);
+    int n = H5Pget_chunk(creation, H5_DIMS, dims);
+    for (int i = 0; i < n && i < H5_DIMS; i++)
+        if (__builtin_mul_overflow(bytes, (int64_t)dims[i], &bytes)) return -1;
+    return bytes;
+}
+
 /* A header's numbers become allocations: they must not exceed what the file can hold. */
 Status h5_check_storage(const H5Dataset *d, H5File *f, const char *dataset)
 {
@@ -108,7 +120,13 @@ Status h5_check_storage(const H5Dataset *d, H5File *f, const char *dataset)
     if (bytes == 0) return OK;
     hid_t creation = H5Dget_create_plist(d->id);
     H5D_layout_t layout = creation < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(creation);
+    int64_t chunk = layout == H5D_CHUNKED ? chunk_bytes(d, creation) : 0;
     if (creation >= 0) H5Pclose(creation);
+    if (chunk < 0 || chunk > CHUNK_BYTES)
+        return FAIL(E_INPUT,
+                    "%s: dataset '%s' is stored in chunks of more than 1 GiB, each of which must be held to read a row; "
+                    "h5repack makes smaller ones",
+                    f->path, dataset);
     if (layout == H5D_VIRTUAL) return OK; /* lives in other files; the arena is the limit */
     hsize_t file_bytes = 0;
     if (layout == H5D_LAYOUT_ERROR || H5Fget_filesize(f->id, &file_bytes) < 0)

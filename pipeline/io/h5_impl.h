@@ -34,7 +34,8 @@ Status h5_check_type(int64_t file_type, H5Type type, const char *path, const cha
 Status h5_dataset_open(H5Dataset *d, H5File *f, const char *dataset);
 void h5_dataset_close(H5Dataset *d);
 
-/* Local. E_INPUT when the dataset claims more bytes than its file can hold, or was never written. */
+/* Local. E_INPUT when the dataset claims more bytes than its file can hold, has chunks too large to hold, or was never
+   written. */
 Status h5_check_storage(const H5Dataset *d, H5File *f, const char *dataset);
 
 /* Local. Rows [first, first+n) between memory of `memory_type` (`bytes` each element) and the file, in pieces below 1 GiB. */

@@ -42,6 +42,9 @@ static CatalogRow catalog_row(int64_t i)
                     .brick_objid = (int32_t)i,
                     .split = (uint8_t)(i % N_SPLITS),
                     .zcat_primary = i % 2 == 0,
+                    .z_phot = NAN,
+                    .z_phot_std = NAN,
+                    .image_file = -1,
                     .has_spectrum = 1};
     snprintf(r.survey, sizeof r.survey, "%s", i % 2 ? "sv3" : "main");
     snprintf(r.program, sizeof r.program, "%s", i % 3 ? "bright" : "dark");
@@ -101,8 +104,8 @@ static void write_release(int64_t n)
     par_share(&first, &last, &test_par, n);
     CHECK_OK(arena_new(&row, &test_arena, last - first));
     for (int64_t i = first; i < last; i++) row[i - first] = catalog_row(i);
-    CHECK_OK(
-        catalog_write(path_of("catalog.h5"), &e, row, last - first, NULL, 0, NULL, 0, NULL, 0, &test_par, &test_arena));
+    const CatalogParts parts = {.row = row, .n = last - first, .files = &(FileList){0}};
+    CHECK_OK(catalog_write(path_of("catalog.h5"), &e, &parts, &test_par, &test_arena));
     if (test_par.rank == 0) CHECK_OK(write_embeddings(path_of("embeddings.h5"), n));
     par_barrier(&test_par);
 }

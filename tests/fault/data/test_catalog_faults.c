@@ -19,7 +19,8 @@ static const char *path_of(const char *name)
 
 static Status write_something(const char *path)
 {
-    static const char *const files[] = {"zpix-main-dark.fits"};
+    static char *paths[] = {"zpix-main-dark.fits"};
+    static const FileList files = {paths, 1};
     const Envelope e = {.kind = "catalog", .version = CATALOG_VERSION, .made_by = "catalog", .config = ""};
     CatalogRow *row = NULL;
     RejectedRow *reject = NULL;
@@ -28,9 +29,12 @@ static Status write_something(const char *path)
     CHECK_OK(arena_new(&row, &test_arena, N));
     CHECK_OK(arena_new(&reject, &test_arena, N));
     CHECK_OK(arena_new(&file, &test_arena, 1));
+    for (int i = 0; i < N; i++) catalog_new_row(&row[i]);
     for (int i = 0; i < N; i++) row[i].targetid = reject[i].row.source_row = test_par.rank * N + i;
     snprintf(file->path, sizeof file->path, "%d.fits", test_par.rank);
-    return catalog_write(path, &e, row, N, reject, N, files, 1, file, 1, &test_par, &test_arena);
+    const CatalogParts parts = {
+        .row = row, .n = N, .rejected = reject, .n_rejected = N, .manifest = file, .n_manifest = 1, .files = &files};
+    return catalog_write(path, &e, &parts, &test_par, &test_arena);
 }
 
 static void failing_anywhere_leaves_no_catalogue(void)

@@ -154,15 +154,18 @@ static void put_catalog(const char *name, int64_t n)
 {
     CatalogRow *row;
     const Envelope e = {.kind = "catalog", .version = CATALOG_VERSION, .made_by = "catalog", .config = ""};
-    const char *const file = "redrock.fits";
+    char name_of_file[] = "redrock.fits", *file = name_of_file;
+    const FileList files = {&file, 1};
     const int64_t mine = test_par.rank == 0 ? n : 0;
     CHECK_OK(arena_new(&row, &test_arena, mine));
     for (int64_t i = 0; i < mine; i++) {
+        catalog_new_row(&row[i]);
         row[i].targetid = 1000 + i;
         row[i].split = (uint8_t)(i % 10 < 7 ? SPLIT_TRAIN : i % 10 == 7 ? SPLIT_VAL : SPLIT_TEST);
         for (int l = 0; l < N_LABELS; l++) row[i].label[l] = l == LABEL_AGE ? NAN : 0.1 * (double)(i % 17);
     }
-    CHECK_OK(catalog_write(path_of(name), &e, row, mine, NULL, 0, &file, 1, NULL, 0, &test_par, &test_arena));
+    const CatalogParts parts = {.row = row, .n = mine, .files = &files};
+    CHECK_OK(catalog_write(path_of(name), &e, &parts, &test_par, &test_arena));
 }
 
 static void put_embeddings(const char *name, int64_t n, int64_t odd_row)

@@ -9,7 +9,9 @@
 #include "test_main.h"
 
 static const Par alone = {.rank = 0, .n_ranks = 1, .comm = NULL};
-static const char *const files[] = {"zpix-main-bright.fits", "zpix-main-dark.fits", "a/longer/path.fits"};
+static char *files[] = {"zpix-main-bright.fits", "zpix-main-dark.fits", "a/longer/path.fits"};
+static const FileList file_list = {files, 3};
+static const SkippedRows skipped[] = {{0, REJECT_TYPE, 7}, {2, REJECT_MAGNITUDE, 1234567890123}};
 
 static const char *path_of(const char *name)
 {
@@ -25,8 +27,23 @@ static CatalogRow make_row(int64_t i)
 {
     CatalogRow r;
     Rng g = rng_stream(3, "test.catalog", i, 0);
-    memset(&r, 0, sizeof r);
+    catalog_new_row(&r);
+    r.tsnr2_lrg = 0; /* in memory only, as place and unknown_z */
+    r.unknown_z = 0;
     r.healpix = (int32_t)(i / 10);
+    r.uniqpix = i % 4 ? 0 : 43642;
+    r.tileid = (int32_t)(i % 5);
+    r.night = 20210419;
+    r.petal = (int32_t)(i % 10);
+    r.desi_target = (int64_t)1 << 60;
+    r.bgs_target = 3;
+    r.target_class = 1 << CLASS_BGS | 1 << CLASS_QSO;
+    r.good_z = 1 << CLASS_QSO;
+    strcpy(r.morphtype, "REX");
+    r.maskbits = 1 << 16;
+    r.z_phot = 0.25f;
+    r.image_file = (int32_t)(i % 4) - 1;
+    r.image_row = i;
     r.targetid = (int64_t)1 << 61 | i;
     strcpy(r.survey, "special");
     strcpy(r.program, i % 2 ? "dark" : "backup");
@@ -109,8 +126,16 @@ static Status write_content(const char *path, const Content *c, const Par *par)
                         .specprod = "iron",
                         .image_release = "dr9",
                         .ranks = 1};
-    return catalog_write(path, &e, c->row, c->n, c->reject, c->n_rejects, files, 3, c->file, c->n_files, par,
-                         &test_arena);
+    const CatalogParts parts = {.row = c->row,
+                                .n = c->n,
+                                .rejected = c->reject,
+                                .n_rejected = c->n_rejects,
+                                .manifest = c->file,
+                                .n_manifest = c->n_files,
+                                .skipped = skipped,
+                                .n_skipped = 2,
+                                .files = &file_list};
+    return catalog_write(path, &e, &parts, par, &test_arena);
 }
 
 /* A row is sent, sorted and compared as bytes. */

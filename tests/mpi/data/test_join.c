@@ -40,16 +40,24 @@ static Status fake_list(FileList *out, const void *config, Arena *a)
 }
 
 /* File 3 is empty; the others repeat targets, within a file and between files. */
-static Status fake_redshifts(CatalogRow **rows, int64_t *n, const void *config, const char *path, Arena *a)
+static Status fake_count(int64_t *n, const void *config, const char *path, Arena *scratch)
 {
-    (void)config;
+    (void)config, (void)scratch;
     const int file = atoi(path);
     *n = file == 3 ? 0 : FILE_ROWS - 5 * file;
-    TRY(arena_new(rows, a, *n));
-    for (int64_t i = 0; i < *n; i++) {
-        CatalogRow *r = &(*rows)[i];
+    return OK;
+}
+
+static Status fake_redshifts(CatalogRow *rows, const void *config, const char *path, int64_t first, int64_t n,
+                             Arena *scratch)
+{
+    (void)config, (void)scratch;
+    const int file = atoi(path);
+    for (int64_t i = first; i < first + n; i++) {
+        CatalogRow *r = &rows[i - first];
         Rng g = rng_stream(7, "test.row", file * 1000 + i, 0);
         int64_t t = rng_below(&g, N_TARGETS);
+        catalog_new_row(r);
         r->targetid = rng_below(&g, 10) ? target_id(t) : -(i % 3 + 1);
         strcpy(r->survey, "main");
         strcpy(r->program, rng_below(&g, 3) ? "bright" : "dark");
@@ -61,14 +69,13 @@ static Status fake_redshifts(CatalogRow **rows, int64_t *n, const void *config, 
         r->z = 0.01 * (double)t;
         r->zwarn = rng_below(&g, 4) ? 0 : 4;
         r->deltachi2 = (double)rng_below(&g, 5); /* ties: the order in the source decides */
-        r->zcat_primary = (uint8_t)rng_below(&g, 2);
+        r->zcat_primary = t % 4 ? (uint8_t)rng_below(&g, 2) : PRIMARY_UNKNOWN;
         r->has_spectrum = 1;
         r->flux[0] = -1; /* of the redshift catalogue */
         r->brickid = (int32_t)(t % N_BRICKS);
         r->brick_objid = (int32_t)t;
         r->release = t % 3 == 0 ? 9010 : t % 3 == 1 ? 9012 : 0; /* by identifier, by position, by position */
         r->source_row = i;
-        for (int l = 0; l < N_LABELS; l++) r->label[l] = NAN;
     }
     return OK;
 }
@@ -99,6 +106,7 @@ static Status fake_photometry(CatalogRow **rows, int64_t *n, int64_t *n_file, co
     for (int64_t i = 0; i < *n; i++) {
         CatalogRow *r = &(*rows)[i];
         int64_t t = brick + i * N_BRICKS;
+        catalog_new_row(r);
         target_position(&r->ra, &r->dec, t);
         r->dec += 0.3 / 3600;
         r->release = 9010;
@@ -113,6 +121,7 @@ static Status fake_photometry(CatalogRow **rows, int64_t *n, int64_t *n_file, co
 
 static const SpectrumSurvey spectra = {.root = fake_root,
                                        .list_redshifts = fake_list,
+                                       .count_redshifts = fake_count,
                                        .read_redshifts = fake_redshifts};
 static const ImageSurvey images = {.root = fake_root,
                                    .locate = fake_locate,
@@ -170,6 +179,9 @@ static int compare_rejects(const void *a, const void *b)
     return x->source_row < y->source_row ? -1 : x->source_row > y->source_row;
 }
 
+static const int64_t no_skipped[N_FILES * N_REJECTS];
+static bool primary_only; /* the cut, in join_all */
+
 static bool join_all(Joined *out, const SpectrumSurvey *survey, const Par *par)
 {
     FileList files;
@@ -184,11 +196,14 @@ static bool join_all(Joined *out, const SpectrumSurvey *survey, const Par *par)
     static Arena pool;
     if (!pool.limit) arena_init(&pool, "test pool", (size_t)1 << 30);
     Mark mark = arena_mark(&pool);
-    if (!CHECK_OK(sources_list(&files, survey, NULL, par, &test_arena))) return false;
-    Sources sources = {survey, NULL, &files, defaults(), 42};
+    if (!CHECK_OK(sources_list(&files, survey->list_redshifts, NULL, par, &test_arena))) return false;
+    const ReleaseConfig release = {.spectra = {&survey->plugin, NULL}, .images = {&images.plugin, NULL}};
+    Sources sources = {&release, &files, files.n, defaults(), 42};
+    SourceCounts counts = {.rejects = &rejects};
     Photometry photometry = {.survey = &images, .arcsec = 1.0, .used = used};
-    if (!CHECK_OK(sources_read(&row, &n, &out->tally.source_rows, &rejects, &sources, par, &test_arena))) return false;
-    if (!CHECK_OK(join_unique(&unique, &n, &rejects, row, n, par, &test_arena))) return false;
+    if (!CHECK_OK(sources_redshifts(&row, &n, &counts, &sources, par, &test_arena))) return false;
+    out->tally.source_rows = counts.rows;
+    if (!CHECK_OK(join_unique(&unique, &n, &rejects, primary_only, row, n, par, &test_arena))) return false;
     make_labels(&label, &n_labels, par);
     if (!CHECK_OK(join_labels(unique, n, label, n_labels, par, &pool))) return false;
     if (!CHECK_OK(join_photometry(&matched, &n, &photometry, unique, n, par, &pool))) return false;
@@ -198,7 +213,7 @@ static bool join_all(Joined *out, const SpectrumSurvey *survey, const Par *par)
     out->tally.source_files = files.n;
     out->tally.photometry_files = photometry.files;
     out->tally.photometry_absent = photometry.files_absent;
-    if (!CHECK_OK(tally_sum(&out->tally, sorted, n_sorted, &rejects, par))) return false;
+    if (!CHECK_OK(tally_sum(&out->tally, sorted, n_sorted, &rejects, no_skipped, par))) return false;
     CHECK_OK(par_allgather((void **)&out->row, &out->n, par, sorted, n_sorted, sizeof *sorted, &test_arena));
     CHECK_OK(par_allgather((void **)&out->reject, &out->n_rejects, par, rejects.row, rejects.n, sizeof *out->reject,
                            &test_arena));
@@ -251,6 +266,7 @@ static void keys_are_unique_and_the_best_row_stays(void)
     for (int64_t k = 0; k < j.n_rejects; k++) {
         const CatalogRow *lost = &j.reject[k].row;
         if (j.reject[k].reason != REJECT_DUPLICATE) continue;
+        if (lost->zcat_primary == PRIMARY_UNKNOWN) continue; /* the one that stayed has been decided on since */
         for (int64_t i = 0; i < j.n; i++) {
             if (j.row[i].targetid != lost->targetid || strcmp(j.row[i].program, lost->program)) continue;
             CU_ASSERT(cuts_compare_quality(&j.row[i], lost) < 0);
@@ -293,6 +309,28 @@ static void labels_are_those_of_the_target(void)
     }
 }
 
+/* Where no column says which row of a target is primary, exactly one is; the cut keeps that one alone. */
+static void a_primary_row_is_chosen_where_none_is_named(void)
+{
+    Joined all, cut;
+    put_photometry_files();
+    if (!join_all(&all, &spectra, &test_par)) return;
+    primary_only = true;
+    bool joined = join_all(&cut, &spectra, &test_par);
+    primary_only = false;
+    if (!joined) return;
+    for (int64_t i = 0; i < all.n; i++) {
+        int64_t t = (all.row[i].targetid - 39627784728870929) % 4194304, primaries = 0, kept = 0;
+        if (t % 4) continue;
+        for (int64_t k = 0; k < all.n; k++)
+            if (all.row[k].targetid == all.row[i].targetid) primaries += all.row[k].zcat_primary;
+        for (int64_t k = 0; k < cut.n; k++) kept += cut.row[k].targetid == all.row[i].targetid;
+        CU_ASSERT_EQUAL(primaries, 1);
+        CU_ASSERT_EQUAL(kept, 1);
+    }
+    CU_ASSERT(cut.tally.reason[REJECT_NOT_PRIMARY] > 0);
+}
+
 /* ---- nothing to do, and failure ---- */
 
 static Status no_files(FileList *out, const void *config, Arena *a)
@@ -302,17 +340,17 @@ static Status no_files(FileList *out, const void *config, Arena *a)
     return arena_new(&out->path, a, 1);
 }
 
-static Status no_rows(CatalogRow **rows, int64_t *n, const void *config, const char *path, Arena *a)
+static Status no_rows(int64_t *n, const void *config, const char *path, Arena *scratch)
 {
-    (void)config, (void)path;
+    (void)config, (void)path, (void)scratch;
     *n = 0;
-    return arena_new(rows, a, 1);
+    return OK;
 }
 
-static Status broken(CatalogRow **rows, int64_t *n, const void *config, const char *path, Arena *a)
+static Status broken(CatalogRow *rows, const void *config, const char *path, int64_t first, int64_t n, Arena *scratch)
 {
     if (atoi(path) == 4) return FAIL(E_INPUT, "file 4 is broken");
-    return fake_redshifts(rows, n, config, path, a);
+    return fake_redshifts(rows, config, path, first, n, scratch);
 }
 
 static void no_files_and_no_rows_are_fine(void)
@@ -323,7 +361,7 @@ static void no_files_and_no_rows_are_fine(void)
     if (!join_all(&j, &empty, &test_par)) return;
     CU_ASSERT(j.n == 0 && j.n_rejects == 0);
     empty = spectra;
-    empty.read_redshifts = no_rows;
+    empty.count_redshifts = no_rows;
     if (!join_all(&j, &empty, &test_par)) return;
     CU_ASSERT(j.n == 0 && j.n_rejects == 0);
 }
@@ -333,12 +371,14 @@ static void a_broken_file_fails_on_all_ranks(void)
     SpectrumSurvey bad = spectra;
     FileList files;
     CatalogRow *row = NULL;
-    int64_t n = 0, n_source = 0;
+    int64_t n = 0;
     RejectList rejects = {.arena = &test_arena};
+    SourceCounts counts = {.rejects = &rejects};
     bad.read_redshifts = broken;
-    CHECK_OK(sources_list(&files, &bad, NULL, &test_par, &test_arena));
-    Sources sources = {&bad, NULL, &files, defaults(), 42};
-    CHECK_FAILS(sources_read(&row, &n, &n_source, &rejects, &sources, &test_par, &test_arena), E_INPUT);
+    CHECK_OK(sources_list(&files, bad.list_redshifts, NULL, &test_par, &test_arena));
+    const ReleaseConfig release = {.spectra = {&bad.plugin, NULL}, .images = {&images.plugin, NULL}};
+    Sources sources = {&release, &files, files.n, defaults(), 42};
+    CHECK_FAILS(sources_redshifts(&row, &n, &counts, &sources, &test_par, &test_arena), E_INPUT);
 }
 
 static void a_lost_row_is_noticed(void)
@@ -347,7 +387,7 @@ static void a_lost_row_is_noticed(void)
     RejectList rejects = {.arena = &test_arena};
     CatalogRow *row = NULL;
     if (!CHECK_OK(arena_new(&row, &test_arena, 1))) return;
-    CHECK_FAILS(tally_sum(&t, row, 1, &rejects, &test_par), E_BUG);
+    CHECK_FAILS(tally_sum(&t, row, 1, &rejects, no_skipped, &test_par), E_BUG);
 }
 
 TEST_MAIN("join", {"any number of ranks gives the same rows", any_number_of_ranks_gives_the_same_rows},
@@ -355,6 +395,7 @@ TEST_MAIN("join", {"any number of ranks gives the same rows", any_number_of_rank
           {"keys are unique and the best row stays", keys_are_unique_and_the_best_row_stays},
           {"photometry is that of the object", photometry_is_that_of_the_object},
           {"labels are those of the target", labels_are_those_of_the_target},
+          {"a primary row is chosen where none is named", a_primary_row_is_chosen_where_none_is_named},
           {"no files and no rows are fine", no_files_and_no_rows_are_fine},
           {"a broken file fails on all ranks", a_broken_file_fails_on_all_ranks},
           {"a lost row is noticed", a_lost_row_is_noticed})

@@ -29,6 +29,8 @@ static CatalogRow good_row(void)
     r.z = 0.2;
     r.deltachi2 = 100;
     r.zcat_primary = 1;
+    r.has_spectrum = 1;
+    r.tsnr2_lrg = NAN;
     r.release = 9010;
     r.brickid = 330368;
     r.brick_objid = 17;
@@ -106,12 +108,68 @@ static void nan_fails_a_cut_that_is_on(void)
     CU_ASSERT_EQUAL(verdict(&r, "catalog: {min_deltachi2: 1}"), REJECT_DELTACHI2);
 }
 
+static void unknown_primaries_pass(void)
+{
+    CatalogRow r = good_row();
+    r.zcat_primary = PRIMARY_UNKNOWN; /* join_unique decides, when it sees all rows of the target */
+    CU_ASSERT_EQUAL(verdict(&r, "catalog: {primary_only: true}"), -1);
+}
+
+static void cuts_of_spectra_leave_images_alone(void)
+{
+    CatalogRow r = good_row();
+    strcpy(r.objtype, "SKY");
+    strcpy(r.spectype, "STAR");
+    r.fiberstatus = 1;
+    r.zwarn = 4;
+    r.z = r.deltachi2 = NAN;
+    r.has_spectrum = 0;
+    CU_ASSERT_EQUAL(verdict(&r, "catalog: {good_zwarn: true, spectype: [GALAXY], z_min: 0, z_max: 1, min_deltachi2: 9, "
+                                "survey: [sv3], program: [dark], good_redshift: [lrg]}"),
+                    -1);
+    r.healpix = -1; /* nowhere on the sky */
+    CU_ASSERT_EQUAL(verdict(&r, ""), REJECT_UNREADABLE);
+    r.place = 1; /* but in a stored set, where rows have places instead */
+    CU_ASSERT_EQUAL(verdict(&r, ""), -1);
+}
+
+static void good_redshifts_are_good_by_the_cut_of_their_own_class(void)
+{
+    CatalogRow r = good_row();
+    r.target_class = 1 << CLASS_LRG | 1 << CLASS_ELG;
+    r.good_z = 1 << CLASS_ELG | 1 << CLASS_BGS; /* BGS would be good, but it is no target of BGS */
+    CU_ASSERT_EQUAL(verdict(&r, "catalog: {good_redshift: []}"), -1);
+    CU_ASSERT_EQUAL(verdict(&r, "catalog: {good_redshift: [elg]}"), -1);
+    CU_ASSERT_EQUAL(verdict(&r, "catalog: {good_redshift: [qso, elg]}"), -1);
+    CU_ASSERT_EQUAL(verdict(&r, "catalog: {good_redshift: [lrg]}"), REJECT_POOR_REDSHIFT);
+    CU_ASSERT_EQUAL(verdict(&r, "catalog: {good_redshift: [bgs, lrg, qso]}"), REJECT_POOR_REDSHIFT);
+}
+
+static void what_a_file_cannot_tell_is_an_input_error(void)
+{
+    CatalogRow r = good_row();
+    const CatalogConfig *elg = configured("catalog: {good_redshift: [elg, lrg]}"), *off = configured("");
+    if (!elg || !off) return;
+    r.target_class = 1 << CLASS_ELG;
+    CHECK_OK(cuts_check_redshift(&r, elg, "x.fits")); /* poor, and known to be */
+    r.unknown_z = 1 << CLASS_ELG;
+    CHECK_OK(cuts_check_redshift(&r, off, "x.fits"));
+    CU_ASSERT_EQUAL(cuts_check_redshift(&r, elg, "zpix-main-dark.fits"), E_INPUT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fail_record()->text, "zpix-main-dark.fits"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(fail_record()->text, "OII_FLUX"));
+    fail_clear();
+    r.target_class = 1 << CLASS_BGS; /* not asked for */
+    CHECK_OK(cuts_check_redshift(&r, elg, "x.fits"));
+    r.unknown_z = UNKNOWN_ALL;
+    CHECK_FAILS(cuts_check_redshift(&r, elg, "x.fits"), E_INPUT); /* no targeting bits */
+}
+
 static void impossible_settings_are_refused(void)
 {
     static const ConfigSection *const sections[] = {&catalog_section, NULL};
     static const char *const text[] = {"catalog: {val_fraction: 0.6, test_fraction: 0.5}", "catalog: {z_min: 0.5}",
-                                       "catalog: {objtypes: [TGT]}"};
-    for (int i = 0; i < 3; i++) {
+                                       "catalog: {objtypes: [TGT]}", "catalog: {good_redshift: [elgs]}"};
+    for (int i = 0; i < 4; i++) {
         Config *config = NULL;
         CHECK_FAILS(config_parse(&config, "test.yaml", text[i], strlen(text[i]), NULL, 0, sections, NULL, &test_arena),
                     E_CONFIG);
@@ -121,7 +179,7 @@ static void impossible_settings_are_refused(void)
 static void every_reason_has_a_name_and_a_sentence(void)
 {
     for (int r = 0; r < N_REJECTS; r++) {
-        CU_ASSERT(reject_table[r].name != NULL && reject_table[r].sentence != NULL);
+        CU_ASSERT_FATAL(reject_table[r].name != NULL && reject_table[r].sentence != NULL);
         for (int q = 0; q < r; q++) CU_ASSERT(strcmp(reject_table[r].name, reject_table[q].name) != 0);
     }
 }
@@ -154,9 +212,17 @@ static void the_best_of_duplicates_comes_first(void)
     CU_ASSERT(cuts_compare_quality(&a, &b) < 0);
     a.zcat_primary = 0;
     CU_ASSERT(cuts_compare_quality(&a, &b) > 0);
+    a.zcat_primary = PRIMARY_UNKNOWN; /* before one that is known not to be */
+    CU_ASSERT(cuts_compare_quality(&a, &b) > 0);
+    b.zcat_primary = 0;
+    CU_ASSERT(cuts_compare_quality(&a, &b) < 0 && cuts_compare_quality(&b, &a) > 0);
     a = b;
     a.deltachi2 = NAN;
     CU_ASSERT(cuts_compare_quality(&a, &b) > 0 && cuts_compare_quality(&b, &a) < 0);
+    a.tsnr2_lrg = 90; /* deeper counts before DELTACHI2, and any depth before an unknown one */
+    CU_ASSERT(cuts_compare_quality(&a, &b) < 0 && cuts_compare_quality(&b, &a) > 0);
+    b.tsnr2_lrg = 91;
+    CU_ASSERT(cuts_compare_quality(&a, &b) > 0);
 }
 
 static void separations_are_right_everywhere(void)
@@ -208,6 +274,11 @@ static void the_nearest_within_reach_matches(void)
 TEST_MAIN("cuts", {"the defaults keep good targets", the_defaults_keep_good_targets},
           {"the defaults reject what is no target", the_defaults_reject_what_is_no_target},
           {"each cut can be set", each_cut_can_be_set}, {"NaN fails a cut that is on", nan_fails_a_cut_that_is_on},
+          {"unknown primaries pass", unknown_primaries_pass},
+          {"cuts of spectra leave images alone", cuts_of_spectra_leave_images_alone},
+          {"good redshifts are good by the cut of their own class",
+           good_redshifts_are_good_by_the_cut_of_their_own_class},
+          {"what a file cannot tell is an input error", what_a_file_cannot_tell_is_an_input_error},
           {"impossible settings are refused", impossible_settings_are_refused},
           {"every reason has a name and a sentence", every_reason_has_a_name_and_a_sentence},
           {"splits have the shares asked for", splits_have_the_shares_asked_for},

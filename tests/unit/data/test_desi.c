@@ -15,7 +15,7 @@ enum { N_TARGETS = 5, NOBODY = 4242 };
 
 static const int64_t targets[N_TARGETS] = {39627841603633169, -1695072, 39628768154746897, 39627784728870929,
                                            39627020195332113};
-static const SpectraConfig options = {MERGE_LEGACY_2022, BAD_PIXELS_ZERO, 0.5};
+static const SpectraConfig options = {MERGE_LEGACY_2022, BAD_PIXELS_ZERO, 0.5, EXTINCTION_NONE};
 
 /* What is wrong with a coadd file. */
 typedef struct {

@@ -1,5 +1,5 @@
-/* DESI redshift files and their folders: zcatalog and redrock files written here come back as rows; broken ones are
-   refused with a reason; what is found in a tree of files is what its layout says. */
+/* DESI redshift files: zcatalog and redrock files written here come back as rows; broken ones are refused with a
+   reason. */
 #include "test_main.h"
 
 #include <math.h>
@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 #include "data/desi.h"
-#include "io/fitsfile.h"
+#include "data/healpix.h"
+#include "small_table.h"
 
 enum { N_TARGETS = 5 };
 
@@ -114,6 +115,14 @@ static Status write_redshifts(const char *path, ZKind kind)
     return fitsfile_finish(&f);
 }
 
+/* All rows of a file. */
+static Status read_all(CatalogRow **rows, int64_t *n, const DesiConfig *config, const char *path)
+{
+    TRY(desi_count_redshifts(n, config, path, &test_arena));
+    TRY(arena_new(rows, &test_arena, *n));
+    return desi_read_redshifts(*rows, config, path, 0, *n, &test_arena);
+}
+
 static void check_rows(const CatalogRow *rows, int64_t n)
 {
     CU_ASSERT_EQUAL_FATAL(n, N_TARGETS);
@@ -142,11 +151,11 @@ static void zcatalog_rows_come_back(void)
     CatalogRow *rows = NULL;
     int64_t n = 0;
     CHECK_OK(write_redshifts(file("zall-pix-iron.fits"), ZCATALOG));
-    if (!CHECK_OK(desi_read_redshifts(&rows, &n, &config, "zall-pix-iron.fits", &test_arena))) return;
+    if (!CHECK_OK(read_all(&rows, &n, &config, "zall-pix-iron.fits"))) return;
     check_rows(rows, n);
     CU_ASSERT_STRING_EQUAL(rows[0].program, "bright");
     CU_ASSERT_STRING_EQUAL(rows[2].survey, "sv3");
-    CHECK_OK(desi_read_redshifts(&rows, &n, &config, file("zall-pix-iron.fits"), &test_arena)); /* absolute path */
+    CHECK_OK(read_all(&rows, &n, &config, file("zall-pix-iron.fits"))); /* absolute path */
 }
 
 static void redrock_rows_come_back(void)
@@ -155,7 +164,7 @@ static void redrock_rows_come_back(void)
     CatalogRow *rows = NULL;
     int64_t n = 0;
     CHECK_OK(write_redshifts(file("redrock.fits"), REDROCK));
-    if (!CHECK_OK(desi_read_redshifts(&rows, &n, &config, "redrock.fits", &test_arena))) return;
+    if (!CHECK_OK(read_all(&rows, &n, &config, "redrock.fits"))) return;
     check_rows(rows, n);
     CU_ASSERT_STRING_EQUAL(rows[0].survey, "main");
     CU_ASSERT_STRING_EQUAL(rows[0].program, "dark"); /* not FIBERMAP's tertiary38 */
@@ -166,158 +175,102 @@ static void broken_redshift_files_are_input_errors(void)
     DesiConfig redrock = survey_config(REDSHIFTS_REDROCK), zcatalog = survey_config(REDSHIFTS_ZCATALOG);
     CatalogRow *rows;
     int64_t n;
-    CHECK_FAILS(desi_read_redshifts(&rows, &n, &zcatalog, "nowhere.fits", &test_arena), E_INPUT);
+    CHECK_FAILS(read_all(&rows, &n, &zcatalog, "nowhere.fits"), E_INPUT);
     CHECK_OK(write_redshifts(file("shuffled.fits"), REDROCK_SHUFFLED));
-    CHECK_FAILS(desi_read_redshifts(&rows, &n, &redrock, "shuffled.fits", &test_arena), E_INPUT);
-    CHECK_FAILS(desi_read_redshifts(&rows, &n, &zcatalog, "shuffled.fits", &test_arena), E_INPUT); /* no HDU ZCATALOG */
+    CHECK_FAILS(read_all(&rows, &n, &redrock, "shuffled.fits"), E_INPUT);
+    CHECK_FAILS(read_all(&rows, &n, &zcatalog, "shuffled.fits"), E_INPUT); /* no HDU ZCATALOG */
     CHECK_OK(write_redshifts(file("bare.fits"), BARE));
-    CHECK_FAILS(desi_read_redshifts(&rows, &n, &zcatalog, "bare.fits", &test_arena), E_INPUT); /* no Z */
+    CHECK_FAILS(read_all(&rows, &n, &zcatalog, "bare.fits"), E_INPUT); /* no Z */
     CHECK_OK(write_redshifts(file("nameless.fits"), NO_NAME));
-    CHECK_FAILS(desi_read_redshifts(&rows, &n, &zcatalog, "nameless.fits", &test_arena), E_INPUT); /* no SURVEY */
+    CHECK_FAILS(read_all(&rows, &n, &zcatalog, "nameless.fits"), E_INPUT); /* no SURVEY */
     CHECK_OK(write_redshifts(file("zpix-main-dark.fits"), NO_NAME));
-    if (CHECK_OK(desi_read_redshifts(&rows, &n, &zcatalog, "zpix-main-dark.fits", &test_arena))) /* its name says it */
+    if (CHECK_OK(read_all(&rows, &n, &zcatalog, "zpix-main-dark.fits"))) /* its name says it */
         CU_ASSERT_STRING_EQUAL(rows[0].survey, "main");
     CU_ASSERT_EQUAL_FATAL(truncate(file("zpix-main-dark.fits"), 2880 * 2 + 100), 0);
-    CHECK_FAILS(desi_read_redshifts(&rows, &n, &zcatalog, "zpix-main-dark.fits", &test_arena), E_INPUT);
+    CHECK_FAILS(read_all(&rows, &n, &zcatalog, "zpix-main-dark.fits"), E_INPUT);
 }
 
-/* ---- folders and names ---- */
+/* ---- other layouts ---- */
 
-static void names_are_parsed_strictly(void)
+/* A redrock file of two targets: no SURVEY or PROGRAM anywhere, as by tile, where `number` is NULL. */
+static Status write_bare_redrock(const char *path, const char *number, int32_t value)
 {
-    DesiName name;
-    CU_ASSERT_TRUE(desi_parse_name(&name, "redrock-main-dark-9144.fits", "redrock"));
-    CU_ASSERT(strcmp(name.survey, "main") == 0 && strcmp(name.program, "dark") == 0 && name.healpix == 9144);
-    CU_ASSERT_TRUE(desi_parse_name(&name, "zpix-sv3-other.fits.gz", "zpix"));
-    CU_ASSERT(strcmp(name.survey, "sv3") == 0 && name.healpix == -1);
-    const char *wrong[] = {"redrock-main-dark-9144.fits.bak",
-                           "redrock-main-dark-09144.fits",
-                           "redrock-main-dark-49152.fits",
-                           "redrock-main-dark-99999999999.fits",
-                           "redrock-main-dark-.fits",
-                           "redrock-main-.fits",
-                           "redrock-main.fits",
-                           "redrock-MAIN-dark-1.fits",
-                           "redrock-..-dark-1.fits",
-                           "redrock-mainmainmain-dark-1.fits",
-                           "coadd-main-dark-1.fits",
-                           "redrock-main-dark--1.fits",
-                           "redrock",
-                           ""};
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        CU_ASSERT_FALSE(desi_parse_name(&name, wrong[i], "redrock"));
+    static const int64_t zwarn[2] = {0, 0}, bits[2] = {1, 2};
+    static const double z[2] = {0.5, 0.6}, ra[2] = {150.1, 150.2}, dec[2] = {2.2, 2.3};
+    static const float depth[2] = {80, 90};
+    static const SmallColumn redshifts[] = {{"TARGETID", "K", FITS_I64, targets, 0},
+                                            {"Z", "D", FITS_F64, z, 0},
+                                            {"ZWARN", "K", FITS_I64, zwarn, 0}},
+                             fibermap[] = {{"TARGETID", "K", FITS_I64, targets, 0},
+                                           {"TARGET_RA", "D", FITS_F64, ra, 0},
+                                           {"TARGET_DEC", "D", FITS_F64, dec, 0},
+                                           {"SV3_DESI_TARGET", "K", FITS_I64, bits, 0},
+                                           {"DESI_TARGET", "K", FITS_I64, zwarn, 0}},
+                             tsnr2[] = {{"TARGETID", "K", FITS_I64, targets, 0},
+                                        {"TSNR2_LRG", "E", FITS_F32, depth, 0}};
+    FitsFile f = {0};
+    TRY(fitsfile_create(&f, path));
+    if (number) {
+        TRY(fitsfile_put_text(&f, "SURVEY", "main", ""));
+        TRY(fitsfile_put_text(&f, "PROGRAM", "dark", ""));
+        TRY(fitsfile_put_i64(&f, number, value, ""));
+    }
+    TRY(SMALL_TABLE(&f, "REDSHIFTS", redshifts, 2));
+    TRY(SMALL_TABLE(&f, "FIBERMAP", fibermap, 2));
+    TRY(SMALL_TABLE(&f, "TSNR2", tsnr2, 2));
+    return fitsfile_finish(&f);
 }
 
-static void paths_follow_the_layout(void)
-{
-    DesiConfig config = survey_config(REDSHIFTS_ZCATALOG);
-    CatalogRow row = {.survey = "main", .program = "dark", .healpix = 27258};
-    char path[DESI_PATH];
-    CHECK_OK(desi_survey.spectrum_file(path, sizeof path, &config, &row));
-    CU_ASSERT_STRING_EQUAL(path, "spectro/redux/iron/healpix/main/dark/272/27258/coadd-main-dark-27258.fits");
-    CHECK_FAILS(desi_survey.spectrum_file(path, 40, &config, &row), E_CONFIG);
-    memcpy(row.program, "../etc", 7);
-    CHECK_FAILS(desi_survey.spectrum_file(path, sizeof path, &config, &row), E_INPUT);
-}
-
-static void touch(const char *name)
-{
-    char path[2048];
-    snprintf(path, sizeof path, "%s/list/%s", test_folder(), name);
-    make_folders(path);
-    FILE *f = fopen(path, "w");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-    fclose(f);
-}
-
-static void redrock_files_are_found_in_the_tree(void)
-{
-    char root[2048];
-    snprintf(root, sizeof root, "%s/list", test_folder());
-    touch("spectro/redux/iron/healpix/main/dark/91/9144/redrock-main-dark-9144.fits");
-    touch("spectro/redux/iron/healpix/main/dark/91/9144/coadd-main-dark-9144.fits");
-    touch("spectro/redux/iron/healpix/main/dark/272/27258/redrock-main-dark-27258.fits.gz");
-    touch("spectro/redux/iron/healpix/main/dark/272/1/redrock-main-dark-1.fits"); /* wrong group  */
-    touch("spectro/redux/iron/healpix/main/bright/0/7/redrock-main-bright-7.fits");
-    touch("spectro/redux/iron/healpix/main/bright/0/8/redrock-main-bright-9.fits"); /* wrong pixel  */
-    touch("spectro/redux/iron/healpix/main/bright/junk/8/redrock-main-bright-8.fits");
-    touch("spectro/redux/iron/healpix/tilepix.fits");
-    touch("spectro/redux/fuji/healpix/main/dark/0/1/redrock-main-dark-1.fits"); /* another production */
-    DesiConfig config = {.root = root, .specprod = "iron", .redshifts = REDSHIFTS_REDROCK};
-    FileList list;
-    if (!CHECK_OK(desi_list_redshifts(&list, &config, &test_arena))) return;
-    CU_ASSERT_EQUAL_FATAL(list.n, 3);
-    CU_ASSERT_STRING_EQUAL(list.path[0], "spectro/redux/iron/healpix/main/bright/0/7/redrock-main-bright-7.fits");
-    CU_ASSERT_STRING_EQUAL(list.path[1],
-                           "spectro/redux/iron/healpix/main/dark/272/27258/redrock-main-dark-27258.fits.gz");
-    CU_ASSERT_STRING_EQUAL(list.path[2], "spectro/redux/iron/healpix/main/dark/91/9144/redrock-main-dark-9144.fits");
-
-    const char *dark = "main/dark", *absent = "sv3/dark";
-    config.programs = (ConfigTexts){1, &dark};
-    CHECK_OK(desi_list_redshifts(&list, &config, &test_arena));
-    CU_ASSERT_EQUAL(list.n, 2);
-    config.programs = (ConfigTexts){1, &absent};
-    CHECK_FAILS(desi_list_redshifts(&list, &config, &test_arena), E_INPUT);
-    config.specprod = "loa";
-    CHECK_FAILS(desi_list_redshifts(&list, &config, &test_arena), E_INPUT);
-}
-
-static void zcatalogs_are_found_or_named(void)
-{
-    char root[2048];
-    snprintf(root, sizeof root, "%s/list", test_folder());
-    DesiConfig config = {.root = root, .specprod = "guadalupe"};
-    FileList list;
-    touch("spectro/redux/guadalupe/zcatalog/v1/zall-pix-guadalupe.fits");
-    touch("spectro/redux/guadalupe/zcatalog/v1/ztile-main-dark-cumulative.fits");
-    CHECK_OK(desi_list_redshifts(&list, &config, &test_arena));
-    CU_ASSERT(list.n == 1 && strstr(list.path[0], "zall-pix-guadalupe.fits"));
-    touch("spectro/redux/guadalupe/zcatalog/v1/zpix-main-dark.fits");
-    touch("spectro/redux/guadalupe/zcatalog/v1/zpix-main-dark.fits.gz");
-    touch("spectro/redux/guadalupe/zcatalog/v1/zpix-main-bright.fits");
-    CHECK_OK(desi_list_redshifts(&list, &config, &test_arena));
-    CU_ASSERT_EQUAL_FATAL(list.n, 2);
-    CU_ASSERT_STRING_EQUAL(list.path[0], "spectro/redux/guadalupe/zcatalog/v1/zpix-main-bright.fits");
-    CU_ASSERT_STRING_EQUAL(list.path[1], "spectro/redux/guadalupe/zcatalog/v1/zpix-main-dark.fits");
-    const char *named[] = {"b.fits", "/elsewhere/a.fits"};
-    config.zcatalog = (ConfigTexts){2, named};
-    CHECK_OK(desi_list_redshifts(&list, &config, &test_arena));
-    CU_ASSERT(list.n == 2 && strcmp(list.path[0], "/elsewhere/a.fits") == 0);
-}
-
-static void programs_choose_rows(void)
-{
-    DesiConfig config = survey_config(REDSHIFTS_ZCATALOG);
-    const CatalogRow dark = {.survey = "main", .program = "dark"}, other = {.survey = "mai", .program = "n/dark"};
-    const char *asked = "main/dark";
-    CU_ASSERT_TRUE(desi_survey.wants(&config, &dark));
-    config.programs = (ConfigTexts){1, &asked};
-    CU_ASSERT_TRUE(desi_survey.wants(&config, &dark));
-    CU_ASSERT_FALSE(desi_survey.wants(&config, &other));
-}
-
-static void configuration_is_checked(void)
+static void redrock_files_by_tile_name_their_tile(void)
 {
     DesiConfig config = survey_config(REDSHIFTS_REDROCK);
-    const char *good = "sv3/bright",
-               *bad[] = {"main", "main/", "/dark", "main/../x", "mainmainmain/dark", "main/dark/1"};
-    config.programs = (ConfigTexts){1, &good};
-    CHECK_OK(desi_survey.plugin.check(&config));
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        config.programs = (ConfigTexts){1, &bad[i]};
-        CHECK_FAILS(desi_survey.plugin.check(&config), E_CONFIG);
+    CatalogRow *rows = NULL;
+    int64_t n = 0;
+    config.layout = LAYOUT_TILES;
+    CHECK_OK(write_bare_redrock(file("redrock-5-169-thru20210419.fits"), NULL, 0));
+    if (!CHECK_OK(read_all(&rows, &n, &config, "redrock-5-169-thru20210419.fits"))) return;
+    CU_ASSERT(n == 2 && rows[1].tileid == 169 && rows[1].night == 20210419 && rows[1].petal == 5);
+    CU_ASSERT(rows[1].healpix == healpix_pixel(150.2, 2.3) && rows[1].uniqpix == 0);
+    CU_ASSERT(rows[1].tsnr2_lrg == 90 && rows[0].tsnr2_lrg == 80); /* HDU TSNR2 */
+    CU_ASSERT(rows[0].desi_target == 1 &&
+              rows[0].target_class == 1 << CLASS_LRG); /* SV3_DESI_TARGET, not DESI_TARGET */
+}
+
+static void redrock_files_by_uniqpix_name_it(void)
+{
+    DesiConfig config = survey_config(REDSHIFTS_REDROCK);
+    CatalogRow *rows = NULL;
+    int64_t n = 0;
+    int32_t uniqpix = healpix_uniqpix(128, 150.2, 2.3);
+    char name[64];
+    config.layout = LAYOUT_UNIQPIX;
+    snprintf(name, sizeof name, "redrock-main-dark-%d.fits", uniqpix);
+    for (int k = 0; k < 2; k++) { /* by its header; by its name */
+        CHECK_OK(write_bare_redrock(file(name), k ? NULL : "UNIQPIX", uniqpix));
+        if (!CHECK_OK(read_all(&rows, &n, &config, name))) return;
+        CU_ASSERT(n == 2 && rows[1].uniqpix == uniqpix && rows[1].healpix == healpix_pixel(150.2, 2.3));
+        CU_ASSERT(strcmp(rows[1].survey, "main") == 0 && rows[1].tileid == 0);
     }
-    config.programs.n = 0;
-    config.specprod = "../iron";
-    CHECK_FAILS(desi_survey.plugin.check(&config), E_CONFIG);
+}
+
+static void a_real_redrock_file_is_read(void)
+{
+    DesiConfig config = survey_config(REDSHIFTS_REDROCK);
+    CatalogRow *rows = NULL;
+    int64_t n = 0;
+    const char *path = test_shared("data/desi/redrock-special-dark-27247.fits");
+    if (!test_needs_file(path) || !CHECK_OK(read_all(&rows, &n, &config, path))) return;
+    CU_ASSERT_EQUAL_FATAL(n, 1);
+    CU_ASSERT_DOUBLE_EQUAL(rows[0].z, 0.00727, 5e-6); /* README of the data */
+    CU_ASSERT(strcmp(rows[0].survey, "special") == 0 && strcmp(rows[0].program, "dark") == 0);
+    CU_ASSERT_EQUAL(rows[0].healpix, 27247);
+    CU_ASSERT_EQUAL(healpix_pixel(rows[0].ra, rows[0].dec), 27247);
+    CU_ASSERT_EQUAL(rows[0].unknown_z, 1 << CLASS_ELG | 1 << CLASS_QSO);
 }
 
 TEST_MAIN("desi_zcat", {"zcatalog rows come back", zcatalog_rows_come_back},
           {"redrock rows come back", redrock_rows_come_back},
           {"broken redshift files are input errors", broken_redshift_files_are_input_errors},
-          {"names of files are parsed strictly", names_are_parsed_strictly},
-          {"paths follow the layout", paths_follow_the_layout},
-          {"redrock files are found in the tree", redrock_files_are_found_in_the_tree},
-          {"zcatalogs are found, or named", zcatalogs_are_found_or_named},
-          {"a program that was not asked for is not wanted", programs_choose_rows},
-          {"the configuration is checked", configuration_is_checked})
+          {"redrock files by tile name their tile", redrock_files_by_tile_name_their_tile},
+          {"redrock files by UNIQPIX name it", redrock_files_by_uniqpix_name_it},
+          {"a real redrock file is read", a_real_redrock_file_is_read})

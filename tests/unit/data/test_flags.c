@@ -27,18 +27,20 @@ static void last_bits_have_rows(void)
     int32_t all[N_MODALITIES] = {0};
     for (int m = 0; m < N_MODALITIES; m++)
         for (const FlagRow *a = flags_table((Modality)m); a->bit != 0; a++) all[m] |= a->bit;
-    CU_ASSERT_EQUAL(all[MODALITY_SPECTRUM], 2 * SPECTRUM_BAD_EMBEDDING - 1);
-    CU_ASSERT_EQUAL(all[MODALITY_IMAGE], 2 * IMAGE_BAD_EMBEDDING - 1);
+    CU_ASSERT_EQUAL(all[MODALITY_SPECTRUM], 2 * SPECTRUM_NO_EBV - 1);
+    CU_ASSERT_EQUAL(all[MODALITY_IMAGE], 2 * IMAGE_NO_MASKBITS - 1);
 }
 
 static void fatal_flags_forbid_an_embedding(void)
 {
     CU_ASSERT_FALSE(flags_fatal(MODALITY_SPECTRUM, 0, false));
-    CU_ASSERT_FALSE(
-        flags_fatal(MODALITY_SPECTRUM, SPECTRUM_MISSING_ARM | SPECTRUM_BAD_PIXELS | SPECTRUM_NONFINITE, false));
+    CU_ASSERT_FALSE(flags_fatal(MODALITY_SPECTRUM,
+                                SPECTRUM_MISSING_ARM | SPECTRUM_BAD_PIXELS | SPECTRUM_NONFINITE | SPECTRUM_NO_EBV,
+                                false));
     CU_ASSERT_TRUE(flags_fatal(MODALITY_SPECTRUM, SPECTRUM_BAD_PIXELS | SPECTRUM_NO_ROW, false));
-    CU_ASSERT_FALSE(
-        flags_fatal(MODALITY_IMAGE, IMAGE_MOSAIC | IMAGE_PADDED | IMAGE_NONFINITE | IMAGE_BAD_PIXELS, false));
+    CU_ASSERT_FALSE(flags_fatal(MODALITY_IMAGE,
+                                IMAGE_MOSAIC | IMAGE_PADDED | IMAGE_NONFINITE | IMAGE_BAD_PIXELS | IMAGE_RESCALED,
+                                false));
     CU_ASSERT_TRUE(flags_fatal(MODALITY_IMAGE, IMAGE_BAD_POSITION, false));
 }
 

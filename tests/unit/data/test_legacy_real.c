@@ -14,7 +14,7 @@
 enum { SIDE = CUTOUT_PIXELS, PIXELS = SIDE * SIDE };
 
 static const char *regions[] = {"south"};
-static const ImagesConfig options = {MISSING_BAND_ZERO, 1.0};
+static const ImagesConfig options = {.missing_band = MISSING_BAND_ZERO, .max_masked_fraction = 1.0};
 
 /* A release in a fresh folder that holds links to one brick's files of one band. */
 static LegacyConfig release_with(const char *brick, char band)
@@ -42,7 +42,7 @@ static LegacyConfig release_with(const char *brick, char band)
         snprintf(path, sizeof path, "%s/dr9/south/coadd/%.3s/%s/%s", root, brick, brick, name + strlen("legacy/"));
         CU_ASSERT_EQUAL(symlink(real, path), 0);
     }
-    return (LegacyConfig){root, "dr9", {1, regions}};
+    return (LegacyConfig){.root = root, .release = "dr9", .regions = {1, regions}};
 }
 
 static CatalogRow row_at(double ra, double dec)
@@ -57,13 +57,11 @@ static CatalogRow row_at(double ra, double dec)
 
 static void cut(ImageBatch *out, const LegacyConfig *config, const CatalogRow *rows, int64_t n, int whole)
 {
-    ImageSource *s;
+    ImageSource s = {.config = config, .whole = whole};
     log_quiet(true);
     CHECK_OK(images_batch(out, n, &test_arena));
-    CHECK_OK(legacy_survey.open(&s, config, &test_arena));
-    s->whole = whole;
-    CHECK_OK(legacy_survey.cutouts(out, 0, s, &options, rows, n, &test_arena));
-    legacy_survey.close(s);
+    CHECK_OK(legacy_survey.open(&s, &test_arena));
+    CHECK_OK(legacy_survey.cutouts(out, 0, &s, &options, rows, n, &test_arena));
 }
 
 /* The window of a full brick, read here through fitsfile and placed by the definition. */
@@ -158,7 +156,10 @@ static void a_real_brick_table_agrees_with_the_algorithm(void)
     CHECK_OK(legacy_check_bricks(test_shared(table), &test_arena));
 }
 
-static LegacyConfig shared_root(void) { return (LegacyConfig){test_shared("data"), "dr9", {1, regions}}; }
+static LegacyConfig shared_root(void)
+{
+    return (LegacyConfig){.root = test_shared("data"), .release = "dr9", .regions = {1, regions}};
+}
 
 static void sweeps_and_tractor_files_are_read(void)
 {

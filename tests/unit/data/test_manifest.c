@@ -60,6 +60,34 @@ static void fits_files_show_their_datasum(void)
     CU_ASSERT_EQUAL(again.datasum, one.datasum);
 }
 
+/* FIBERMAP first, as in a spectrum file, then another HDU. */
+static void put_two_tables(const char *name, int64_t second, bool sums)
+{
+    const FitsColumn column[] = {{"TARGETID", "K", "", ""}};
+    char path[1024];
+    FitsFile f = {0};
+    snprintf(path, sizeof path, "%s/%s", test_folder(), name);
+    CHECK_OK(fitsfile_create(&f, path));
+    for (int64_t hdu = 0, value = 1; hdu < 2; hdu++, value = second) {
+        CHECK_OK(fitsfile_new_table(&f, hdu ? "FLUX" : "FIBERMAP", column, 1, 1));
+        CHECK_OK(fitsfile_write_column(&f, "TARGETID", FITS_I64, &value, 0, 1));
+        if (sums || hdu == 0) CHECK_OK(fitsfile_put_checksum(&f));
+    }
+    CHECK_OK(fitsfile_finish(&f));
+}
+
+static void a_change_in_any_hdu_changes_the_sum(void)
+{
+    for (int sums = 0; sums < 2; sums++) { /* with DATASUM in every HDU, and without it in the second */
+        put_two_tables("before.fits", 5, sums);
+        put_two_tables("after.fits", 6, sums);
+        put_two_tables("same.fits", 5, sums);
+        ManifestRow before = look(ROLE_SPECTRA, "before.fits"), after = look(ROLE_SPECTRA, "after.fits");
+        CU_ASSERT(before.size == after.size && before.datasum != after.datasum);
+        if (sums) CU_ASSERT_EQUAL(look(ROLE_SPECTRA, "same.fits").datasum, before.datasum);
+    }
+}
+
 static void other_files_show_a_checksum_of_their_bytes(void)
 {
     put_bytes("labels.hdf5", "some bytes");
@@ -116,6 +144,7 @@ static void set_hashes_forget_order_only(void)
 
 TEST_MAIN("manifest", {"absent files have size -1", absent_files_have_size_minus_one},
           {"FITS files show their DATASUM", fits_files_show_their_datasum},
+          {"a change in any HDU changes the sum", a_change_in_any_hdu_changes_the_sum},
           {"other files show a checksum of their bytes", other_files_show_a_checksum_of_their_bytes},
           {"compressed twins are found", compressed_twins_are_found}, {"paths are listed once", paths_are_listed_once},
           {"set hashes forget the order only", set_hashes_forget_order_only})

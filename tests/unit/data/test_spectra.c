@@ -39,7 +39,7 @@ static Arms *noisy_arms(uint64_t seed)
     return s;
 }
 
-static const SpectraConfig preset = {MERGE_LEGACY_2022, BAD_PIXELS_ZERO, 0.5};
+static const SpectraConfig preset = {MERGE_LEGACY_2022, BAD_PIXELS_ZERO, 0.5, EXTINCTION_NONE};
 
 static SpectrumBatch merge(const Arms *s, SpectraConfig config)
 {
@@ -58,7 +58,7 @@ static bool same_pixels(const SpectrumBatch *a, const SpectrumBatch *b)
 static void clean_spectrum_has_no_flag(void)
 {
     for (int mode = 0; mode < 2; mode++) {
-        SpectrumBatch out = merge(new_arms(3, 4), (SpectraConfig){mode, BAD_PIXELS_ZERO, 0.5});
+        SpectrumBatch out = merge(new_arms(3, 4), (SpectraConfig){mode, BAD_PIXELS_ZERO, 0.5, EXTINCTION_NONE});
         CU_ASSERT_EQUAL(out.flag[0], 0);
         for (int64_t p = 0; p < GRID_PIXELS; p++) {
             bool overlap = (p >= 2700 && p < 2751) || (p >= 4900 && p < 5026); /* 51 and 126 pixels of two arms */
@@ -86,7 +86,7 @@ static void masked_pixels_are_ignored(void)
                     b->flux[arm][k] = 1e30f;
                     b->ivar[arm][k] = 1e30f;
                 }
-        const SpectraConfig config = {mode, BAD_PIXELS_ZERO, 0.5};
+        const SpectraConfig config = {mode, BAD_PIXELS_ZERO, 0.5, EXTINCTION_NONE};
         SpectrumBatch x = merge(a, config), y = merge(b, config);
         CU_ASSERT_TRUE(same_pixels(&x, &y));
         CU_ASSERT_EQUAL(memcmp(x.stats, y.stats, N_SPECTRUM_STATS * sizeof(float)), 0);
@@ -102,7 +102,7 @@ static void ivar_zero_equals_masked(void)
             Arms *a = noisy_arms(3), *b = noisy_arms(3);
             for (int arm = 0; arm < N_ARMS; arm++)
                 for (int64_t k = arm; k < arm_pixels[arm]; k += 7) a->mask[arm][k] = 4, b->ivar[arm][k] = 0;
-            const SpectraConfig config = {mode, bad, 0.5};
+            const SpectraConfig config = {mode, bad, 0.5, EXTINCTION_NONE};
             SpectrumBatch x = merge(a, config), y = merge(b, config);
             CU_ASSERT_TRUE(same_pixels(&x, &y));
         }
@@ -132,7 +132,7 @@ static void modes_give_the_numbers_worked_out_by_hand(void)
                     {2701, 5, {{6, 6}, {6, 6}}}, {4900, 0, {{0, 0}, {0, 0}}}, {200, 1, {{1, 1}, {1, 1}}}};
     for (int mode = 0; mode < 2; mode++)
         for (int bad = 0; bad < 2; bad++) {
-            SpectrumBatch out = merge(s, (SpectraConfig){mode, bad, 0.5});
+            SpectrumBatch out = merge(s, (SpectraConfig){mode, bad, 0.5, EXTINCTION_NONE});
             CU_ASSERT_EQUAL(out.flag[0], SPECTRUM_BAD_PIXELS);
             for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
                 CU_ASSERT_EQUAL(out.flux[expected[i].pixel], expected[i].flux[mode][bad]);
@@ -151,7 +151,7 @@ static void nonfinite_values_become_zero_and_are_flagged(void)
             s->ivar[0][20] = bad[v];                       /* alone: no weight, the flux may stay */
             s->flux[1][5] = bad[v];                        /* pixel 2705, where B is good */
             s->flux[2][500] = bad[v], s->mask[2][500] = 1; /* masked as well */
-            SpectrumBatch out = merge(s, (SpectraConfig){mode, BAD_PIXELS_RELEASED, 0.5});
+            SpectrumBatch out = merge(s, (SpectraConfig){mode, BAD_PIXELS_RELEASED, 0.5, EXTINCTION_NONE});
             CU_ASSERT_EQUAL(out.flag[0], SPECTRUM_BAD_PIXELS | SPECTRUM_NONFINITE);
             CU_ASSERT(out.flux[10] == 0 && out.ivar[10] == 0);
             CU_ASSERT(out.flux[20] == (mode == MERGE_DESISPEC_2024 ? 2 : 0) && out.ivar[20] == 0);
@@ -197,13 +197,13 @@ static void an_absent_arm_leaves_no_overlap(void)
     Arms *s = new_arms(1, 1);
     s->arm[1] = (Arm){0};
     s->flux[0][2710] = 4, s->ivar[0][2710] = 0; /* R would cover it */
-    SpectrumBatch out = merge(s, (SpectraConfig){MERGE_DESISPEC_2024, BAD_PIXELS_RELEASED, 0.5});
+    SpectrumBatch out = merge(s, (SpectraConfig){MERGE_DESISPEC_2024, BAD_PIXELS_RELEASED, 0.5, EXTINCTION_NONE});
     CU_ASSERT_EQUAL(out.flux[2710], 4);
 }
 
 static void nothing_at_all_is_no_data(void)
 {
-    SpectrumBatch out = merge(new_arms(5, 0), (SpectraConfig){MERGE_LEGACY_2022, BAD_PIXELS_ZERO, 1});
+    SpectrumBatch out = merge(new_arms(5, 0), (SpectraConfig){MERGE_LEGACY_2022, BAD_PIXELS_ZERO, 1, EXTINCTION_NONE});
     CU_ASSERT_EQUAL(out.flag[0], SPECTRUM_NO_DATA | SPECTRUM_MISSING_ARM | SPECTRUM_BAD_PIXELS);
     for (int b = 0; b < N_ARMS; b++) CU_ASSERT_EQUAL(out.stats[STAT_FRAC_MASKED_B + b], 1);
     Arms *none = new_arms(0, 0);
@@ -216,8 +216,8 @@ static void the_limit_of_masked_pixels_is_exact(void)
 {
     Arms *s = new_arms(1, 1);
     for (int64_t k = 0; k < 778; k++) s->mask[0][k] = 1; /* 778 of 7781 */
-    CU_ASSERT_FALSE(merge(s, (SpectraConfig){0, 0, 778.0 / 7781}).flag[0] & SPECTRUM_MASKED);
-    CU_ASSERT_TRUE(merge(s, (SpectraConfig){0, 0, 777.0 / 7781}).flag[0] & SPECTRUM_MASKED);
+    CU_ASSERT_FALSE(merge(s, (SpectraConfig){0, 0, 778.0 / 7781, EXTINCTION_NONE}).flag[0] & SPECTRUM_MASKED);
+    CU_ASSERT_TRUE(merge(s, (SpectraConfig){0, 0, 777.0 / 7781, EXTINCTION_NONE}).flag[0] & SPECTRUM_MASKED);
 }
 
 static void snr_is_the_median_of_good_pixels(void)
@@ -252,6 +252,55 @@ static void shorter_arms_are_placed_by_their_start(void)
                     (float)((2751.0 - 10 - 51) / 2751)); /* 51 pixels are shared with R */
 }
 
+/* A merged spectrum taken as it stands gives the row that merging gave. */
+static void taking_a_merged_spectrum_gives_it_back(void)
+{
+    for (int bad = 0; bad < 2; bad++) {
+        const SpectraConfig config = {MERGE_LEGACY_2022, bad, 0.5, EXTINCTION_NONE};
+        Arms *s = noisy_arms(7);
+        for (int arm = 0; arm < N_ARMS; arm++)
+            for (int64_t k = arm; k < arm_pixels[arm]; k += 5) s->ivar[arm][k] = 0;
+        s->arm[2] = (Arm){0};
+        SpectrumBatch merged = merge(s, config), taken;
+        CHECK_OK(spectra_batch(&taken, 1, &test_arena));
+        spectra_take(&taken, 0, merged.flux, merged.ivar, &config);
+        CU_ASSERT_TRUE(same_pixels(&taken, &merged));
+        CU_ASSERT_EQUAL(memcmp(taken.stats, merged.stats, 3 * sizeof(float)), 0); /* FRAC_MASKED */
+        /* R reaches 126 pixels into the range of Z, which is one arm no more on the merged grid */
+        CU_ASSERT(merged.flag[0] == (SPECTRUM_BAD_PIXELS | SPECTRUM_MISSING_ARM) &&
+                  taken.flag[0] == SPECTRUM_BAD_PIXELS);
+    }
+}
+
+static void taking_applies_the_rules_for_pixels(void)
+{
+    float flux[GRID_PIXELS], ivar[GRID_PIXELS];
+    SpectrumBatch out;
+    CHECK_OK(spectra_batch(&out, 1, &test_arena));
+    for (int p = 0; p < GRID_PIXELS; p++) flux[p] = 3, ivar[p] = 4;
+    spectra_take(&out, 0, flux, ivar, &preset);
+    CU_ASSERT_EQUAL(out.flag[0], 0);
+    for (int b = 0; b < N_ARMS; b++)
+        CU_ASSERT(out.stats[STAT_SNR_B + b] == 6 && out.stats[STAT_FRAC_MASKED_B + b] == 0);
+
+    ivar[10] = 0, ivar[11] = -1, ivar[12] = INFINITY, flux[13] = NAN;
+    for (int bad = 0; bad < 2; bad++) {
+        spectra_take(&out, 0, flux, ivar, &(SpectraConfig){MERGE_LEGACY_2022, bad, 0.5, EXTINCTION_NONE});
+        CU_ASSERT_EQUAL(out.flag[0], SPECTRUM_BAD_PIXELS | SPECTRUM_NONFINITE);
+        for (int p = 10; p < 14; p++)
+            CU_ASSERT(out.ivar[p] == 0 && out.flux[p] == (bad == BAD_PIXELS_RELEASED && p < 13 ? 3 : 0));
+    }
+    spectra_take(&out, 0, flux, NULL, &preset); /* ivar not known */
+    CU_ASSERT(out.ivar[10] == 1 && out.ivar[13] == 0 && out.stats[STAT_SNR_B] == 0);
+    CU_ASSERT_EQUAL(out.flag[0], SPECTRUM_BAD_PIXELS | SPECTRUM_NONFINITE);
+    for (int p = 0; p < GRID_PIXELS; p++) ivar[p] = p < GRID_Z_START ? 1 : 0;
+    spectra_take(&out, 0, flux, ivar, &preset);
+    CU_ASSERT_TRUE(out.flag[0] & SPECTRUM_MISSING_ARM);
+    for (int p = 0; p < GRID_PIXELS; p++) ivar[p] = p < GRID_R_START ? 1 : 0;
+    spectra_take(&out, 0, flux, ivar, &preset);
+    CU_ASSERT_TRUE(out.flag[0] & SPECTRUM_MASKED);
+}
+
 static void defaults_are_what_the_released_weights_saw(void)
 {
     const ConfigSection *sections[] = {&spectra_section, NULL};
@@ -279,4 +328,6 @@ TEST_MAIN("spectra", {"defaults are what the released weights saw", defaults_are
           {"the limit of masked pixels is exact", the_limit_of_masked_pixels_is_exact},
           {"SNR is the median of the arm's good pixels", snr_is_the_median_of_good_pixels},
           {"the median halves the values, ties included", median_agrees_with_counting},
+          {"a merged spectrum taken as it stands is the same row", taking_a_merged_spectrum_gives_it_back},
+          {"taking applies the rules for pixels", taking_applies_the_rules_for_pixels},
           {"arms are placed by their start", shorter_arms_are_placed_by_their_start})

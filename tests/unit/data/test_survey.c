@@ -46,13 +46,16 @@ static void every_survey_is_whole(void)
 {
     for (int k = 0; spectrum_surveys[k]; k++) {
         const SpectrumSurvey *s = (const SpectrumSurvey *)spectrum_surveys[k];
-        CU_ASSERT(s->root && s->specprod && s->list_redshifts && s->read_redshifts && s->spectrum_file &&
-                  s->read_spectra && s->wants);
+        CU_ASSERT(s->root && s->specprod && s->spectrum_file && s->read_spectra);
+        CU_ASSERT(!s->list_redshifts == !s->read_redshifts && !s->list_redshifts == !s->count_redshifts);
     }
     for (int k = 0; image_surveys[k]; k++) {
         const ImageSurvey *s = (const ImageSurvey *)image_surveys[k];
-        CU_ASSERT(s->root && s->image_release && s->locate && s->photometry_file && s->read_photometry && s->open &&
-                  s->close && s->image_files && s->cutouts);
+        CU_ASSERT(s->root && s->image_release && s->cutouts);
+        CU_ASSERT(!s->list_objects == !s->read_objects && !s->list_objects == !s->count_objects);
+        CU_ASSERT(!s->locate == !s->photometry_file && !s->locate == !s->read_photometry &&
+                  !s->locate == !s->image_files);
+        CU_ASSERT(!(s->stored && s->locate)); /* a tree of bricks or a stored set */
     }
 }
 

@@ -138,6 +138,50 @@ static void the_scale_is_that_of_the_cd_matrix(void)
     wcs_close(&w);
 }
 
+/* The scale along the axes of the sky, whatever the header calls them. */
+static void the_lie_of_an_image_is_that_of_its_header(void)
+{
+    Wcs w;
+    double m[2][2], s = PIXEL_SCALE, c = s * cos(M_PI / 6), d = s * sin(M_PI / 6);
+    brick_header(150, 2, s, "TAN");
+    CU_ASSERT_FATAL(CHECK_OK(wcs_open(&w, cards, n_cards, "upright")));
+    wcs_around(m, &w, 1799.5, 1799.5);
+    CU_ASSERT(fabs(m[0][0] + s) < 1e-7 && fabs(m[0][1]) < 1e-7 && fabs(m[1][0]) < 1e-7 && fabs(m[1][1] - s) < 1e-7);
+    wcs_close(&w);
+    n_cards = 0; /* turned by 30 degrees, mirrored, RA on the second axis, across RA = 0 */
+    card("NAXIS   = 2");
+    card("CTYPE1  = 'DEC--TAN'");
+    card("CTYPE2  = 'RA---TAN'");
+    card("CRVAL1  = 60.0");
+    card("CRVAL2  = 0.0");
+    card("CD1_1   = %.15g", d / 3600);
+    card("CD1_2   = %.15g", c / 3600);
+    card("CD2_1   = %.15g", c / 3600);
+    card("CD2_2   = %.15g", -d / 3600);
+    CU_ASSERT_FATAL(CHECK_OK(wcs_open(&w, cards, n_cards, "turned")));
+    wcs_around(m, &w, -1, -1); /* CRPIX is 0 unless it is said */
+    CU_ASSERT(fabs(m[0][0] - c) < 1e-7 && fabs(m[0][1] + d) < 1e-7 && fabs(m[1][0] - d) < 1e-7 &&
+              fabs(m[1][1] - c) < 1e-7);
+    wcs_close(&w);
+}
+
+static void of_a_cube_the_first_two_axes_count(void)
+{
+    Wcs w;
+    double x, y;
+    for (int named = 0; named < 2; named++) {
+        brick_header(150, 2, PIXEL_SCALE, "TAN");
+        memset(cards + 80, ' ', 80);
+        memcpy(cards + 80, "NAXIS   =                    3", 30);
+        if (named) card("CTYPE3  = 'BAND'");
+        CU_ASSERT_FATAL(CHECK_OK(wcs_open(&w, cards, n_cards, "cube")));
+        wcs_to_pixel(&x, &y, &w, (double[]){150}, (double[]){2}, 1);
+        CU_ASSERT(fabs(x - 1799.5) < 1e-9 && fabs(y - 1799.5) < 1e-9);
+        CU_ASSERT(wcs_has_scale(&w, PIXEL_SCALE, 1e-9));
+        wcs_close(&w);
+    }
+}
+
 static void unusable_headers_are_refused(void)
 {
     Wcs w;
@@ -157,4 +201,6 @@ TEST_MAIN("wcs", {"the centre of a brick is pixel (1799.5, 1799.5)", the_centre_
           {"TAN is the gnomonic projection, there and back", tan_is_the_gnomonic_projection},
           {"positions that cannot be projected are NaN", positions_that_cannot_be_projected_are_nan},
           {"the scale is that of the CD matrix", the_scale_is_that_of_the_cd_matrix},
+          {"the lie of an image is that of its header", the_lie_of_an_image_is_that_of_its_header},
+          {"of a cube the first two axes count", of_a_cube_the_first_two_axes_count},
           {"unusable headers are refused", unusable_headers_are_refused})

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/rng.h"
 #include "test_main.h"
@@ -219,9 +220,72 @@ static void a_compressed_image_shows_its_image_header(void)
     fitsfile_close(&f);
 }
 
+static void a_box_is_cut_out_of_one_plane(void)
+{
+    enum { NZ = 3, NY = 120, NX = 110, Y0 = 60, Y1 = 118, X0 = 7, X1 = 109 };
+    static float cube[NZ][NY][NX], box[Y1 - Y0][X1 - X0];
+    char path[PATH];
+    FitsFile f;
+    for (int z = 0; z < NZ; z++)
+        for (int y = 0; y < NY; y++)
+            for (int x = 0; x < NX; x++) cube[z][y][x] = pixel(z * NY + y, x);
+    for (int packed = 0; packed < 2; packed++) {
+        CHECK_OK(fitsfile_create(&f, path_of(path, packed ? "planes.fits.fz" : "planes.fits")));
+        CHECK_OK(fitsfile_new_image(&f, "CUBE", FITS_F32, false, (int64_t[]){NZ, NY, NX}, 3,
+                                    packed ? FITS_GZIP_LOSSLESS : FITS_PLAIN));
+        CHECK_OK(fitsfile_write_pixels(&f, FITS_F32, cube, NZ * NY * NX));
+        CHECK_OK(fitsfile_new_image(&f, "FLAT", FITS_F32, false, (int64_t[]){NY, NX}, 2, FITS_PLAIN));
+        CHECK_OK(fitsfile_write_pixels(&f, FITS_F32, cube[2], NY * NX));
+        CHECK_OK(fitsfile_finish(&f));
+        CHECK_OK(fitsfile_open(&f, path));
+        CHECK_OK(fitsfile_goto(&f, "CUBE"));
+        for (int z = 0; z < NZ; z++) {
+            CHECK_OK(fitsfile_read_plane(box[0], &f, z, Y0, Y1, X0, X1));
+            for (int y = Y0; y < Y1; y++) CU_ASSERT(memcmp(box[y - Y0], &cube[z][y][X0], sizeof box[0]) == 0);
+        }
+        CHECK_FAILS(fitsfile_read_plane(box[0], &f, NZ, Y0, Y1, X0, X1), E_INPUT);
+        CHECK_FAILS(fitsfile_read_plane(box[0], &f, 0, Y0, NY + 1, X0, X1), E_INPUT);
+        CHECK_OK(fitsfile_goto(&f, "FLAT"));
+        CHECK_OK(fitsfile_read_plane(box[0], &f, 0, Y0, Y1, X0, X1));
+        CU_ASSERT(box[1][1] == cube[2][Y0 + 1][X0 + 1]);
+        CHECK_FAILS(fitsfile_read_plane(box[0], &f, 1, Y0, Y1, X0, X1), E_INPUT);
+        fitsfile_close(&f);
+    }
+}
+
+static void hdus_are_counted_and_a_short_file_is_told(void)
+{
+    enum { SIDE = 60 };
+    static float data[SIDE * SIDE];
+    char path[PATH];
+    struct stat info;
+    int n;
+    bool whole;
+    FitsFile f;
+    CHECK_OK(fitsfile_create(&f, path_of(path, "three.fits")));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(fitsfile_new_image(&f, "", FITS_F32, false, (int64_t[]){SIDE, SIDE}, 2, FITS_PLAIN));
+        CHECK_OK(fitsfile_write_pixels(&f, FITS_F32, data, SIDE * SIDE));
+    }
+    CHECK_OK(fitsfile_finish(&f));
+    CHECK_OK(fitsfile_open(&f, path));
+    CHECK_OK(fitsfile_goto_number(&f, 1));
+    fitsfile_count(&n, &whole, &f);
+    CU_ASSERT(n == 3 && whole);
+    CU_ASSERT_STRING_EQUAL(f.hdu, "1"); /* counting moves nothing */
+    fitsfile_close(&f);
+    CU_ASSERT(stat(path, &info) == 0 && truncate(path, info.st_size - 2880) == 0);
+    CHECK_OK(fitsfile_open(&f, path));
+    fitsfile_count(&n, &whole, &f);
+    CU_ASSERT(n == 3 && !whole);
+    fitsfile_close(&f);
+}
+
 TEST_MAIN("fitsfile_image", {"images come back in C order", images_come_back_in_c_order},
           {"masks keep all 32 bits", masks_keep_all_32_bits},
           {"a box is cut out of plain and packed images", a_box_is_cut_out_of_plain_and_packed_images},
+          {"a box is cut out of one plane of a cube", a_box_is_cut_out_of_one_plane},
+          {"HDUs are counted, and a short file is told", hdus_are_counted_and_a_short_file_is_told},
           {"flux images keep the step, zeros and NaN", flux_images_keep_the_step_zeros_and_nan},
           {"inverse variance images are near, lossless ones equal",
            inverse_variance_images_are_near_and_lossless_ones_equal},
