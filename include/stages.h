@@ -48,6 +48,8 @@ typedef struct {
     int64_t threads;              /* per rank */
     const char *gemm;             /* provider: auto, openblas, ref */
     double max_rejected_fraction; /* a stage fails above it */
+    double stall_minutes;         /* no sign of life on a rank: the job is ended; 0 = never */
+    double time_limit_minutes;    /* then as by SIGUSR1; 0 = no limit */
     double memory_gb;             /* limit of each arena of a rank, 0 = half of the machine */
 } RunConfig;
 extern const ConfigSection run_section;

@@ -73,12 +73,28 @@ static Status list_files(Setup *s, const Par *par, Arena *a)
 
 /* ---- is it current? ---- */
 
-static Status add_sources(ManifestList *list, const Setup *s, const Par *par)
+/* Local. A source file and what is read along with it. */
+static Status add_source(ManifestList *list, const Setup *s, int64_t i, Arena *a)
 {
-    if (par->rank != 0) return OK;
-    for (int64_t i = 0; i < s->files.n; i++)
-        TRY(manifest_add(list, i < s->n_redshifts ? ROLE_REDSHIFTS : ROLE_OBJECTS, s->files.path[i]));
-    return s->label_file[0] ? manifest_add(list, ROLE_LABELS, s->label_file) : OK;
+    const ReleaseConfig *r = s->release;
+    const bool redshifts = i < s->n_redshifts;
+    const char *role = redshifts ? ROLE_REDSHIFTS : ROLE_OBJECTS, *path = s->files.path[i];
+    Status (*list_beside)(FileList *, int64_t *, const void *, const char *, Arena *) =
+        redshifts ? release_spectra(r)->list_beside : release_images(r)->list_beside;
+    FileList beside = {0};
+    int64_t room = 0;
+    TRY(manifest_add(list, role, path));
+    if (!list_beside) return OK;
+    TRY(list_beside(&beside, &room, redshifts ? r->spectra.config : r->images.config, path, a));
+    for (int64_t k = 0; k < beside.n; k++) TRY(manifest_add(list, role, beside.path[k]));
+    return OK;
+}
+
+/* Local. This rank's share of the source files. */
+static Status add_sources(ManifestList *list, const Setup *s, const Par *par, Arena *a)
+{
+    for (int64_t i = par->rank; i < s->files.n; i += par->n_ranks) TRY(add_source(list, s, i, a));
+    return s->label_file[0] && par->rank == 0 ? manifest_add(list, ROLE_LABELS, s->label_file) : OK;
 }
 
 /* Collective. Configuration and all input files as measured. */
@@ -123,7 +139,7 @@ static Status check_current(bool *current, const Setup *s, Run *run)
     int64_t n = 0;
     Status st = arena_new(&list, run->arena, 1);
     if (st == OK) list->arena = run->arena;
-    if (st == OK) st = add_sources(list, s, par);
+    if (st == OK) st = add_sources(list, s, par, run->arena);
     if (st == OK) st = add_earlier(list, s, par, run->arena);
     TRY(par_agree(par, st));
     TRY(manifest_measure(&measured, &n, list, &s->roots, par, run->arena));
@@ -257,7 +273,7 @@ static Status write_catalog(const Build *w, const Setup *s, Run *run, Arena *scr
     int64_t n = 0;
     Envelope envelope;
     clock_begin("manifest");
-    Status st = add_sources(w->used, s, par);
+    Status st = add_sources(w->used, s, par, run->arena);
     if (st == OK) st = manifest_add_rows(w->used, w->row, w->n, &s->files, s->release, scratch);
     TRY(par_agree(par, st));
     TRY(manifest_measure(&manifest, &n, w->used, &s->roots, par, run->arena));

@@ -1,19 +1,30 @@
 /* command_run.c - `astroclip run`: every stage in order as an MPI job of its own, then the table of scores and what was written.
 
-   The launcher is executed directly, without a shell. Whether a stage is stale it finds out itself, by its fingerprint. */
+   The launcher is executed directly, without a shell. Whether a stage is stale it finds out itself, by its fingerprint.
+
+   Signals: mpirun kills its ranks a second after a SIGTERM of its own, but hands SIGUSR1 on to them. So SIGTERM, SIGINT
+   and SIGUSR1 to us become SIGUSR1 to the launcher, which has a process group of its own so that the terminal's Ctrl-C
+   reaches it through us alone. The ranks finish what is in hand; a second SIGTERM or SIGINT, or STOP_SECONDS, end them.
+   The chain's lock (core/lock.h) is held here and used by all stages. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "commands.h"
+#include "core/clock.h"
+#include "core/lock.h"
 #include "core/log.h"
 
-enum { MAX_ARGS = 256 };
+enum { MAX_ARGS = 256, STOP_SECONDS = 25, KILL_SECONDS = 5 };
 
 typedef struct {
     const char *item[MAX_ARGS];
@@ -73,13 +84,15 @@ static Status launcher_words(Args *args, const RunConfig *rc, int64_t ranks, Are
     TRY(arena_printf(&map, a, "slot:PE=%lld", (long long)rc->threads));
     bool srun = rc->launcher == LAUNCHER_SRUN || (rc->launcher == LAUNCHER_AUTO && in_allocation());
     if (srun) {
-        const char *words[] = {"srun", "-n", n, "-c", threads, "--cpu-bind=cores"};
+        const char *words[] = {"srun", "-n", n, "-c", threads, "--cpu-bind=cores", "--kill-on-bad-exit=1"};
         for (size_t i = 0; i < sizeof words / sizeof *words; i++) add(args, words[i]);
         return OK;
     }
     add(args, "mpirun");
     add(args, "--quiet");
     if (geteuid() == 0) add(args, "--allow-run-as-root");
+    add(args, "-x"); /* ranks on other nodes, too, know that the lock is the chain's */
+    add(args, lock_variable);
     add(args, "-n");
     add(args, n);
     int64_t cores = count_cores();
@@ -98,31 +111,97 @@ static Status launcher_words(Args *args, const RunConfig *rc, int64_t ranks, Are
     return OK;
 }
 
-/* Runs the words; *code is the exit code of the job (128 + signal if it was killed). */
-static Status execute(int *code, const Args *args)
+/* ---- the launcher, and signals on their way to it ---- */
+
+/* The chain as it runs. */
+typedef struct {
+    const Command *c;
+    const RunConfig *rc;
+    char program[PATH_MAX];
+    int64_t ranks;
+    Lock lock;
+    sigset_t signals;  /* blocked here and taken one by one */
+    sigset_t original; /* the mask we were started with     */
+    bool stopping;     /* was told to stop, or the time is up */
+    double killed;     /* when the launcher got SIGTERM, 0 = not */
+    double asked;      /* when it got SIGUSR1               */
+} Chain;
+
+static void block_signals(Chain *chain)
 {
-    fflush(NULL);
-    pid_t child = fork();
-    if (child < 0) return FAIL(E_BUG, "cannot start a process: %s", strerror(errno));
-    if (child == 0) {
-        execvp(args->item[0], (char *const *)(const void *)args->item);
-        fprintf(stderr, "error (config): cannot execute '%s': %s; install it or set run.launcher\n", args->item[0],
-                strerror(errno));
-        _exit(E_CONFIG);
+    sigemptyset(&chain->signals);
+    const int taken[] = {SIGTERM, SIGINT, SIGUSR1, SIGCHLD};
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) sigaddset(&chain->signals, taken[i]);
+    sigprocmask(SIG_BLOCK, &chain->signals, &chain->original);
+}
+
+/* In the child. */
+static _Noreturn void become_launcher(const Args *args, const Chain *chain, pid_t parent)
+{
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* outlives execvp */
+    if (getppid() != parent) _exit(E_INTERRUPTED);
+    int nothing = open("/dev/null", O_RDONLY); /* a group in the background must not read the terminal */
+    if (nothing >= 0) dup2(nothing, STDIN_FILENO);
+    sigprocmask(SIG_SETMASK, &chain->original, NULL);
+    execvp(args->item[0], (char *const *)(const void *)args->item);
+    fprintf(stderr, "error (config): cannot execute '%s': %s; install it or set run.launcher\n", args->item[0],
+            strerror(errno));
+    _exit(E_CONFIG);
+}
+
+/* Signal 0: only the time passes. child 0: no launcher runs. */
+static void hand_on(Chain *chain, int number, pid_t child)
+{
+    double now = clock_now(), limit = 60 * chain->rc->time_limit_minutes;
+    bool asked = number == SIGTERM || number == SIGINT || number == SIGUSR1;
+    bool again = chain->stopping && (number == SIGTERM || number == SIGINT);
+    if (!chain->stopping && (asked || (limit > 0 && log_elapsed() > limit))) {
+        chain->stopping = true;
+        chain->asked = now;
+        log_warn("%s: the stage finishes what is in hand%s", asked ? strsignal(number) : "run.time_limit_minutes",
+                 asked ? " (a second signal ends it at once)" : "");
+        if (child > 0) kill(child, SIGUSR1);
     }
+    if (!chain->stopping || child <= 0) return;
+    if (chain->killed == 0 && (again || now - chain->asked > STOP_SECONDS)) {
+        chain->killed = now;
+        kill(child, SIGTERM);
+    } else if (chain->killed > 0 && now - chain->killed > KILL_SECONDS) {
+        kill(child, SIGKILL);
+    }
+}
+
+/* Runs the words; *code is the exit code of the job (128 + signal if it was killed). */
+static Status execute(int *code, const Args *args, Chain *chain)
+{
+    const struct timespec second = {.tv_sec = 1};
+    fflush(NULL);
+    pid_t parent = getpid(), child = fork();
+    if (child < 0) return FAIL(E_BUG, "cannot start a process: %s", strerror(errno));
+    if (child == 0) become_launcher(args, chain, parent);
+    setpgid(child, child); /* whoever comes first */
     int state = 0;
-    while (waitpid(child, &state, 0) < 0)
-        if (errno != EINTR) return FAIL(E_BUG, "lost the launcher: %s", strerror(errno));
+    for (;;) {
+        pid_t ended = waitpid(child, &state, WNOHANG);
+        if (ended == child) break;
+        if (ended < 0 && errno != EINTR) return FAIL(E_BUG, "lost the launcher: %s", strerror(errno));
+        int number = sigtimedwait(&chain->signals, NULL, &second);
+        hand_on(chain, number > 0 ? number : 0, child);
+        lock_beat(&chain->lock);
+    }
     *code = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
     return OK;
 }
 
-static Status run_stage(int *code, const Command *c, const RunConfig *rc, const char *program, const char *stage,
-                        int64_t ranks, Arena *a)
+/* ---- the chain ---- */
+
+static Status run_stage(int *code, Chain *chain, const char *stage, Arena *a)
 {
+    const Command *c = chain->c;
     Args args = {.n = 0};
-    TRY(launcher_words(&args, rc, ranks, a));
-    add(&args, program);
+    TRY(launcher_words(&args, chain->rc, chain->ranks, a));
+    add(&args, chain->program);
     add(&args, stage);
     add(&args, c->target);
     for (int i = 0; i < c->n_overrides; i++) {
@@ -131,7 +210,35 @@ static Status run_stage(int *code, const Command *c, const RunConfig *rc, const 
     }
     if (c->force) add(&args, "--force");
     if (c->dry_run) add(&args, "--dry-run");
-    return execute(code, &args);
+    return execute(code, &args, chain);
+}
+
+/* What the launcher makes of a job that was told to stop: our own code, a signal's, its own 1. */
+static bool is_interruption(int code) { return code == E_INTERRUPTED || code == 1 || code > 128; }
+
+static void tell_end(int code, const char *stage)
+{
+    if (code == E_INTERRUPTED)
+        fprintf(stderr, "astroclip run: interrupted at stage %s (exit code %d); the same command continues\n", stage,
+                code);
+    else
+        fprintf(stderr, "astroclip run: stage %s ended with exit code %d%s\n", stage, code,
+                code == 1 ? ": that is the launcher's; start the stage by hand with mpirun to see its reason" : "");
+}
+
+static Status run_chain(int *code, Chain *chain, Arena *a)
+{
+    const ConfigTexts *stages = &chain->rc->stages;
+    for (int64_t i = 0; i < stages->n && *code == 0; i++) {
+        hand_on(chain, sigtimedwait(&chain->signals, NULL, &(struct timespec){0}), 0);
+        if (chain->stopping)
+            *code = E_INTERRUPTED;
+        else
+            TRY(run_stage(code, chain, stages->item[i], a));
+        if (chain->stopping && is_interruption(*code)) *code = E_INTERRUPTED;
+        if (*code != 0) tell_end(*code, stages->item[i]);
+    }
+    return OK;
 }
 
 /* ---- the end of a run ---- */
@@ -218,22 +325,21 @@ Status command_run(const Command *c, int *code)
 {
     Arena a = {0};
     Run run;
-    char program[PATH_MAX] = "";
+    Chain chain = {.c = c};
     TRY(arena_init(&a, "run", 0));
     Status st = command_configure(&run, c, &par_alone, &a);
-    if (st == OK && readlink("/proc/self/exe", program, sizeof program - 1) < 0)
+    if (st == OK && readlink("/proc/self/exe", chain.program, sizeof chain.program - 1) < 0)
         st = FAIL(E_BUG, "cannot find the program itself: %s", strerror(errno));
     if (st == OK) {
-        const RunConfig *rc = config_get(run.config, &run_section);
-        int64_t ranks = choose_ranks(c, rc);
-        for (int64_t i = 0; i < rc->stages.n && st == OK && *code == 0; i++) {
-            st = run_stage(code, c, rc, program, rc->stages.item[i], ranks, &a);
-            if (st == OK && *code != 0)
-                fprintf(stderr, "astroclip run: stage %s ended with exit code %d%s\n", rc->stages.item[i], *code,
-                        *code == 1 ? ": that is the launcher's; start the stage by hand with mpirun to see its reason"
-                                   : "");
-        }
-        if (st == OK && *code == 0 && !c->dry_run) print_written(rc->output);
+        chain.rc = config_get(run.config, &run_section);
+        chain.ranks = choose_ranks(c, chain.rc);
+        block_signals(&chain);
+        if (!c->dry_run) st = artefact_make_folder(&par_alone, chain.rc->output);
+        if (st == OK && !c->dry_run) st = lock_take(&chain.lock, chain.rc->output, "run");
+        lock_pass_on(&chain.lock);
+        if (st == OK) st = run_chain(code, &chain, &a);
+        lock_release(&chain.lock);
+        if (st == OK && *code == 0 && !c->dry_run) print_written(chain.rc->output);
     }
     arena_free(&a);
     return st;

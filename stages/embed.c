@@ -231,6 +231,20 @@ done:
     return st;
 }
 
+static Status plan_reuse(Run *run, FILE *out, const char *folder)
+{
+    char *path = NULL;
+    Catalog old = {0};
+    TRY(arena_printf(&path, run->arena, "%s/catalog.h5", folder));
+    Status st = catalog_open(&old, path, NULL, run->arena);
+    if (st == OK)
+        fprintf(out, "embed: of the %lld rows of %s those that did not change are copied\n", (long long)old.n, folder);
+    else
+        fail_note("embed.reuse wants the folder of an earlier run");
+    catalog_close(&old);
+    return st;
+}
+
 static Status plan_embed(Run *run, FILE *out)
 {
     const EmbedConfig *c = config_get(run->config, &embed_section);
@@ -259,6 +273,7 @@ static Status plan_embed(Run *run, FILE *out)
         fprintf(out, "embed: %lld rows in %s, %.3g GB of embeddings\n", (long long)catalog.n, path,
                 1e-9 * (double)catalog.n * (double)row_bytes);
     catalog_close(&catalog);
+    if (c->reuse[0]) TRY(plan_reuse(run, out, c->reuse));
     arena_reset(run->arena, mark);
     return OK;
 }

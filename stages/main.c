@@ -9,6 +9,7 @@
 #include "io/fitsfile.h"
 #include "io/h5.h"
 #include "nn/gemm.h"
+#include "par/watchdog.h"
 
 static const char usage[] =
     "astroclip: galaxy images and spectra to embeddings and property tables, at survey scale\n"
@@ -24,7 +25,8 @@ static const char usage[] =
     "    astroclip --version\n"
     "\n"
     "options: --set section.key=value   --dry-run   --force   -n RANKS\n"
-    "exit codes: 0 done, 2 configuration, 3 input, 4 output, 5 numeric, 6 memory, 7 bug;\n"
+    "exit codes: 0 done, 2 configuration, 3 input, 4 output, 5 numeric, 6 memory, 7 bug,\n"
+    "            8 interrupted (SIGUSR1, SIGTERM, time limit: the same command continues), 9 stalled;\n"
     "            compare: 0 the data are equal, 1 they differ\n";
 
 typedef struct {
@@ -92,11 +94,34 @@ static void print_version(void)
     printf("CPU      %s\n", program_instructions());
 }
 
+/* Collective. The output folder is this job's alone from here on. */
+static Status lock_output(Lock *lock, const Run *run, const Stage *stage)
+{
+    const RunConfig *rc = config_get(run->config, &run_section);
+    TRY(artefact_make_folder(&run->par, rc->output));
+    return par_agree(&run->par, run->par.rank == 0 ? lock_take(lock, rc->output, stage->name) : OK);
+}
+
+/* Collective. The stage under watch. */
+static Status run_watched(Run *run, const Stage *stage, Lock *lock)
+{
+    const RunConfig *rc = config_get(run->config, &run_section);
+    const WatchdogConfig watch = {.stall_seconds = 60 * rc->stall_minutes,
+                                  .limit_seconds = 60 * rc->time_limit_minutes,
+                                  .lock = lock};
+    TRY(lock_output(lock, run, stage));
+    TRY(par_agree(&run->par, watchdog_start(&run->par, &watch)));
+    TRY(stage->run(run));
+    par_print_clocks(&run->par);
+    return OK;
+}
+
 /* Collective. One stage as an MPI job. */
 static int run_stage(const Stage *stage, const Command *c, int argc, char **argv)
 {
     Run run = {0};
     Arena arena = {0};
+    Lock lock = {.held = false};
     if (par_init(&run.par, &argc, &argv) != OK) {
         fail_print(stderr, 1);
         return fail_record()->status;
@@ -109,14 +134,14 @@ static int run_stage(const Stage *stage, const Command *c, int argc, char **argv
         log_info("astroclip %s (%s): %s on %d ranks", program_version(), program_commit(), stage->name, par.n_ranks);
         log_info("%s; HDF5 %s; cfitsio %s; CPU %s", par_version(), h5_version(), fitsfile_version(),
                  program_instructions());
-        if (c->dry_run) {
-            if (par.rank == 0 && stage->plan) st = stage->plan(&run, stdout);
-        } else {
-            st = stage->run(&run);
-            if (st == OK) par_print_clocks(&par);
-        }
+        if (!c->dry_run)
+            st = run_watched(&run, stage, &lock);
+        else if (par.rank == 0 && stage->plan)
+            st = stage->plan(&run, stdout);
     }
-    int code = par_finish(&par, st);
+    int code = par_finish(&par, st); /* still watched: ends can hang, too */
+    watchdog_stop();
+    lock_release(&lock); /* after the agreement in par_finish nobody writes */
     arena_free(&arena);
     return code;
 }

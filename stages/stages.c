@@ -25,6 +25,10 @@ static const ConfigField run_fields[] = {
     FIELD_TEXT(RunConfig, gemm, "auto", EFFORT, "provider of matrix products: auto, openblas, ref"),
     FIELD_REAL(RunConfig, max_rejected_fraction, "0.5", 0, 1, EFFORT,
                "a stage fails when a larger share of its rows is flagged as not usable"),
+    FIELD_REAL(RunConfig, stall_minutes, "30", 0, 1e6, EFFORT,
+               "a job without a sign of life on some rank for this long is ended; 0 = never"),
+    FIELD_REAL(RunConfig, time_limit_minutes, "0", 0, 1e6, EFFORT,
+               "a stage, or the chain of `astroclip run`, stops as by SIGUSR1 after this long; 0 = no limit"),
     FIELD_REAL(RunConfig, memory_gb, "0", 0, 1e6, EFFORT, "limit of a rank's arena in GB; 0 = half of the machine"),
     FIELD_END};
 const ConfigSection run_section = {"run", "where results go, how a run is started", run_fields, sizeof(RunConfig),

@@ -18,6 +18,14 @@ void clock_end(const char *name); /* MUSTs that `name` is the innermost */
 double clock_now(void);           /* monotonic seconds */
 const Clock *clock_table(int *n_clocks);
 const char *clock_innermost(void); /* "" outside all; what a watchdog prints */
+
+/* Signs of life for the watchdog (par/watchdog.h), which reads them from its thread. Each start and end of a clock is
+   one; clock_tick is for loops without clocks. Between clock_wait(file, line) and clock_wait(NULL, 0) this rank waits
+   for others. */
+void clock_tick(void);
+void clock_wait(const char *file, int line);
+uint64_t clock_ticks(void);
+const char *clock_waiting(int *line); /* file name, NULL = does not wait */
 void clock_reset(void);
 
 #endif

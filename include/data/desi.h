@@ -110,9 +110,11 @@ Status desi_read_redshifts(CatalogRow *rows, const void *config, const char *pat
 Status desi_read_spectra(SpectrumBatch *out, int64_t at, const void *config, const SpectraConfig *options,
                          const char *path, const CatalogRow *rows, int64_t n, Arena *scratch);
 
+Status desi_list_beside(FileList *out, int64_t *room, const void *config, const char *path, Arena *a);
+
 /* The same for REDSHIFTS_COADD (desi_tree.c, desi_rows.c); desi_list.c and desi_zcat.c hand over to these. A row per TARGETID in the order of its
    first spectrum; redshifts of a redrock-* file that lies beside, else Z is NaN. Sky pixel: the file's; else the
-   position's; a row of neither has pixel 0, so that it is kept. */
+   position's; a row of neither has pixel 0, so that it is kept. A file that cannot be read is one row, too. */
 Status desi_list_spectra(FileList *out, const DesiConfig *c, Arena *a);
 Status desi_count_fibermaps(int64_t *n, const DesiConfig *c, const char *path, Arena *scratch);
 Status desi_read_fibermaps(CatalogRow *rows, const DesiConfig *c, const char *path, int64_t first, int64_t n,

@@ -38,7 +38,8 @@ typedef struct {
 } ExposureSum;
 Status exposure_sum_new(ExposureSum *s, int64_t n, Arena *a);
 void exposure_sum_clear(ExposureSum *s);
-void exposure_sum_add(ExposureSum *s, const float *flux, const float *ivar, const uint32_t *mask); /* mask may be NULL */
+void exposure_sum_add(ExposureSum *s, const float *flux, const float *ivar,
+                      const uint32_t *mask); /* mask may be NULL */
 /* The coadded arm; its arrays stay in `s`. */
 Arm exposure_sum_finish(ExposureSum *s, int64_t start);
 

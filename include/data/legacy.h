@@ -102,4 +102,7 @@ bool legacy_photo_z_file(char *path, size_t size, const LegacyConfig *config, co
 Status legacy_cutouts(ImageBatch *out, int64_t at, ImageSource *s, const ImagesConfig *options, const CatalogRow *rows,
                       int64_t n, Arena *scratch);
 
+/* list_beside of data/survey.h: the file of photometric redshifts. */
+Status legacy_list_beside(FileList *out, int64_t *room, const void *config, const char *path, Arena *a);
+
 #endif

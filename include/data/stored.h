@@ -1,6 +1,6 @@
 /* stored.h - what published sets in HDF5 have in common: files whose rows are objects, with one dataset per field.
-   paired.c, stein.c and mmu.c say what the datasets are called and how their pixels lie; listing files, reading columns,
-   grouping wanted rows into runs of neighbours, and flags are here. Files are foreign: every shape is checked before
+   paired.c, stein.c and mmu.c say what the datasets are called and how their pixels lie; listing files, reading
+   columns, grouping wanted rows into runs of neighbours, and flags are here. Files are foreign: every shape is checked before
    memory is taken. Local, serial. */
 #ifndef DATA_STORED_H
 #define DATA_STORED_H
@@ -48,6 +48,9 @@ const char *stored_find(const StoredNames *names, const char *wanted); /* as it 
 
 /* Length of the first axis of a dataset. */
 Status stored_rows(int64_t *n, H5File *f, const char *dataset);
+
+/* h5_expect, and E_INPUT unless the dataset holds numbers. */
+Status stored_expect(H5Shape *out, H5File *f, const char *dataset, const int64_t *dims, int n_dims);
 
 /* A dataset of one value per row, and the field of CatalogRow that it fills. */
 typedef struct {

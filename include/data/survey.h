@@ -25,6 +25,10 @@ typedef struct {
        root, or absolute where the configuration names an absolute path. NULL = the survey has no rows. */
     Status (*list_redshifts)(FileList *out, const void *config, Arena *a);
 
+    /* Further files that are read along with such a file and exist (-extra, emline, ...), appended; for the manifest.
+       NULL = none. */
+    Status (*list_beside)(FileList *out, int64_t *room, const void *config, const char *path, Arena *a);
+
     /* How many rows such a file has, without reading them. `path` as list_redshifts gives it. */
     Status (*count_redshifts)(int64_t *n, const void *config, const char *path, Arena *scratch);
 
@@ -70,6 +74,8 @@ typedef struct {
     /* Files whose rows are objects with images (sweeps, files of a stored set), sorted, as list_redshifts. NULL = none:
        then `release.rows` cannot name images. */
     Status (*list_objects)(FileList *out, const void *config, Arena *a);
+    /* Further files that are read along with such a file and exist (photometric redshifts), appended. NULL = none. */
+    Status (*list_beside)(FileList *out, int64_t *room, const void *config, const char *path, Arena *a);
     Status (*count_objects)(int64_t *n, const void *config, const char *path, Arena *scratch);
     /* Rows [first, first + n) of such a file. Those that the configured selection takes go to rows[0 .. *n_rows) in file
        order: position, photometry, identifiers, source_row, has_image = 1, match MATCH_ID, healpix of the position;
@@ -101,10 +107,10 @@ typedef struct {
                       int64_t n, Arena *scratch);
 } ImageSurvey;
 
-extern const SpectrumSurvey desi_survey; /* desi.c   */
-extern const ImageSurvey legacy_survey;  /* legacy.c */
-extern const ImageSurvey cutouts_survey; /* cutouts.c */
-extern const SpectrumSurvey sdss_survey; /* sdss.c   */
+extern const SpectrumSurvey desi_survey;       /* desi.c   */
+extern const ImageSurvey legacy_survey;        /* legacy.c */
+extern const ImageSurvey cutouts_survey;       /* cutouts.c */
+extern const SpectrumSurvey sdss_survey;       /* sdss.c   */
 extern const SpectrumSurvey astroclip_spectra; /* paired.c */
 extern const ImageSurvey astroclip_images;
 extern const ImageSurvey stein_images;   /* stein.c */

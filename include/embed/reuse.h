@@ -6,7 +6,8 @@
      - the recipe is the same: stage revision, weights, model, options, survey, provider and instruction set;
      - what leads to its data is the same: pixel, tile, night, petal, position, PHOTSYS, row of a stored set, E(B-V)
        where extinction is on;
-     - every file it is read from stands in both manifests with the same size and sum;
+     - every file it is read from stands in both manifests with the same size and sum (DATASUM of all HDUs; of files
+       without it a sum of samples, which may miss a change within a large file: data/manifest.h);
      - its flags do not say that other files or luck had a part (neighbouring bricks, reading errors).
 
    The recipe stands as attribute `image_recipe` / `spectrum_recipe` in embeddings.h5, lines key=value; `inputs` there
@@ -62,8 +63,8 @@ void reuse_log(const Reuse *r, const struct Embedder *e, int64_t count[N_MODALIT
    `size` characters); false when the recipes are the same. */
 bool reuse_recipe_differs(char *out, size_t size, const char *here, const char *there);
 
-/* Collective. plan[i] of this rank's share of the new catalogue; *n_changed files that are in both manifests and
-   differ. usable[m]: the recipe of the modality is the same. */
+/* Collective. plan[i] of this rank's share of the new catalogue; *n_changed: files of spectra and images that are in both
+   manifests and differ. usable[m]: the recipe of the modality is the same. */
 Status reuse_plan(ReusePlan **plan, int64_t *n_changed, const struct Embedder *e, Catalog *old,
                   const bool usable[N_MODALITIES], const Par *par, Arena *a);
 

@@ -95,7 +95,8 @@ typedef enum {
     FITS_PLAIN,
     FITS_RICE_FLUX,
     FITS_RICE_IVAR,
-    FITS_GZIP_LOSSLESS
+    FITS_GZIP_LOSSLESS,
+    FITS_HCOMPRESS /* lossless for whole numbers: masks */
 } FitsCompression; /* Legacy Survey settings */
 
 Status fitsfile_create(FitsFile *f, const char *path); /* replaces an existing file; writes an empty primary HDU */

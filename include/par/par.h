@@ -45,6 +45,15 @@ int par_finish(Par *par, Status st);
 #define par_agree(par, mine) par_agree_at((par), (mine), __FILE__, __LINE__)
 Status par_agree_at(const Par *par, Status mine, const char *file, int line);
 
+/* ---- stopping early ----
+
+   SIGUSR1 or SIGTERM to a rank, or its time limit, ask the job to stop. From then on par_work_next hands out nothing, to
+   nobody, and the next par_agree is E_INTERRUPTED on all ranks, so that what is in hand is finished first. Loops of
+   one's own between two agreements call par_continue for each unit; it also tells the watchdog that this rank lives. */
+bool par_interrupted(void);                                 /* Local, cheap */
+#define par_continue() par_continue_at(__FILE__, __LINE__)  /* Local: OK or E_INTERRUPTED */
+Status par_continue_at(const char *file, int line);
+
 /* Local. For when the others cannot be reached: prints, flushes, MPI_Abort. */
 _Noreturn void par_abort(const Par *par, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

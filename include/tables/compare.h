@@ -4,8 +4,8 @@
    order the files hold them; added, dropped, changed, equal; of changed rows the columns. catalog.h5 also by its
    manifest and its rejected rows; probes.h5 by fit; checkpoints by tensor. NaN equals NaN.
 
-   Memory: 24 bytes for each row of A and 16 for each of B, and blocks of 16 MB; tens of millions of rows take one pass
-   over both files. Local, serial. */
+   Memory: 24 bytes for each row of A and 16 for each of B, 16 more for either while its keys are sorted, and blocks of
+   16 MB; tens of millions of rows take one pass over both files. Local, serial. */
 #ifndef TABLES_COMPARE_H
 #define TABLES_COMPARE_H
 

@@ -1,6 +1,7 @@
 /* clock.c - a small table of named wall clocks and the stack of those that run. */
 #include "core/clock.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -13,6 +14,27 @@ static struct {
     double since;
 } stack[CLOCK_DEPTH];
 static int depth;
+static atomic_uint_fast64_t ticks;
+static _Atomic(const char *) waiting_file;
+static atomic_int waiting_line;
+
+void clock_tick(void) { atomic_fetch_add_explicit(&ticks, 1, memory_order_relaxed); }
+uint64_t clock_ticks(void) { return atomic_load_explicit(&ticks, memory_order_relaxed); }
+
+void clock_wait(const char *file, int line)
+{
+    clock_tick();
+    atomic_store_explicit(&waiting_line, line, memory_order_relaxed);
+    atomic_store_explicit(&waiting_file, file, memory_order_relaxed);
+}
+
+const char *clock_waiting(int *line)
+{
+    const char *file = atomic_load_explicit(&waiting_file, memory_order_relaxed);
+    *line = atomic_load_explicit(&waiting_line, memory_order_relaxed);
+    const char *slash = file ? strrchr(file, '/') : NULL;
+    return slash ? slash + 1 : file;
+}
 
 double clock_now(void)
 {
@@ -33,6 +55,7 @@ static int find(const char *name)
 void clock_begin(const char *name)
 {
     MUST(depth < CLOCK_DEPTH);
+    clock_tick();
     stack[depth].clock = find(name);
     stack[depth++].since = clock_now();
 }
@@ -40,6 +63,7 @@ void clock_begin(const char *name)
 void clock_end(const char *name)
 {
     MUST(depth > 0 && stack[depth - 1].clock == find(name));
+    clock_tick();
     Clock *c = &table[stack[--depth].clock];
     c->seconds += clock_now() - stack[depth].since;
     c->count++;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static FailRecord record;
 static int my_rank;
@@ -18,6 +19,8 @@ const char *fail_kind(int status)
     case E_OUTPUT: return "output";
     case E_NUMERIC: return "numeric";
     case E_MEMORY: return "memory";
+    case E_INTERRUPTED: return "interrupted";
+    case E_STALLED: return "stalled";
     default: return "bug";
     }
 }
@@ -53,19 +56,27 @@ void fail_note(const char *format, ...)
     va_end(args);
 }
 
-/* FAIL_POINT=NAME:RANK[,NAME:RANK...]: the process of that rank fails at the point of that name. */
-Status fail_point(const char *name, const char *file, int line)
+/* Does the list NAME:RANK[,NAME:RANK...] of the variable name this point on this rank? */
+static bool is_wanted(const char *variable, const char *name)
 {
-    const char *wanted = getenv("FAIL_POINT");
-    if (!wanted) return OK;
+    const char *wanted = getenv(variable);
+    if (!wanted) return false;
     size_t length = strlen(name);
     while (*wanted) {
         size_t item = strcspn(wanted, ",");
         if (item > length + 1 && strncmp(wanted, name, length) == 0 && wanted[length] == ':' &&
             atoi(wanted + length + 1) == my_rank)
-            return fail_set(E_OUTPUT, file, line, "injected failure at point %s", name);
+            return true;
         wanted += item + (wanted[item] == ',');
     }
+    return false;
+}
+
+Status fail_point(const char *name, const char *file, int line)
+{
+    if (is_wanted("HANG_POINT", name))
+        for (;;) pause();
+    if (is_wanted("FAIL_POINT", name)) return fail_set(E_OUTPUT, file, line, "injected failure at point %s", name);
     return OK;
 }
 

@@ -79,7 +79,10 @@ bool desi_wants(const DesiConfig *c, const char *survey, const char *program)
     return c->programs.n == 0 || desi_lists(&c->programs, survey, program);
 }
 
-static bool wants_row(const void *config, const CatalogRow *row) { return desi_wants(config, row->survey, row->program); }
+static bool wants_row(const void *config, const CatalogRow *row)
+{
+    return desi_wants(config, row->survey, row->program);
+}
 
 static const char *desi_root(const void *config) { return ((const DesiConfig *)config)->root; }
 static const char *desi_specprod(const void *config) { return ((const DesiConfig *)config)->specprod; }
@@ -256,6 +259,7 @@ const SpectrumSurvey desi_survey = {
     .root = desi_root,
     .specprod = desi_specprod,
     .list_redshifts = desi_list_redshifts,
+    .list_beside = desi_list_beside,
     .count_redshifts = desi_count_redshifts,
     .read_redshifts = desi_read_redshifts,
     .spectrum_file = desi_spectrum_file,

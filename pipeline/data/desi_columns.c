@@ -1,4 +1,4 @@
-/* desi_columns.c - columns into fields, in chunks of rows, so that each stretch of a file is read from disk once. */
+/* desi_columns.c - columns into fields, in chunks of rows: each stretch of a file is read once for all columns. */
 #include "data/desi_columns.h"
 
 #include <string.h>
@@ -24,7 +24,7 @@ const DesiColumn desi_redshift_columns[] = {
 const DesiColumn desi_target_columns[] = {
     FILL("SURVEY", FITS_TEXT, survey, DESI_KEY),
     FILL("PROGRAM", FITS_TEXT, program, DESI_KEY),
-    FILL("HEALPIX", FITS_I32, healpix, DESI_OPTIONAL),
+    FILL2("HEALPIX", "HPXPIXEL", FITS_I32, healpix, DESI_OPTIONAL),
     FILL("UNIQPIX", FITS_I32, uniqpix, DESI_OPTIONAL),
     FILL("COADD_FIBERSTATUS", FITS_I32, fiberstatus, DESI_OPTIONAL),
     FILL("TARGET_RA", FITS_F64, ra, DESI_OPTIONAL),
@@ -88,25 +88,43 @@ static Status choose_columns(const char **name, uint64_t *found, const DesiColum
     return OK;
 }
 
-/* Rows [first, first + n) of one column; `buffer` holds CHUNK_ROWS cells. */
-static Status fill_column(char *records, size_t stride, const DesiColumn *c, const char *name, FitsFile *f,
-                          int64_t first, int64_t n, char *buffer)
+/* Cells of one column go to their fields. */
+static Status scatter(char *records, size_t stride, const DesiColumn *c, const FitsPick *pick, FitsFile *f,
+                      int64_t first, int64_t n)
 {
     size_t cell = c->type == FITS_TEXT ? CELL_MAX : c->bytes;
-    if (c->type == FITS_TEXT)
-        TRY(fitsfile_read_text(buffer, cell, f, name, first, n));
-    else
-        TRY(fitsfile_read_column(buffer, f, name, c->type, first, n));
+    bool text = c->type == FITS_TEXT && c->bytes > 1; /* PHOTSYS is one character without a NUL */
     for (int64_t i = 0; i < n; i++) {
-        char *text = buffer + (size_t)i * cell, *field = records + (size_t)i * stride + c->offset;
-        if (c->need == DESI_KEY && c->type == FITS_TEXT && strlen(text) >= c->bytes)
+        const char *from = (const char *)pick->out + (size_t)i * cell;
+        char *field = records + (size_t)i * stride + c->offset;
+        if (c->need == DESI_KEY && text && strlen(from) >= c->bytes)
             return FAIL(E_INPUT, "%s: row %lld: %s '%s' has more than %zu characters", f->path, (long long)(first + i),
-                        name, text, c->bytes - 1);
-        if (c->type == FITS_TEXT && c->bytes > 1) /* PHOTSYS is one character without a NUL */
-            strncpy(field, text, c->bytes - 1);
+                        pick->name, from, c->bytes - 1);
+        if (text)
+            strncpy(field, from, c->bytes - 1);
         else
-            memcpy(field, text, c->bytes);
+            memcpy(field, from, c->bytes);
     }
+    return OK;
+}
+
+/* The columns that there are, each with room for one chunk. */
+static Status make_picks(FitsPick *pick, const char *const *name, const DesiColumn *table, Arena *scratch)
+{
+    for (int k = 0, p = 0; table[k].column; k++) {
+        if (!name[k]) continue;
+        pick[p] = (FitsPick){.name = name[k], .type = table[k].type, .cell = CELL_MAX};
+        TRY(arena_take(&pick[p++].out, scratch, CHUNK_ROWS, table[k].type == FITS_TEXT ? CELL_MAX : table[k].bytes));
+    }
+    return OK;
+}
+
+static Status fill_chunk(char *records, size_t stride, FitsPick *pick, int n_picks, const char *const *name,
+                         FitsFile *f, const DesiColumn *table, int64_t first, int64_t n, Arena *scratch)
+{
+    TRY(fitsfile_read_picks(pick, n_picks, f, first, n, scratch));
+    for (int k = 0, p = 0; table[k].column; k++)
+        if (name[k]) TRY(scatter(records, stride, &table[k], &pick[p++], f, first, n));
     return OK;
 }
 
@@ -115,15 +133,16 @@ Status desi_fill(void *records, size_t stride, uint64_t *found, FitsFile *f, con
 {
     Status st = OK;
     const char *name[MOST_COLUMNS];
-    char *buffer = NULL;
+    FitsPick pick[MOST_COLUMNS];
+    int n_picks = 0;
     Mark mark = arena_mark(scratch);
     TRY(choose_columns(name, found, table, f));
-    TRY(arena_take((void **)&buffer, scratch, CHUNK_ROWS, CELL_MAX));
-    for (int64_t done = 0; done < n; done += CHUNK_ROWS) {
-        int64_t count = n - done < CHUNK_ROWS ? n - done : CHUNK_ROWS;
-        char *at = (char *)records + (size_t)done * stride;
-        for (int k = 0; table[k].column; k++)
-            if (name[k]) TRY_DONE(fill_column(at, stride, &table[k], name[k], f, first + done, count, buffer));
+    TRY_DONE(make_picks(pick, name, table, scratch));
+    for (int k = 0; table[k].column; k++) n_picks += name[k] != NULL;
+    for (int64_t at = 0; at < n && n_picks > 0; at += CHUNK_ROWS) {
+        int64_t some = n - at < CHUNK_ROWS ? n - at : CHUNK_ROWS;
+        char *to = (char *)records + (size_t)at * stride;
+        TRY_DONE(fill_chunk(to, stride, pick, n_picks, name, f, table, first + at, some, scratch));
     }
 done:
     arena_reset(scratch, mark);

@@ -191,3 +191,26 @@ Status desi_list_redshifts(FileList *out, const void *config, Arena *a)
     filelist_sort(out);
     return check_programs(out, c);
 }
+
+/* ---- what is read along with them ---- */
+
+Status desi_list_beside(FileList *out, int64_t *room, const void *config, const char *path, Arena *a)
+{
+    const DesiConfig *c = config;
+    static const char *const kinds[] = {"redrock", "emline", "qso_mgii", "qso_qn"};
+    static const char *const ends[] = {"-imaging", "-extra"};
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *rest = strchr(base, '-');
+    const char *end = strstr(base, ".fits");
+    char name[DESI_PATH], full[2 * DESI_PATH];
+    if (!end) return OK;
+    for (int k = 0; k < 2 && c->redshifts == REDSHIFTS_ZCATALOG; k++) {
+        snprintf(name, sizeof name, "%.*s%s.fits", (int)(end - path), path, ends[k]);
+        if (survey_file(full, sizeof full, c->root, name)) TRY(filelist_add(out, room, name, a));
+    }
+    for (int k = 0; k < 4 && c->redshifts != REDSHIFTS_ZCATALOG && rest; k++) {
+        snprintf(name, sizeof name, "%.*s%s%.*s.fits", (int)(base - path), path, kinds[k], (int)(end - rest), rest);
+        if (strcmp(name, path) != 0 && survey_file(full, sizeof full, c->root, name))
+            TRY(filelist_add(out, room, name, a));
+    }
+    return OK;
+}

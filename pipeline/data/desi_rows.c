@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "core/log.h"
 #include "data/desi.h"
 #include "data/desi_columns.h"
 #include "data/desi_exposures.h"
@@ -140,7 +141,8 @@ static Status name_file(DesiName *out, const DesiConfig *c, FitsFile *f)
     DesiName by_name = {.healpix = -1};
     for (int k = 0; k < 2; k++) {
         const char *kind = k ? "spectra" : "coadd";
-        if (desi_parse_tile_name(&by_name, base, kind) || desi_parse_layout_name(&by_name, c->layout, base, kind)) break;
+        if (desi_parse_tile_name(&by_name, base, kind) || desi_parse_layout_name(&by_name, c->layout, base, kind))
+            break;
     }
     *out = by_name;
     memset(out->survey, 0, sizeof out->survey);
@@ -245,7 +247,8 @@ static void join_exposures(CatalogRow *out, const CatalogRow *all, const DesiTar
 }
 
 /* Targets [first, first + n) of a file of exposures. */
-static Status read_exposures(CatalogRow *rows, FitsFile *f, const DesiName *name, int64_t first, int64_t n, Arena *scratch)
+static Status read_exposures(CatalogRow *rows, FitsFile *f, const DesiName *name, int64_t first, int64_t n,
+                             Arena *scratch)
 {
     DesiTarget *target;
     CatalogRow *all;
@@ -366,7 +369,9 @@ static Status read_file(CatalogRow *rows, const DesiConfig *c, FitsFile *f, int6
     return add_redshifts(rows, n, c, &name, f->path, scratch);
 }
 
-Status desi_count_fibermaps(int64_t *n, const DesiConfig *c, const char *path, Arena *scratch)
+/* A file that cannot be read is one row with a made TARGETID: it is accounted for, its spectrum will be flagged, and
+   one bad file does not stop a release. *whole is false then. */
+static Status count_or_one(int64_t *n, bool *whole, const DesiConfig *c, const char *path, Arena *scratch)
 {
     FitsFile f = {0};
     Mark mark = arena_mark(scratch);
@@ -374,14 +379,47 @@ Status desi_count_fibermaps(int64_t *n, const DesiConfig *c, const char *path, A
     if (st == OK) st = count_file(n, &f, scratch);
     fitsfile_close(&f);
     arena_reset(scratch, mark);
-    return st;
+    *whole = st == OK;
+    if (st != E_INPUT) return st;
+    *n = 1;
+    return OK;
+}
+
+static void broken_row(CatalogRow *row, const DesiConfig *c, const char *path)
+{
+    DesiName name = {.healpix = -1};
+    new_row(row, 0);
+    row->targetid = desi_made_targetid(path, 0);
+    if (desi_parse_layout_name(&name, c->layout, base_name(path), "coadd") ||
+        desi_parse_layout_name(&name, c->layout, base_name(path), "spectra"))
+        name_rows(row, 1, &name);
+    if (row->healpix < 0) row->healpix = 0;
+}
+
+Status desi_count_fibermaps(int64_t *n, const DesiConfig *c, const char *path, Arena *scratch)
+{
+    bool whole;
+    TRY(count_or_one(n, &whole, c, path, scratch));
+    if (!whole) {
+        log_rank("%s; it becomes one row without a spectrum", fail_record()->text);
+        fail_clear();
+    }
+    return OK;
 }
 
 Status desi_read_fibermaps(CatalogRow *rows, const DesiConfig *c, const char *path, int64_t first, int64_t n,
                            Arena *scratch)
 {
     FitsFile f = {0};
+    bool whole;
+    int64_t n_file;
     Mark mark = arena_mark(scratch);
+    TRY(count_or_one(&n_file, &whole, c, path, scratch));
+    if (!whole) {
+        fail_clear();
+        if (n > 0) broken_row(rows, c, path);
+        return OK;
+    }
     Status st = open_source(&f, c, path);
     if (st == OK) st = read_file(rows, c, &f, first, n, scratch);
     fitsfile_close(&f);

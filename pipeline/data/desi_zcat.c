@@ -87,6 +87,14 @@ static Status header_name(DesiName *out, FitsFile *f)
     return out->healpix >= 0 ? header_nside(f) : OK;
 }
 
+/* SURVEY and PROGRAM of a file by tile: FIBERMAP's header has the words of fiberassign. */
+static void header_program(DesiName *out, FitsFile *f)
+{
+    if (out->survey[0] == '\0') header_word(out->survey, f, "SURVEY");
+    if (out->program[0] == '\0') header_word(out->program, f, "PROGRAM");
+    if (out->program[0] == '\0') header_word(out->program, f, "FAPRGRM");
+}
+
 /* Tile, night and petal of a file by tile whose name does not say them. */
 static void header_tile(DesiName *out, FitsFile *f)
 {
@@ -201,6 +209,17 @@ static Status goto_zcatalog(FitsFile *f)
     return desi_goto_table(f, "ZCATALOG", "Z");
 }
 
+/* Pixels of another size or kind than the configured layout has: every spectrum would be missing. */
+static Status check_layout(const DesiConfig *c, FitsFile *f)
+{
+    bool pixel = fitsfile_has_column(f, "HEALPIX"), uniqpix = fitsfile_has_column(f, "UNIQPIX");
+    if (c->layout == LAYOUT_HEALPIX && uniqpix && !pixel)
+        return FAIL(E_INPUT,
+                    "%s: HDU %s gives UNIQPIX and no HEALPIX: its production wants release.spectra.layout: uniqpix",
+                    f->path, f->hdu);
+    return pixel && !uniqpix ? header_nside(f) : OK;
+}
+
 static Status read_zcatalog(CatalogRow *rows, const DesiConfig *c, FitsFile *f, int64_t first, int64_t n,
                             Arena *scratch)
 {
@@ -211,7 +230,7 @@ static Status read_zcatalog(CatalogRow *rows, const DesiConfig *c, FitsFile *f, 
     TRY(header_name(&name, f));
     TRY(goto_zcatalog(f));
     TRY(header_name(&name, f));
-    if (fitsfile_has_column(f, "HEALPIX") && !fitsfile_has_column(f, "UNIQPIX")) TRY(header_nside(f));
+    TRY(check_layout(c, f));
     TRY(desi_count_rows(&n_file, f));
     new_rows(rows, first, n);
     TRY(desi_fill(rows, sizeof *rows, &found, f, desi_redshift_columns, first, n, scratch));
@@ -272,6 +291,7 @@ static Status read_redrock(CatalogRow *rows, const DesiConfig *c, FitsFile *f, i
         TRY(desi_fill(rows, sizeof *rows, &also, f, depth_columns, first, n, scratch));
     }
     TRY(goto_same_rows(f, "FIBERMAP", rows, first, n, n_file, scratch));
+    header_program(&name, f);
     TRY(desi_fill(rows, sizeof *rows, &also, f, desi_target_columns, first, n, scratch));
     TRY(desi_fill(rows, sizeof *rows, &also, f, desi_photometry_columns, first, n, scratch));
     TRY(name_rows(rows, n, &name, f->path));

@@ -21,10 +21,12 @@ const char *const legacy_maskbit_name[] = {"NPRIMARY",  "BRIGHT",    "SATUR_G", 
                                            "ALLMASK_R", "ALLMASK_Z", "WISEM1",  "WISEM2",    "BAILOUT",  "MEDIUM",
                                            "GALAXY",    "CLUSTER",   "SATUR_I", "ALLMASK_I", "SUB_BLOB", NULL};
 
-/* The defaults are the published set of 76 million images that AstroDINO learned from (Stein et al. 2021,
-   arXiv:2110.00023, github.com/georgestein/ssl-legacysurvey): galaxies of the DR9 sweeps, no PSF, down to z = 20 by
-   22.5 - 2.5 log10(FLUX_Z), dust of our Galaxy not taken off. The set of the Multimodal Universe (DR10 south) is
-   max_mag_z 21, dereddened true, min_exposures 1 and the bits NPRIMARY, BRIGHT, SATUR_*, ALLMASK_*, MEDIUM. */
+/* The defaults follow the published set of 76 million images that AstroDINO learned from (Stein et al. 2021,
+   arXiv:2110.00023, github.com/georgestein/ssl-legacysurvey): galaxies of the DR9 sweeps (no PSF) down to z = 20 by
+   22.5 - 2.5 log10(FLUX_Z), the dust of our Galaxy not taken off. That set holds objects of both regions twice; here
+   they count once. min_exposures 1 is ours: a band without exposures has no image. The set of the Multimodal Universe
+   (DR10 south, its build_parent_sample.py) is max_mag_z 21, dereddened true, min_exposures 1 (there in i too) and
+   maskbits NPRIMARY, BRIGHT, MEDIUM and all of SATUR_ and ALLMASK_. */
 static const ConfigField object_fields[] = {
     FIELD_TEXTS(LegacyObjects, drop_types, "[PSF]", type_names, RESULT, "kinds of objects (TYPE) that make no rows"),
     FIELD_REAL(LegacyObjects, max_mag_z, "20", 0, 40, RESULT,
@@ -277,19 +279,18 @@ done:
 
 /* ---- open state ---- */
 
-/* Candidates for the table of bricks: of the whole release, of a region. The first that exists is compared with the
+/* Candidates for the table of bricks, zipped or not: of the whole release, of a region. The first that exists is compared with the
    algorithm. */
 static Status find_table(char *path, size_t size, bool *found, const LegacyConfig *c)
 {
     char name[LEGACY_PATH];
-    int length = snprintf(name, sizeof name, "%s/survey-bricks.fits.gz", c->release);
+    int length = snprintf(name, sizeof name, "%s/survey-bricks.fits", c->release);
     TRY(check_length(length, sizeof name, name));
     *found = survey_file(path, size, c->root, name);
     for (int64_t i = 0; i < c->regions.n && !*found; i++) {
         const char *region = c->regions.item[i];
         if (!legacy_has_region(c, region)) continue;
-        length =
-            snprintf(name, sizeof name, "%s/%s/survey-bricks-%s-%s.fits.gz", c->release, region, c->release, region);
+        length = snprintf(name, sizeof name, "%s/%s/survey-bricks-%s-%s.fits", c->release, region, c->release, region);
         TRY(check_length(length, sizeof name, name));
         *found = survey_file(path, size, c->root, name);
     }
@@ -310,6 +311,7 @@ const ImageSurvey legacy_survey = {
     .root = legacy_root,
     .image_release = legacy_release,
     .list_objects = legacy_list_objects,
+    .list_beside = legacy_list_beside,
     .count_objects = legacy_count_objects,
     .read_objects = legacy_read_objects,
     .locate = legacy_locate,

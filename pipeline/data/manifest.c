@@ -100,28 +100,27 @@ static bool is_fits(const char *path)
 }
 
 /* DATASUM of the HDU that holds data; of several, a mix of all: a spectrum file starts with its FIBERMAP, and whoever
-   changes a flux leaves that alone. 0 when there is none, one of them has none, or the file cannot be read. Reads
-   headers only. */
-static uint32_t datasum_of(const char *path)
+   changes a flux leaves that alone. False when an HDU has none or the file cannot be read. Reads headers only. */
+static bool datasum_of(uint32_t *out, const char *path)
 {
     FitsFile f = {0};
-    uint32_t first = 0;
     uint64_t mix = 0;
     int n = 0;
     bool all = fitsfile_open(&f, path) == OK;
-    for (int hdu = 0; all && hdu < MOST_HDUS && fitsfile_goto_number(&f, hdu) == OK; hdu++) {
+    *out = 0;
+    for (int hdu = 0; f.handle && hdu < MOST_HDUS && fitsfile_goto_number(&f, hdu) == OK; hdu++) {
         char text[FITS_NAME] = "";
         int64_t n_axes = 0;
         fitsfile_get_i64(&n_axes, &f, "NAXIS");
         if (n_axes == 0) continue;
-        all = fitsfile_get_text(text, sizeof text, &f, "DATASUM");
+        if (!fitsfile_get_text(text, sizeof text, &f, "DATASUM")) all = false;
         uint32_t sum = (uint32_t)strtoul(text, NULL, 10);
-        if (n++ == 0) first = sum;
         mix = hash_mix(mix ^ sum) + 1;
+        *out = n++ == 0 ? sum : (uint32_t)mix;
     }
     fitsfile_close(&f);
     fail_clear(); /* the stage that reads the file says what is wrong with it */
-    return !all || n == 0 ? 0 : n == 1 ? first : (uint32_t)mix;
+    return all && *out != 0;
 }
 
 static uint32_t sample_of(const char *path, int64_t size, int64_t n_samples)
@@ -154,8 +153,8 @@ void manifest_look(ManifestRow *row, const ManifestRoots *roots)
     if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return;
     row->size = info.st_size;
     bool fits = is_fits(path);
-    if (fits) row->datasum = datasum_of(path);
-    if (row->datasum == 0) row->datasum = sample_of(path, row->size, fits ? SAMPLES_FITS : SAMPLES_OTHER);
+    if (!fits || !datasum_of(&row->datasum, path))
+        row->datasum ^= sample_of(path, row->size, fits ? SAMPLES_FITS : SAMPLES_OTHER);
 }
 
 /* ---- all files ---- */

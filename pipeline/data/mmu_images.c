@@ -1,5 +1,5 @@
-/* mmu_images.c - the Legacy Surveys set of the Multimodal Universe, kind `mmu` of release.images: galaxies of DR10 south
-   to z = 21.
+/* mmu_images.c - the Legacy Surveys set of the Multimodal Universe, kind `mmu` of release.images: galaxies of DR10
+   south brighter than 21 in z.
 
        image_array, image_ivar (N, B, 160, 160)   nanomaggies, as cut out of the bricks: rows grow with DEC
        image_band (N, B) or (B): des-g, des-r, des-i, des-z   image_scale (N, B) or (N): arcsec
@@ -31,42 +31,6 @@ static const ConfigField image_set_fields[] = {
     FIELD_END};
 
 static const char *set_release(const void *config) { return ((const StoredConfig *)config)->release; }
-
-/* ---- objects ---- */
-
-/* Identifiers as numbers where the sweeps' columns are there. */
-static void finish_row(CatalogRow *row, int64_t own_id, bool named, const char *path)
-{
-    row->targetid = named ? brick_targetid(row->release, row->brickid, row->brick_objid) : own_id;
-    if (!row->photsys) row->photsys = legacy_photsys(row->release, path);
-    row->has_image = 1;
-    row->match = MATCH_ID;
-}
-
-static Status read_objects(CatalogRow *rows, H5File *f, int64_t first, int64_t n, Arena *scratch)
-{
-    StoredNames names;
-    int64_t *id;
-    TRY(stored_names(&names, f, scratch));
-    TRY(mmu_read_columns(rows, f, &names, NULL, first, n, scratch));
-    TRY(arena_new(&id, scratch, n));
-    TRY(mmu_read_ids(id, f, &names, first, n, scratch));
-    bool named = stored_find(&names, "RELEASE") && stored_find(&names, "BRICKID") && stored_find(&names, "OBJID");
-    for (int64_t i = 0; i < n; i++) finish_row(&rows[i], id[i], named, f->path);
-    return OK;
-}
-
-static Status mmu_read_objects(CatalogRow *rows, int64_t *n_rows, int64_t skipped[N_REJECTS], const void *config,
-                               const char *path, int64_t first, int64_t n, Arena *scratch)
-{
-    (void)skipped; /* the set is a selection already */
-    H5File f;
-    Status st = stored_open(&f, config, path);
-    if (st == OK) st = read_objects(rows, &f, first, n, scratch);
-    h5_close(&f);
-    *n_rows = n;
-    return st;
-}
 
 /* ---- images ---- */
 
@@ -100,7 +64,7 @@ static Status find_scale(Layout *l, H5File *f, const StoredNames *names, int64_t
     snprintf(l->scale, sizeof l->scale, "%s", found);
     TRY(h5_shape(&s, f, found));
     l->scale_items = s.n_dims == 1 ? 1 : l->n_bands;
-    return h5_expect(&s, f, found, (int64_t[]){n, l->n_bands}, s.n_dims == 1 ? 1 : 2);
+    return stored_expect(&s, f, found, (int64_t[]){n, l->n_bands}, s.n_dims == 1 ? 1 : 2);
 }
 
 static Status look(void *layout, int64_t *n_rows, H5File *f, const void *config, Arena *scratch)
@@ -112,7 +76,7 @@ static Status look(void *layout, int64_t *n_rows, H5File *f, const void *config,
     TRY(mmu_rows(n_rows, f, &names));
     const char *image = stored_find(&names, "image_array"), *ivar = stored_find(&names, "image_ivar");
     if (!image) return FAIL(E_INPUT, "%s: there is no dataset 'image_array' in it; is it a file of this set?", f->path);
-    TRY(h5_expect(&s, f, image, (int64_t[]){*n_rows, -1, -1, -1}, 4));
+    TRY(stored_expect(&s, f, image, (int64_t[]){*n_rows, -1, -1, -1}, 4));
     l->n_bands = s.dims[1];
     l->side = s.dims[2];
     l->crop = stored_crop(l->side) + ((const StoredConfig *)config)->crop_shift;
@@ -122,7 +86,7 @@ static Status look(void *layout, int64_t *n_rows, H5File *f, const void *config,
                     "%s: dataset '%s' does not hold images of 1 to %d bands and %d to %d pixels a side (with room for "
                     "release.images.crop_shift)",
                     f->path, image, MAX_BANDS, CUTOUT_PIXELS, MAX_SIDE);
-    if (ivar) TRY(h5_expect(&s, f, ivar, (int64_t[]){*n_rows, l->n_bands, l->side, l->side}, 4));
+    if (ivar) TRY(stored_expect(&s, f, ivar, (int64_t[]){*n_rows, l->n_bands, l->side, l->side}, 4));
     snprintf(l->image, sizeof l->image, "%s", image);
     snprintf(l->ivar, sizeof l->ivar, "%s", ivar ? ivar : "");
     TRY(find_bands(l, f, &names, *n_rows));
@@ -201,6 +165,44 @@ static Status mmu_cutouts(ImageBatch *out, int64_t at, ImageSource *s, const Ima
                           const CatalogRow *rows, int64_t n, Arena *scratch)
 {
     return stored_cutouts(out, at, s, &format, options, rows, n, scratch);
+}
+
+/* ---- objects ---- */
+
+/* Identifiers as numbers where the sweeps' columns are there. */
+static void finish_row(CatalogRow *row, int64_t own_id, bool named, const char *path)
+{
+    row->targetid = named ? brick_targetid(row->release, row->brickid, row->brick_objid) : own_id;
+    if (!row->photsys) row->photsys = legacy_photsys(row->release, path);
+    row->has_image = 1;
+    row->match = MATCH_ID;
+}
+
+static Status read_objects(CatalogRow *rows, H5File *f, const void *config, int64_t first, int64_t n, Arena *scratch)
+{
+    Layout l = {0};
+    StoredNames names;
+    int64_t *id, n_file;
+    TRY(look(&l, &n_file, f, config, scratch)); /* files whose images cannot be read are refused */
+    TRY(stored_names(&names, f, scratch));
+    TRY(mmu_read_columns(rows, f, &names, NULL, first, n, scratch));
+    TRY(arena_new(&id, scratch, n));
+    TRY(mmu_read_ids(id, f, &names, first, n, scratch));
+    bool named = stored_find(&names, "RELEASE") && stored_find(&names, "BRICKID") && stored_find(&names, "OBJID");
+    for (int64_t i = 0; i < n; i++) finish_row(&rows[i], id[i], named, f->path);
+    return OK;
+}
+
+static Status mmu_read_objects(CatalogRow *rows, int64_t *n_rows, int64_t skipped[N_REJECTS], const void *config,
+                               const char *path, int64_t first, int64_t n, Arena *scratch)
+{
+    (void)skipped; /* the set is a selection already */
+    H5File f;
+    Status st = stored_open(&f, config, path);
+    if (st == OK) st = read_objects(rows, &f, config, first, n, scratch);
+    h5_close(&f);
+    *n_rows = n;
+    return st;
 }
 
 const ImageSurvey mmu_images = {

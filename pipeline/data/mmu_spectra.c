@@ -1,13 +1,15 @@
-/* mmu_spectra.c - the DESI set of the Multimodal Universe, kind `mmu` of release.spectra: coadds with their arms joined,
-   and the columns of the zcatalog.
+/* mmu_spectra.c - the DESI set of the Multimodal Universe, kind `mmu` of release.spectra: coadds with their arms
+   joined, and the columns of the zcatalog.
 
        object_id or TARGETID (N)   ra dec (N)   Z ZERR ZWARN ... (N)
-       spectrum_flux, spectrum_ivar (N, 7781)   spectrum_mask (N, 7781), true = bad   spectrum_lambda (N, 7781) or (7781)
+       spectrum_flux, spectrum_ivar (N, 7781)   spectrum_mask (N, 7781), true = bad
+       spectrum_lambda (N, 7781) or (7781)
 
    Early files have spectrum_lambda_min and _max (N) instead of spectrum_lambda, and no mask. ZWARN is DESI's own number
    here: only the set's Python loader turns it round. Arms are joined already, so spectra.merge has no say. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "data/mmu.h"
 
@@ -23,50 +25,6 @@ static const ConfigField spectra_set_fields[] = {
     FIELD_END};
 
 static const char *set_specprod(const void *config) { return ((const StoredConfig *)config)->specprod; }
-
-/* ---- catalogue rows ---- */
-
-#define FIELD(field) offsetof(CatalogRow, field)
-#define TEXT(field)  sizeof(((CatalogRow *)0)->field), offsetof(CatalogRow, field)
-static const StoredColumn columns[] = {{"SURVEY", H5_TEXT, TEXT(survey), false},
-                                       {"PROGRAM", H5_TEXT, TEXT(program), false},
-                                       {"COADD_FIBERSTATUS", H5_I32, 0, FIELD(fiberstatus), false},
-                                       {"Z", H5_F64, 0, FIELD(z), true},
-                                       {"ZERR", H5_F64, 0, FIELD(zerr), false},
-                                       {"ZWARN", H5_I64, 0, FIELD(zwarn), false},
-                                       {"DELTACHI2", H5_F64, 0, FIELD(deltachi2), false},
-                                       {"SPECTYPE", H5_TEXT, TEXT(spectype), false},
-                                       {"OBJTYPE", H5_TEXT, TEXT(objtype), false},
-                                       {"DESI_TARGET", H5_I64, 0, FIELD(desi_target), false},
-                                       {"BGS_TARGET", H5_I64, 0, FIELD(bgs_target), false},
-                                       {"ZCAT_PRIMARY", H5_U8, 0, FIELD(zcat_primary), false},
-                                       {"TSNR2_LRG", H5_F32, 0, FIELD(tsnr2_lrg), false},
-                                       {0}};
-
-static Status read_rows(CatalogRow *rows, H5File *f, int64_t first, int64_t n, Arena *scratch)
-{
-    StoredNames names;
-    int64_t *id;
-    TRY(stored_names(&names, f, scratch));
-    TRY(mmu_read_columns(rows, f, &names, columns, first, n, scratch));
-    TRY(arena_new(&id, scratch, n));
-    TRY(mmu_read_ids(id, f, &names, first, n, scratch));
-    for (int64_t i = 0; i < n; i++) {
-        rows[i].targetid = id[i];
-        rows[i].has_spectrum = 1;
-    }
-    return OK;
-}
-
-static Status mmu_read_redshifts(CatalogRow *rows, const void *config, const char *path, int64_t first, int64_t n,
-                                 Arena *scratch)
-{
-    H5File f;
-    Status st = stored_open(&f, config, path);
-    if (st == OK) st = read_rows(rows, &f, first, n, scratch);
-    h5_close(&f);
-    return st;
-}
 
 /* ---- spectra ---- */
 
@@ -85,7 +43,7 @@ static Status find(char out[48], H5File *f, const StoredNames *names, const char
     snprintf(out, 48, "%s", found ? found : "");
     if (!found && needed)
         return FAIL(E_INPUT, "%s: there is no dataset '%s' in it; is it a file of this set?", f->path, wanted);
-    return found ? h5_expect(&s, f, found, (int64_t[]){n, GRID_PIXELS}, spectrum ? 2 : 1) : OK;
+    return found ? stored_expect(&s, f, found, (int64_t[]){n, GRID_PIXELS}, spectrum ? 2 : 1) : OK;
 }
 
 static Status find_lambda(Layout *l, H5File *f, const StoredNames *names, int64_t n)
@@ -99,8 +57,8 @@ static Status find_lambda(Layout *l, H5File *f, const StoredNames *names, int64_
     snprintf(l->lambda, sizeof l->lambda, "%s", found);
     TRY(h5_shape(&s, f, found));
     l->one_lambda = s.n_dims == 1;
-    return l->one_lambda ? h5_expect(&s, f, found, (int64_t[]){GRID_PIXELS}, 1)
-                         : h5_expect(&s, f, found, (int64_t[]){n, GRID_PIXELS}, 2);
+    return l->one_lambda ? stored_expect(&s, f, found, (int64_t[]){GRID_PIXELS}, 1)
+                         : stored_expect(&s, f, found, (int64_t[]){n, GRID_PIXELS}, 2);
 }
 
 static Status look(void *layout, int64_t *n_rows, H5File *f, Arena *scratch)
@@ -165,6 +123,53 @@ static Status mmu_read_spectra(SpectrumBatch *out, int64_t at, const void *confi
 {
     (void)config;
     return stored_read_spectra(out, at, &format, options, path, rows, n, scratch);
+}
+
+/* ---- catalogue rows ---- */
+
+#define FIELD(field) offsetof(CatalogRow, field)
+#define TEXT(field)  sizeof(((CatalogRow *)0)->field), offsetof(CatalogRow, field)
+static const StoredColumn columns[] = {{"SURVEY", H5_TEXT, TEXT(survey), false},
+                                       {"PROGRAM", H5_TEXT, TEXT(program), false},
+                                       {"COADD_FIBERSTATUS", H5_I32, 0, FIELD(fiberstatus), false},
+                                       {"Z", H5_F64, 0, FIELD(z), true},
+                                       {"ZERR", H5_F64, 0, FIELD(zerr), false},
+                                       {"ZWARN", H5_I64, 0, FIELD(zwarn), false},
+                                       {"DELTACHI2", H5_F64, 0, FIELD(deltachi2), false},
+                                       {"SPECTYPE", H5_TEXT, TEXT(spectype), false},
+                                       {"OBJTYPE", H5_TEXT, TEXT(objtype), false},
+                                       {"DESI_TARGET", H5_I64, 0, FIELD(desi_target), false},
+                                       {"BGS_TARGET", H5_I64, 0, FIELD(bgs_target), false},
+                                       {"ZCAT_PRIMARY", H5_U8, 0, FIELD(zcat_primary), false},
+                                       {"TSNR2_LRG", H5_F32, 0, FIELD(tsnr2_lrg), false},
+                                       {0}};
+
+static Status read_rows(CatalogRow *rows, H5File *f, int64_t first, int64_t n, Arena *scratch)
+{
+    Layout l = {0};
+    StoredNames names;
+    int64_t *id, n_file;
+    TRY(look(&l, &n_file, f, scratch)); /* files whose spectra cannot be read are refused */
+    TRY(stored_names(&names, f, scratch));
+    TRY(mmu_read_columns(rows, f, &names, columns, first, n, scratch));
+    TRY(arena_new(&id, scratch, n));
+    TRY(mmu_read_ids(id, f, &names, first, n, scratch));
+    for (int64_t i = 0; i < n; i++) {
+        rows[i].targetid = id[i];
+        rows[i].has_spectrum = 1;
+        if (strncmp(rows[i].survey, "sv", 2) == 0) rows[i].desi_target = rows[i].bgs_target = 0; /* bits of main */
+    }
+    return OK;
+}
+
+static Status mmu_read_redshifts(CatalogRow *rows, const void *config, const char *path, int64_t first, int64_t n,
+                                 Arena *scratch)
+{
+    H5File f;
+    Status st = stored_open(&f, config, path);
+    if (st == OK) st = read_rows(rows, &f, first, n, scratch);
+    h5_close(&f);
+    return st;
 }
 
 const SpectrumSurvey mmu_spectra = {

@@ -93,6 +93,7 @@ static Status write_plane(const char *root, const LegacyConfig *legacy, const Br
                                 product == PRODUCT_IMAGE ? FITS_RICE_FLUX : FITS_RICE_IVAR);
     if (st == OK) st = put_wcs(&f, b);
     if (st == OK) st = fitsfile_write_pixels(&f, FITS_F32, pixels, dims[0] * dims[1]);
+    if (st == OK) st = fitsfile_put_checksum(&f);
     if (st == OK) st = mock_end(&f, path);
     fitsfile_close(&f);
     return st;
@@ -127,7 +128,7 @@ static Status write_mask(FitsFile *f, const char *extname, const int32_t *mask, 
 {
     const int64_t dims[2] = {BRICK_PIXELS, BRICK_PIXELS}, n = dims[0] * dims[1];
     int16_t *narrow;
-    TRY(fitsfile_new_image(f, extname, wide ? FITS_I32 : FITS_I16, false, dims, 2, FITS_GZIP_LOSSLESS));
+    TRY(fitsfile_new_image(f, extname, wide ? FITS_I32 : FITS_I16, false, dims, 2, FITS_HCOMPRESS));
     if (wide) return fitsfile_write_pixels(f, FITS_I32, mask, n);
     TRY(arena_new(&narrow, a, n));
     for (int64_t i = 0; i < n; i++) narrow[i] = (int16_t)mask[i];

@@ -107,7 +107,8 @@ static Status write_plane(FitsFile *f, int arm, const char *part, const char *un
     snprintf(name, sizeof name, "%s_%s", arms[arm].band, part);
     TRY(fitsfile_new_image(f, name, FITS_F32, false, dims, 2, FITS_PLAIN));
     TRY(fitsfile_put_text(f, "BUNIT", unit, ""));
-    return fitsfile_write_pixels(f, FITS_F32, pixels, rows * arms[arm].n);
+    TRY(fitsfile_write_pixels(f, FITS_F32, pixels, rows * arms[arm].n));
+    return fitsfile_put_checksum(f);
 }
 
 static Status write_resolution(FitsFile *f, int arm, int64_t rows, Arena *a)
@@ -123,7 +124,8 @@ static Status write_resolution(FitsFile *f, int arm, int64_t rows, Arena *a)
     }
     snprintf(name, sizeof name, "%s_RESOLUTION", arms[arm].band);
     TRY(fitsfile_new_image(f, name, FITS_F32, false, cube, 3, FITS_PLAIN));
-    return fitsfile_write_pixels(f, FITS_F32, resolution, rows * N_DIAGONALS * n);
+    TRY(fitsfile_write_pixels(f, FITS_F32, resolution, rows * N_DIAGONALS * n));
+    return fitsfile_put_checksum(f);
 }
 
 static Status write_arm(FitsFile *f, int arm, const MockSky *sky, const MockRecord *row, int64_t rows, Arena *a)
@@ -150,11 +152,13 @@ static Status write_arm(FitsFile *f, int arm, const MockSky *sky, const MockReco
     TRY(fitsfile_new_image(f, name, FITS_F64, false, &n, 1, FITS_PLAIN));
     TRY(fitsfile_put_text(f, "BUNIT", "Angstrom", ""));
     TRY(fitsfile_write_pixels(f, FITS_F64, wave, n));
+    TRY(fitsfile_put_checksum(f));
     TRY(write_plane(f, arm, "FLUX", "10**-17 erg/(s cm2 Angstrom)", all.flux, rows));
     TRY(write_plane(f, arm, "IVAR", "10**+34 (s2 cm4 Angstrom2) / erg2", all.ivar, rows));
     snprintf(name, sizeof name, "%s_MASK", arms[arm].band);
     TRY(fitsfile_new_image(f, name, FITS_I32, true, dims, 2, FITS_PLAIN));
     TRY(fitsfile_write_mask(f, all.mask, rows * n));
+    TRY(fitsfile_put_checksum(f));
     return write_resolution(f, arm, rows, a);
 }
 

@@ -8,9 +8,10 @@
    is never 0 to the last bit); all others count as good, with ivar 1. SNR statistics are 0: not known.
    images: nanomaggies, the full transpose [column][row][band] of a brick's [band][row][column]; bands g, r, z.
 
-   Rows are numbered through the groups in the order of their numbers. Positions are not in the file: RA and DEC are NaN,
-   HEALPIX is 0, and spectrum and image meet by TARGETID, which also tells RELEASE, BRICKID and BRICK_OBJID. SURVEY and
-   PROGRAM stay empty. */
+   Rows are numbered through the groups in the order of their numbers. Positions are not in the file: RA and DEC are
+   NaN, HEALPIX is 0, and spectrum and image meet by TARGETID, which also tells RELEASE, BRICKID and BRICK_OBJID. SURVEY
+   and PROGRAM stay empty. The set's own division (the first 80 % of each group train) is not used: catalog.*_fraction
+   divides by TARGETID. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,7 +107,7 @@ static Status find_groups(Layout *out, H5File *f, Arena *scratch)
     for (int i = 0; i < out->n; i++) {
         H5Shape s;
         Group *g = &out->group[i];
-        TRY(h5_expect(&s, f, member(path, g, "targetids"), (int64_t[]){-1}, 1));
+        TRY(stored_expect(&s, f, member(path, g, "targetids"), (int64_t[]){-1}, 1));
         g->n = s.dims[0];
         g->first = i ? out->group[i - 1].first + out->group[i - 1].n : 0;
     }
@@ -137,29 +138,56 @@ done:
     return st;
 }
 
+/* ---- shapes ---- */
+
+static Status look_spectra(void *layout, int64_t *n_rows, H5File *f, Arena *scratch)
+{
+    Layout *l = layout;
+    H5Shape s;
+    char path[GROUP_PATH];
+    TRY(find_groups(l, f, scratch));
+    *n_rows = count_rows(l);
+    for (int g = 0; g < l->n; g++) {
+        TRY(h5_shape(&s, f, member(path, &l->group[g], "spectra")));
+        bool flat = s.n_dims == 2;
+        TRY(stored_expect(&s, f, path, (int64_t[]){l->group[g].n, GRID_PIXELS, 1}, flat ? 2 : 3));
+    }
+    return OK;
+}
+
+static Status look_images(void *layout, int64_t *n_rows, H5File *f, const void *config, Arena *scratch)
+{
+    (void)config;
+    Layout *l = layout;
+    H5Shape s;
+    char path[GROUP_PATH];
+    TRY(find_groups(l, f, scratch));
+    *n_rows = count_rows(l);
+    for (int g = 0; g < l->n; g++)
+        TRY(stored_expect(&s, f, member(path, &l->group[g], "images"),
+                          (int64_t[]){l->group[g].n, CUTOUT_PIXELS, CUTOUT_PIXELS, N_BANDS}, 4));
+    return OK;
+}
+
 /* ---- catalogue rows ---- */
 
-/* Rows [first, first + n) of the file: TARGETID and, with `z`, redshift; the dataset `last` has as many rows too. */
-static Status read_rows(CatalogRow *rows, H5File *f, const char *last, bool z, int64_t first, int64_t n, Arena *scratch)
+/* Rows [first, first + n) of the file: TARGETID and, of spectra, redshift. */
+static Status read_rows(CatalogRow *rows, H5File *f, bool spectra, int64_t first, int64_t n, Arena *scratch)
 {
     Layout l;
     H5Shape s;
-    int64_t *id;
+    int64_t *id, n_file;
     double *redshift;
     char path[GROUP_PATH];
-    TRY(find_groups(&l, f, scratch));
+    TRY(spectra ? look_spectra(&l, &n_file, f, scratch) : look_images(&l, &n_file, f, NULL, scratch));
     TRY(arena_new(&id, scratch, n));
     TRY(arena_new(&redshift, scratch, n));
     for (int g = 0; g < l.n; g++) {
         int64_t from, part = part_of(&from, &l.group[g], first, n), at = l.group[g].first + from - first;
         if (part == 0) continue;
-        TRY(h5_shape(&s, f, member(path, &l.group[g], last)));
-        if (s.n_dims < 1 || s.dims[0] != l.group[g].n)
-            return FAIL(E_INPUT, "%s: dataset '%s' does not have the %lld rows of targetids", f->path, path,
-                        (long long)l.group[g].n);
         TRY(h5_read_rows(id + at, f, member(path, &l.group[g], "targetids"), H5_I64, 0, from, part));
-        if (!z) continue;
-        TRY(h5_expect(&s, f, member(path, &l.group[g], "redshifts"), (int64_t[]){l.group[g].n}, 1));
+        if (!spectra) continue;
+        TRY(stored_expect(&s, f, member(path, &l.group[g], "redshifts"), (int64_t[]){l.group[g].n}, 1));
         TRY(h5_read_rows(redshift + at, f, path, H5_F64, 0, from, part));
     }
     for (int64_t i = 0; i < n; i++) {
@@ -169,7 +197,7 @@ static Status read_rows(CatalogRow *rows, H5File *f, const char *last, bool z, i
         if (brick_of_targetid(&rows[i].release, &rows[i].brickid, &rows[i].brick_objid, id[i]))
             rows[i].photsys = legacy_photsys(rows[i].release, "");
         rows[i].source_row = first + i;
-        if (z) rows[i].z = redshift[i];
+        if (spectra) rows[i].z = redshift[i];
     }
     return OK;
 }
@@ -179,7 +207,7 @@ static Status read_file(CatalogRow *rows, const void *config, const char *path, 
 {
     H5File f;
     Status st = stored_open(&f, config, path);
-    if (st == OK) st = read_rows(rows, &f, spectra ? "spectra" : "images", spectra, first, n, scratch);
+    if (st == OK) st = read_rows(rows, &f, spectra, first, n, scratch);
     h5_close(&f);
     return st;
 }
@@ -206,21 +234,6 @@ static Status paired_read_objects(CatalogRow *rows, int64_t *n_rows, int64_t ski
 }
 
 /* ---- spectra ---- */
-
-static Status look_spectra(void *layout, int64_t *n_rows, H5File *f, Arena *scratch)
-{
-    Layout *l = layout;
-    H5Shape s;
-    char path[GROUP_PATH];
-    TRY(find_groups(l, f, scratch));
-    *n_rows = count_rows(l);
-    for (int g = 0; g < l->n; g++) {
-        TRY(h5_shape(&s, f, member(path, &l->group[g], "spectra")));
-        bool flat = s.n_dims == 2;
-        TRY(h5_expect(&s, f, path, (int64_t[]){l->group[g].n, GRID_PIXELS, 1}, flat ? 2 : 3));
-    }
-    return OK;
-}
 
 static Status read_spectra(StoredSpectra *out, const void *layout, H5File *f, int64_t first, int64_t n, Arena *scratch)
 {
@@ -249,20 +262,6 @@ static Status paired_read_spectra(SpectrumBatch *out, int64_t at, const void *co
 }
 
 /* ---- images ---- */
-
-static Status look_images(void *layout, int64_t *n_rows, H5File *f, const void *config, Arena *scratch)
-{
-    (void)config;
-    Layout *l = layout;
-    H5Shape s;
-    char path[GROUP_PATH];
-    TRY(find_groups(l, f, scratch));
-    *n_rows = count_rows(l);
-    for (int g = 0; g < l->n; g++)
-        TRY(h5_expect(&s, f, member(path, &l->group[g], "images"),
-                      (int64_t[]){l->group[g].n, CUTOUT_PIXELS, CUTOUT_PIXELS, N_BANDS}, 4));
-    return OK;
-}
 
 /* [column][row][band] to [band][row][column]. */
 static void transpose(float *to, const float *from)

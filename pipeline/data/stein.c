@@ -40,12 +40,20 @@ static Status stein_list(FileList *out, const void *config, Arena *a)
     return stored_check_found(out, c->root, "images_npix152_*.h5");
 }
 
+static Status look(void *layout, int64_t *n_rows, H5File *f, const void *config, Arena *scratch)
+{
+    (void)layout, (void)config, (void)scratch;
+    H5Shape s;
+    TRY(stored_expect(&s, f, "images", (int64_t[]){-1, N_BANDS, CUTOUT_PIXELS, CUTOUT_PIXELS}, 4));
+    *n_rows = s.dims[0];
+    return OK;
+}
+
 static Status stein_count(int64_t *n, const void *config, const char *path, Arena *scratch)
 {
-    (void)scratch;
     H5File f;
     Status st = stored_open(&f, config, path);
-    if (st == OK) st = stored_rows(n, &f, "images");
+    if (st == OK) st = look(NULL, n, &f, config, scratch);
     h5_close(&f);
     return st;
 }
@@ -74,7 +82,7 @@ static Status read_flux(CatalogRow *rows, H5File *f, const StoredNames *names, i
     float *flux;
     const char *dataset = stored_find(names, "flux");
     if (!dataset) return OK;
-    TRY(h5_expect(&s, f, dataset, (int64_t[]){n_file, N_BANDS}, 2));
+    TRY(stored_expect(&s, f, dataset, (int64_t[]){n_file, N_BANDS}, 2));
     TRY(arena_new(&flux, scratch, n * N_BANDS));
     TRY(h5_read_rows(flux, f, dataset, H5_F32, 0, first, n));
     for (int64_t i = 0; i < n; i++) memcpy(rows[i].flux, flux + i * N_BANDS, sizeof rows[i].flux);
@@ -99,7 +107,7 @@ static Status read_objects(CatalogRow *rows, H5File *f, int64_t first, int64_t n
     StoredNames names;
     int64_t n_file;
     for (int64_t i = 0; i < n; i++) catalog_new_row(&rows[i]);
-    TRY(stored_rows(&n_file, f, "images"));
+    TRY(look(NULL, &n_file, f, NULL, scratch));
     TRY(stored_names(&names, f, scratch));
     TRY(stored_read_columns(rows, f, &names, columns, n_file, first, n, scratch));
     TRY(read_flux(rows, f, &names, n_file, first, n, scratch));
@@ -120,15 +128,6 @@ static Status stein_read_objects(CatalogRow *rows, int64_t *n_rows, int64_t skip
 }
 
 /* ---- images ---- */
-
-static Status look(void *layout, int64_t *n_rows, H5File *f, const void *config, Arena *scratch)
-{
-    (void)layout, (void)config, (void)scratch;
-    H5Shape s;
-    TRY(h5_expect(&s, f, "images", (int64_t[]){-1, N_BANDS, CUTOUT_PIXELS, CUTOUT_PIXELS}, 4));
-    *n_rows = s.dims[0];
-    return OK;
-}
 
 static Status read_images(StoredImages *out, const void *layout, H5File *f, int64_t first, int64_t n, Arena *scratch)
 {

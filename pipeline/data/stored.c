@@ -94,6 +94,13 @@ Status stored_rows(int64_t *n, H5File *f, const char *dataset)
     return OK;
 }
 
+Status stored_expect(H5Shape *out, H5File *f, const char *dataset, const int64_t *dims, int n_dims)
+{
+    TRY(h5_expect(out, f, dataset, dims, n_dims));
+    if (out->type != H5_TEXT) return OK;
+    return FAIL(E_INPUT, "%s: dataset '%s' holds text, numbers expected; is it the right file?", f->path, dataset);
+}
+
 /* One value per row: shape (n) or (n, 1). */
 static Status column_shape(H5Shape *s, H5File *f, const char *dataset, int64_t n_file)
 {

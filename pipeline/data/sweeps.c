@@ -158,3 +158,13 @@ bool legacy_photo_z_file(char *path, size_t size, const LegacyConfig *c, const c
     snprintf(name, sizeof name, "%.*s%s-pz.fits", (int)(base - sweep), sweep, stem); /* beside it */
     return survey_file(path, size, c->root, name);
 }
+
+Status legacy_list_beside(FileList *out, int64_t *room, const void *config, const char *path, Arena *a)
+{
+    const LegacyConfig *c = config;
+    char full[4 * LEGACY_PATH];
+    if (!c->objects.photo_z || !legacy_photo_z_file(full, sizeof full, c, path)) return OK;
+    size_t root = strlen(c->root);
+    bool below = path[0] != '/' && strncmp(full, c->root, root) == 0 && full[root] == '/';
+    return filelist_add(out, room, below ? full + root + 1 : full, a);
+}

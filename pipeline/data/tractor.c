@@ -116,17 +116,10 @@ char legacy_photsys(int64_t release, const char *path)
     return strstr(path, "south/") ? 'S' : '\0';
 }
 
-/* TARGETID of an imaging object (formats.md B7); -1 where a part does not fit its bits. */
-static int64_t targetid_of(int64_t release, int64_t brickid, int64_t objid)
-{
-    bool fits = objid >= 0 && objid < 1 << 22 && brickid >= 0 && brickid < 1 << 20 && release >= 0 && release < 1 << 16;
-    return fits ? objid | brickid << 22 | release << 42 : -1;
-}
-
 void legacy_fill_row(CatalogRow *row, const LegacyColumns *c, int64_t i, int64_t source_row, const char *path)
 {
     catalog_new_row(row);
-    row->targetid = targetid_of(c->release[i], c->brickid[i], c->objid[i]);
+    row->targetid = brick_targetid(c->release[i], c->brickid[i], c->objid[i]);
     row->release = c->release[i];
     row->brickid = c->brickid[i];
     row->brick_objid = c->objid[i];

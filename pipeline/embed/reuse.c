@@ -119,6 +119,7 @@ static Status write_plan(Reuse *r, const ReusePlan *plan, int64_t first, int64_t
 {
     int64_t *old = NULL;
     uint8_t(*why)[N_MODALITIES] = NULL;
+    TRY(FAIL_POINT("embed.reuse"));
     TRY(arena_new(&old, a, n));
     TRY(arena_new(&why, a, n));
     for (int64_t i = 0; i < n; i++) {
@@ -159,8 +160,9 @@ Status reuse_open(Reuse **out, const Embedder *e, const char *old, const char *f
     Reuse *r = NULL;
     *out = NULL;
     if (!old[0]) return OK;
-    Status st = arena_new(&r, a, 1);
-    if (st == OK && strlen(old) > H5_PATH - 32) st = FAIL(E_CONFIG, "embed.reuse: the path is too long");
+    TRY(par_agree(par, arena_new(&r, a, 1))); /* from here on all ranks close together */
+    Status st = OK;
+    if (strlen(old) > H5_PATH - 32) st = FAIL(E_CONFIG, "embed.reuse: the path is too long");
     if (st == OK) snprintf(r->folder, sizeof r->folder, "%s", old);
     if (st == OK) st = open_old(r, folder, a);
     st = par_agree(par, st);
@@ -172,7 +174,7 @@ Status reuse_open(Reuse **out, const Embedder *e, const char *old, const char *f
         clock_end("plan reuse");
         if (st == OK) *out = r;
     }
-    if (!*out && r) reuse_close(r, par);
+    if (!*out) reuse_close(r, par);
     return st;
 }
 
@@ -315,5 +317,5 @@ void reuse_log(const Reuse *r, const Embedder *e, int64_t count[N_MODALITIES][N_
         log_info("embed: %s of %lld rows taken from %s, of %lld computed%s", modality_name[m],
                  (long long)count[m][REUSE_TAKEN], r->folder, (long long)computed, why);
     }
-    log_info("embed: %lld input files changed since %s", (long long)r->n_changed, r->folder);
+    log_info("embed: %lld files of spectra and images changed since %s", (long long)r->n_changed, r->folder);
 }

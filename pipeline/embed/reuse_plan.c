@@ -100,7 +100,7 @@ static Status walk_manifests(FileSet *mine, int64_t *n_changed, Catalog *new, Ca
         if (order > 0) continue;
         if (there->size == row->size && there->datasum == row->datasum)
             mine->hash[mine->n++] = file_hash(row->role, row->path);
-        else
+        else if (strcmp(row->role, ROLE_SPECTRA) == 0 || strcmp(row->role, ROLE_IMAGE) == 0)
             ++*n_changed;
     }
     return OK;

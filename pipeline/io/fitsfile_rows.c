@@ -4,6 +4,7 @@
    the rows once for each. Here the bytes of some rows are read at once and the columns picked out of them. What is
    stored otherwise than wanted (scaled, packed, of another kind) goes the way of fitsfile_read_column. */
 #include <fitsio.h>
+#include <math.h>
 #include <string.h>
 
 #include "fitsfile_impl.h"
@@ -86,6 +87,7 @@ static int64_t integer_at(const unsigned char *b, int stored)
     return (int64_t)word64(b);
 }
 
+/* As cfitsio reads them: what is not finite is NaN. */
 static double real_at(const unsigned char *b, int stored)
 {
     uint32_t bits = 0;
@@ -96,11 +98,11 @@ static double real_at(const unsigned char *b, int stored)
     case TFLOAT:
         bits = word32(b);
         memcpy(&x, &bits, sizeof x);
-        return x;
+        return isfinite(x) ? x : NAN;
     case TDOUBLE:
         wide = word64(b);
         memcpy(&y, &wide, sizeof y);
-        return y;
+        return isfinite(y) ? y : NAN;
     }
     return (double)integer_at(b, stored);
 }

@@ -64,7 +64,11 @@ static void set_compression(fitsfile *handle, FitsCompression compression, int n
         fits_set_compression_type(handle, 0, code);
         return;
     }
-    fits_set_compression_type(handle, compression == FITS_GZIP_LOSSLESS ? GZIP_2 : RICE_1, code);
+    static const int kind[] = {[FITS_RICE_FLUX] = RICE_1,
+                               [FITS_RICE_IVAR] = RICE_1,
+                               [FITS_GZIP_LOSSLESS] = GZIP_2,
+                               [FITS_HCOMPRESS] = HCOMPRESS_1};
+    fits_set_compression_type(handle, kind[compression], code);
     fits_set_tile_dim(handle, n_axes, tile, code);
     switch (compression) {
     case FITS_RICE_FLUX:

@@ -123,10 +123,11 @@ Status h5_check_storage(const H5Dataset *d, H5File *f, const char *dataset)
     int64_t chunk = layout == H5D_CHUNKED ? chunk_bytes(d, creation) : 0;
     if (creation >= 0) H5Pclose(creation);
     if (chunk < 0 || chunk > CHUNK_BYTES)
-        return FAIL(E_INPUT,
-                    "%s: dataset '%s' is stored in chunks of more than 1 GiB, each of which must be held to read a row; "
-                    "h5repack makes smaller ones",
-                    f->path, dataset);
+        return FAIL(
+            E_INPUT,
+            "%s: dataset '%s' is stored in chunks of more than 1 GiB, each of which must be held to read a row; "
+            "h5repack makes smaller ones",
+            f->path, dataset);
     if (layout == H5D_VIRTUAL) return OK; /* lives in other files; the arena is the limit */
     hsize_t file_bytes = 0;
     if (layout == H5D_LAYOUT_ERROR || H5Fget_filesize(f->id, &file_bytes) < 0)

@@ -84,7 +84,9 @@ static Status settle(H5File *f, Status mine)
     par_sum_i64(f->par, &holders, 1);
     if (holders > 0 && holders < f->par->n_ranks) /* closing is collective: those who hold it could not */
         par_abort(f->par, "%s: only %lld of %d ranks could open it", f->path, (long long)holders, f->par->n_ranks);
-    return par_agree(f->par, mine);
+    Status st = par_agree(f->par, mine);
+    if (st != OK && h5_close(f) != OK) st = (Status)fail_record()->status;
+    return st;
 }
 
 Status h5_open(H5File *f, const char *path, const Par *par)

@@ -6,6 +6,7 @@
 #include <mpi.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "par/par.h"
 
 enum { TAG_EXCHANGE = 71, TAG_GATHER = 72 };
@@ -27,7 +28,9 @@ static Status copy_own(void **out, int64_t *n_out, const void *mine, int64_t n, 
 /* counts and starts in bytes, of each rank; returns the sum. */
 static int64_t learn_bytes(int64_t *bytes, int64_t *start, const Par *par, int64_t mine)
 {
+    clock_wait(__FILE__, __LINE__);
     MPI_Allgather(&mine, 1, MPI_INT64_T, bytes, 1, MPI_INT64_T, comm_of(par));
+    clock_wait(NULL, 0);
     int64_t total = 0;
     for (int r = 0; r < par->n_ranks; r++) {
         start[r] = total;
@@ -52,7 +55,9 @@ static void allgather_bytes(char *out, const Par *par, const void *mine, const i
         count[r] = (int)bytes[r];
         at[r] = (int)start[r];
     }
+    clock_wait(__FILE__, __LINE__);
     MPI_Allgatherv(mine, count[par->rank], MPI_BYTE, out, count, at, MPI_BYTE, comm_of(par));
+    clock_wait(NULL, 0);
 }
 
 Status par_allgather(void **out, int64_t *n_out, const Par *par, const void *mine, int64_t n, size_t record, Arena *a)
@@ -77,15 +82,21 @@ Status par_allgather(void **out, int64_t *n_out, const Par *par, const void *min
 
 static void send_chunks(const Par *par, const char *data, int64_t bytes, int to)
 {
-    for (int64_t at = 0; at < bytes; at += par_chunk())
+    for (int64_t at = 0; at < bytes; at += par_chunk()) {
+        clock_wait(__FILE__, __LINE__);
         MPI_Send(data + at, (int)least(bytes - at, par_chunk()), MPI_BYTE, to, TAG_GATHER, comm_of(par));
+        clock_wait(NULL, 0);
+    }
 }
 
 static void receive_chunks(const Par *par, char *data, int64_t bytes, int from)
 {
-    for (int64_t at = 0; at < bytes; at += par_chunk())
+    for (int64_t at = 0; at < bytes; at += par_chunk()) {
+        clock_wait(__FILE__, __LINE__);
         MPI_Recv(data + at, (int)least(bytes - at, par_chunk()), MPI_BYTE, from, TAG_GATHER, comm_of(par),
                  MPI_STATUS_IGNORE);
+        clock_wait(NULL, 0);
+    }
 }
 
 Status par_gather(void **out, int64_t *n_out, const Par *par, const void *mine, int64_t n, size_t record, Arena *a)
@@ -141,10 +152,12 @@ static int64_t starts_of(int64_t *start, const int64_t *count, int n)
 /* Collective: n_to is known, the rest follows. */
 static void complete_plan(Plan *p, const Par *par)
 {
+    clock_wait(__FILE__, __LINE__);
     if (par->comm)
         MPI_Alltoall(p->n_to, 1, MPI_INT64_T, p->n_from, 1, MPI_INT64_T, comm_of(par));
     else
         p->n_from[0] = p->n_to[0];
+    clock_wait(NULL, 0);
     starts_of(p->to_start, p->n_to, par->n_ranks);
     p->n_in = starts_of(p->from_start, p->n_from, par->n_ranks);
 }
@@ -161,7 +174,9 @@ static void swap_chunks(const Par *par, const char *send, int64_t n_send, int to
         if (at < n_send)
             MPI_Isend(send + at, (int)least(n_send - at, par_chunk()), MPI_BYTE, to, TAG_EXCHANGE, comm_of(par),
                       &pending[1]);
+        clock_wait(__FILE__, __LINE__);
         MPI_Waitall(2, pending, MPI_STATUSES_IGNORE);
+        clock_wait(NULL, 0);
     }
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/hash.h"
 #include "core/log.h"
 #include "par/signals.h"
@@ -57,6 +58,8 @@ static void on_mpi_error(MPI_Comm *comm, int *code, ...)
     print_abort("mpi", text, my_rank, all_ranks);
     abort_all(E_BUG);
 }
+
+static Status agree(const Par *par, Status mine, const char *file, int line);
 
 /* ---- start and end ---- */
 
@@ -122,7 +125,7 @@ Status par_init(Par *par, int *argc, char ***argv)
 
 int par_finish(Par *par, Status st)
 {
-    st = par_agree(par, st);
+    st = agree(par, st, __FILE__, __LINE__); /* who is asked to stop now has done everything */
     if (st != OK && par->rank == 0) fail_print(stderr, par->n_ranks);
     fflush(stdout);
     if (par->comm) {
@@ -194,7 +197,7 @@ static Status spread_record(int from, const Par *par)
     return (Status)record.status;
 }
 
-Status par_agree_at(const Par *par, Status mine, const char *file, int line)
+static Status agree(const Par *par, Status mine, const char *file, int line)
 {
     if (mine != OK) complete_record(mine, file, line);
     if (!par->comm) return mine;
@@ -204,7 +207,9 @@ Status par_agree_at(const Par *par, Status mine, const char *file, int line)
     snprintf(text, sizeof text, "%s:%d", file, line);
     int64_t here = (int64_t)(hash_fnv1a(text) >> 2); /* so that -here exists */
     int64_t most[3] = {mine != OK ? par->n_ranks - par->rank : 0, here, -here};
+    clock_wait(file, line);
     MPI_Allreduce(MPI_IN_PLACE, most, 3, MPI_INT64_T, MPI_MAX, *(MPI_Comm *)par->comm);
+    clock_wait(NULL, 0);
     bool together = most[1] == -most[2];
     if (most[0] == 0 && together) return OK;
 
@@ -214,4 +219,22 @@ Status par_agree_at(const Par *par, Status mine, const char *file, int line)
     Status st = spread_record(par->n_ranks - (int)most[0], par);
     if (!together) fail_note("%s", mismatch);
     return st;
+}
+
+Status par_agree_at(const Par *par, Status mine, const char *file, int line)
+{
+    if (mine == OK && par->comm) mine = par_continue_at(file, line);
+    return agree(par, mine, file, line);
+}
+
+/* ---- stopping early ---- */
+
+bool par_interrupted(void) { return signals_stop() != 0; }
+
+Status par_continue_at(const char *file, int line)
+{
+    clock_tick();
+    if (!par_interrupted()) return OK;
+    return fail_set(E_INTERRUPTED, file, line,
+                    "%s. What was finished is on disk; the same command continues from there", signals_why());
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "par/par.h"
 
 static int64_t chunk = (int64_t)1 << 30;
@@ -24,7 +25,10 @@ void par_set_chunk(int64_t bytes)
 
 void par_barrier(const Par *par)
 {
-    if (par->comm) MPI_Barrier(*(MPI_Comm *)par->comm);
+    if (!par->comm) return;
+    clock_wait(__FILE__, __LINE__);
+    MPI_Barrier(*(MPI_Comm *)par->comm);
+    clock_wait(NULL, 0);
 }
 
 void par_bcast(const Par *par, void *data, int64_t bytes, int root)
@@ -32,7 +36,9 @@ void par_bcast(const Par *par, void *data, int64_t bytes, int root)
     if (!par->comm) return;
     for (int64_t at = 0; at < bytes; at += chunk) {
         int64_t n = bytes - at < chunk ? bytes - at : chunk;
+        clock_wait(__FILE__, __LINE__);
         MPI_Bcast((char *)data + at, (int)n, MPI_BYTE, root, *(MPI_Comm *)par->comm);
+        clock_wait(NULL, 0);
     }
 }
 
@@ -42,7 +48,9 @@ static void reduce_i64(const Par *par, int64_t *values, int64_t n, MPI_Op op)
     const int64_t most = chunk / 8;
     for (int64_t at = 0; at < n; at += most) {
         int64_t count = n - at < most ? n - at : most;
+        clock_wait(__FILE__, __LINE__);
         MPI_Allreduce(MPI_IN_PLACE, values + at, (int)count, MPI_INT64_T, op, *(MPI_Comm *)par->comm);
+        clock_wait(NULL, 0);
     }
 }
 
@@ -83,7 +91,9 @@ void par_max_f64(const Par *par, double *values, int64_t n)
 int64_t par_offset_i64(const Par *par, int64_t mine)
 {
     int64_t offset = 0;
+    clock_wait(__FILE__, __LINE__);
     if (par->comm) MPI_Exscan(&mine, &offset, 1, MPI_INT64_T, MPI_SUM, *(MPI_Comm *)par->comm);
+    clock_wait(NULL, 0);
     return par->rank == 0 ? 0 : offset; /* MPI leaves rank 0's undefined */
 }
 

@@ -9,6 +9,7 @@
 #include "par/signals.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -80,14 +81,53 @@ static void on_deadly(int number, siginfo_t *info, void *context)
     if (info->si_code <= 0) raise(number); /* sent by somebody; a fault of our own happens again on return */
 }
 
+/* ---- signals that ask to stop ---- */
+
+static const int asking[] = {SIGUSR1, SIGTERM, SIGINT};
+static atomic_int stop; /* lock-free: a handler sets it */
+
+int signals_stop(void) { return atomic_load_explicit(&stop, memory_order_relaxed); }
+
+void signals_ask_stop(int why)
+{
+    int none = 0;
+    atomic_compare_exchange_strong(&stop, &none, why);
+}
+
+const char *signals_why(void)
+{
+    switch (signals_stop()) {
+    case SIGUSR1: return "stopped by SIGUSR1";
+    case SIGTERM: return "stopped by SIGTERM";
+    case SIGINT: return "stopped by SIGINT";
+    case STOP_TIME_LIMIT: return "stopped: run.time_limit_minutes have passed";
+    case STOP_LOCK_LOST: return "stopped: another run took over the lock of the output folder";
+    default: return "stopped with a rank that was told to stop";
+    }
+}
+
+static void on_asking(int number)
+{
+    if (signals_stop() != 0 && number != SIGUSR1) { /* asked twice: at once */
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    signals_ask_stop(number);
+}
+
 /* ---- the launcher's death ---- */
 
 static int orphan_signal(void) { return SIGRTMAX - 3; } /* one that no library of ours uses */
 
+void signals_remove_shared(void)
+{
+    for (int i = 0; i < n_shared; i++) unlink(shared[i]);
+}
+
 static void on_orphan(int number)
 {
     (void)number;
-    for (int i = 0; i < n_shared; i++) unlink(shared[i]);
+    signals_remove_shared();
     kill(getpid(), SIGKILL);
 }
 
@@ -111,6 +151,9 @@ static void find_shared_memory(void)
 void signals_before_mpi(bool launched)
 {
     for (int i = 0; i < N_DEADLY; i++) sigaction(deadly[i].number, NULL, &before[i]);
+    struct sigaction ask = {.sa_handler = on_asking, .sa_flags = SA_RESTART};
+    sigemptyset(&ask.sa_mask);
+    for (size_t i = 0; i < sizeof asking / sizeof *asking; i++) sigaction(asking[i], &ask, NULL);
     if (launched) prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 

@@ -5,6 +5,7 @@
    operands as one rank alone would have done: the same bits for any number of ranks. Rank 0 ends with the root. */
 #include <mpi.h>
 
+#include "core/clock.h"
 #include "par/par.h"
 
 enum { TAG_TREE = 73 };
@@ -69,6 +70,7 @@ Status par_tree_finish(double *out, TreeSum *mine, const Par *par, Arena *a)
     TRY(par_agree(par, arena_new(&value, a, mine->n)));
     Status st = check_sizes(par, mine);
     if (st == OK) {
+        clock_wait(__FILE__, __LINE__);
         for (int step = 1; step < par->n_ranks; step *= 2) {
             if (par->rank % (2 * step) != 0) {
                 send_nodes(par, mine, par->rank - step);
@@ -76,6 +78,7 @@ Status par_tree_finish(double *out, TreeSum *mine, const Par *par, Arena *a)
             }
             if (par->rank + step < par->n_ranks) append_nodes(par, mine, value, par->rank + step);
         }
+        clock_wait(NULL, 0);
         if (par->rank == 0) treesum_total(out, mine);
         par_bcast(par, out, mine->n * (int64_t)sizeof *out, 0);
     }

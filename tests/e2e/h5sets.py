@@ -2,6 +2,8 @@
 
     h5sets.py make FOLDER
     h5sets.py check FOLDER OUTPUT...
+    h5sets.py spoil HOW FILE
+    h5sets.py flags OUTPUT
 """
 import os
 import sys
@@ -149,5 +151,35 @@ def check(folder, outputs):
     sys.exit(expect.failures > 0)
 
 
+def spoil(how, path):
+    """A file of Stein et al. as no one should write it."""
+    if how == "cut":
+        os.truncate(path, os.path.getsize(path) // 2)
+        return
+    with h5py.File(path, "a") as f:
+        images = f["images"][:]
+        del f["images"]
+        if how == "chunks":  # 1.5 GiB each, of zeros: a few MB in the file
+            f.create_dataset("images", (len(images), 3, 152, 152), "f4", chunks=(5800, 3, 152, 152), compression="gzip",
+                             maxshape=(None, 3, 152, 152))
+        elif how == "claim":
+            f.create_dataset("images", (1 << 40, 3, 152, 152), "f4", chunks=(1, 3, 152, 152), maxshape=(None, 3, 152, 152))
+            f["images"][0] = images[0]
+        elif how == "text":
+            f["images"] = np.full((len(images), 3, 152, 152), b"x")
+        elif how == "compound":
+            f["images"] = np.zeros((len(images), 3, 152, 152), [("a", "f4")])
+        elif how == "link":
+            f["images"] = h5py.ExternalLink("nowhere.h5", "images")
+        elif how == "axes":
+            f["images"] = images[:, :, :, :, None]
+
+
+def flags(output):
+    with h5py.File(f"{output}/embeddings.h5") as f:
+        values, counts = np.unique(f["image_flag"][:], return_counts=True)
+    print(" ".join(f"{v}:{n}" for v, n in zip(values, counts)))
+
+
 if __name__ == "__main__":
-    make(sys.argv[2]) if sys.argv[1] == "make" else check(sys.argv[2], sys.argv[3:])
+    {"make": make, "spoil": spoil, "flags": flags, "check": lambda folder, *outputs: check(folder, outputs)}[sys.argv[1]](*sys.argv[2:])

@@ -54,11 +54,8 @@ class Output:
 
 
 def table(path, *names):
-    with fits.open(path) as f:
-        for name in names:
-            if name in f:
-                return np.array(f[name].data)
-        return np.array(f[1].data)
+    with fits.open(path, memmap=False) as f:
+        return f[next(name for name in names if name in f)].data
 
 
 def account(out, root):
@@ -66,7 +63,7 @@ def account(out, root):
     source = 0
     for path in out.files:
         path = path if os.path.exists(f"{root}/{path}") else path + ".gz"
-        rows = table(f"{root}/{path}", "ZCATALOG", "REDSHIFTS", "FIBERMAP")
+        rows = table(f"{root}/{path}", "ZCATALOG", "REDSHIFTS", "FIBERMAP", "SWEEP")
         spectra = os.path.basename(path).startswith("spectra-")
         source += len(np.unique(rows["TARGETID"])) if spectra else len(rows)
     found = len(out.id) + len(out.rejected["ROW"]) + int(out.skipped["ROWS"].sum())
@@ -164,7 +161,11 @@ def main(work):
     # classes and quality cuts: of the -extra files, and of the companions of redrock
     shared = [key for key in out["dr2"].index if key in out["redrock"].index]
     i, k = np.array([[out["dr2"].index[x], out["redrock"].index[x]] for x in shared]).T
-    same_columns(out["dr2"], out["redrock"], i, k, "TARGET_CLASS", "GOOD_Z")
+    same_columns(out["dr2"], out["redrock"], i, k, "TARGET_CLASS")
+    a, b = out["dr2"], out["redrock"]
+    good = [a.row["GOOD_Z"][i] & a.row["TARGET_CLASS"][i], b.row["GOOD_Z"][k] & b.row["TARGET_CLASS"][k]]
+    expect(np.array_equal(*good), "dr2 and redrock: other redshifts are good for the class of their target")
+    expect(np.bitwise_or.reduce(good[0]) == 0b1111, f"dr2: good redshifts of classes {np.bitwise_or.reduce(good[0]):b} only")
 
     for run in ("edr", "dr1"):
         a, b = out[run], base

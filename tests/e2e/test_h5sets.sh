@@ -25,4 +25,20 @@ embed mmu 2 mmu:mmu/desi mmu:mmu/legacysurvey
 "$python" tests/e2e/h5sets.py check "$work" paired1 paired2 stein mmu || fail "what came out"
 h5diff --exclude-attribute / "$work/paired1/catalog.h5" "$work/paired2/catalog.h5" > "$work/h5diff.log" 2>&1 || fail "the catalogue depends on ranks"
 grep -q 'DUPLICATE' "$work/paired1.log" || fail "the TARGETID that is there twice is not told"
+
+# Spoiled files. As sources of a catalogue they are refused by name; embedding flags the rows that lie in them.
+north=north/images_npix152_000000000_001000000.h5
+for how in cut chunks claim text compound link axes; do
+    cp -r "$work/sets/stein" "$work/sets/$how"
+    "$python" tests/e2e/h5sets.py spoil $how "$work/sets/$how/$north" || { fail "spoiling: $how"; continue; }
+    mkdir "$work/$how" && cp "$work/stein/catalog.h5" "$work/$how/"
+    "$ASTROCLIP_BIN" embed "$yaml" --set "run.output=$work/$how" --set 'release.rows=[images]' --set release.spectra.kind=none --set release.images.kind=stein \
+        --set "release.images.root=$work/sets/$how" --set 'embed.modalities=[image]' --set run.max_rejected_fraction=1 > "$work/$how.log" 2>&1 ||
+        { fail "embedding with a file spoiled by $how"; tail -5 "$work/$how.log"; }
+    [ "$("$python" tests/e2e/h5sets.py flags "$work/$how")" = "0:11 2:12" ] || fail "flags with a file spoiled by $how"
+    grep -q "$north" "$work/$how.log" || fail "embed does not name the file spoiled by $how"
+    "$ASTROCLIP_BIN" catalog "$yaml" --set "run.output=$work/refused" --set 'release.rows=[images]' --set release.spectra.kind=none \
+        --set release.images.kind=stein --set "release.images.root=$work/sets/$how" > "$work/$how.refused" 2>&1
+    [ $? -eq 3 ] && grep -q "$north" "$work/$how.refused" || { fail "catalog with a file spoiled by $how"; tail -5 "$work/$how.refused"; }
+done
 finish

@@ -10,7 +10,7 @@ python=${ASTROCLIP_PYTHON:-}
 # Encoders as small as those of small.yaml; weights that need no file.
 tiny=(--set model.embed_dim=32 --set model.head_heads=4 --set model.image.embed_dim=24 --set model.image.depth=2 --set model.image.num_heads=2
     --set model.image.block_chunks=1 --set model.spectrum.embed_dim=24 --set model.spectrum.num_layers=1 --set model.spectrum.num_heads=2
-    --set embed.weights=deterministic --set mock.objects=30 --set mock.per_brick=30)
+    --set embed.weights=deterministic --set mock.objects=36 --set mock.per_brick=36)
 
 # sky NAME [arguments]: writes NAME.sky and NAME.truth; spectra NAME, images NAME: roots for the functions of sky.sh
 spectra() { roots=(--set "release.spectra.root=$work/$1.sky/desi"); }

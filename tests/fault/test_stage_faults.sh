@@ -14,11 +14,12 @@ run good 2 "${small[@]}" > "$work/good.log" 2>&1 || { fail "the undisturbed chai
 
 # hurt POINT RANK STAGE: the chain is there but for what STAGE makes; STAGE fails at POINT on RANK, then is run again
 hurt() {
-    local point=$1 rank=$2 name=$3 code file
+    local point=$1 rank=$2 name=$3 code file reuse=()
+    [ "$point" != embed.reuse ] || reuse=(--set "embed.reuse=$work/good") # nobody comes by it otherwise
     rm -rf "$work/hurt"
     cp -r "$work/good" "$work/hurt"
     for file in ${made[$name]}; do rm -rf "${work:?}/hurt/$file"; done
-    FAIL_POINT=$point:$rank stage "$name" hurt 3 "${small[@]}" > "$work/hurt.log" 2>&1
+    FAIL_POINT=$point:$rank stage "$name" hurt 3 "${small[@]}" "${reuse[@]}" > "$work/hurt.log" 2>&1
     code=$?
     [ $code -ne 0 ] || return 1 # this stage does not come by
     [ $code -eq 4 ] || fail "$point on rank $rank in $name: exit code $code"

@@ -60,14 +60,15 @@ def source_tables(config):
                 tables = [f["ZCATALOG"].data]
                 pixel = None
             else:
-                tables = [f["REDSHIFTS"].data, f["FIBERMAP"].data]
+                tables = [f[name].data for name in ("REDSHIFTS", "FIBERMAP", "TSNR2") if name in f]
                 pixel = f[0].header["HPXPIXEL"]
             n = len(tables[0])
             column = {c: t[c].copy() for t in reversed(tables) for c in t.names}
         column.setdefault("SURVEY", [survey] * n)
         column.setdefault("PROGRAM", [program] * n)
         column.setdefault("HEALPIX", [pixel] * n)
-        column.setdefault("ZCAT_PRIMARY", [True] * n)
+        column.setdefault("ZCAT_PRIMARY", [None] * n)
+        column.setdefault("TSNR2_LRG", [-np.inf] * n)
         column["RA"], column["DEC"] = column["TARGET_RA"], column["TARGET_DEC"]
         yield os.path.relpath(path, root), n, column
 
@@ -77,7 +78,7 @@ def source_rows(config):
     for path, n, column in source_tables(config):
         for i in range(n):
             row = {k: (text_of(column[k][i]) if k in TEXTS else column[k][i]) for k in FIELDS}
-            row.update(FILE=path, ROW=i)
+            row.update(FILE=path, ROW=i, DEPTH=column["TSNR2_LRG"][i])
             rows.append(row)
     return rows
 
@@ -98,7 +99,7 @@ def reason_to_reject(row, cuts):
         return "REDSHIFT"
     if cuts["min_deltachi2"] and not row["DELTACHI2"] >= cuts["min_deltachi2"]:
         return "DELTACHI2"
-    if cuts["primary_only"] and not row["ZCAT_PRIMARY"]:
+    if cuts["primary_only"] and row["ZCAT_PRIMARY"] is not None and not row["ZCAT_PRIMARY"]:
         return "NOT_PRIMARY"
     if (cuts["survey"] and row["SURVEY"] not in cuts["survey"]) or (
         cuts["program"] and row["PROGRAM"] not in cuts["program"]
@@ -112,8 +113,21 @@ def key_of(row):
 
 
 def quality(row):
-    """The best of several rows of one key comes first."""
-    return not row["ZCAT_PRIMARY"], row["ZWARN"] != 0, -row["DELTACHI2"], row["FILE"], row["ROW"]
+    """The best of several rows of one key, or of one target, comes first."""
+    primary = 1 if row["ZCAT_PRIMARY"] is None else 0 if row["ZCAT_PRIMARY"] else 2
+    return primary, row["ZWARN"] != 0, -row["DEPTH"], -row["DELTACHI2"], row["FILE"], row["ROW"]
+
+
+def choose_primary(rows):
+    """Where the files do not say, the best row of each target is its primary one."""
+    best = {}
+    for row in rows:
+        other = best.setdefault(row["TARGETID"], row)
+        if quality(row) < quality(other):
+            best[row["TARGETID"]] = row
+    for row in rows:
+        if row["ZCAT_PRIMARY"] is None:
+            row["ZCAT_PRIMARY"] = row is best[row["TARGETID"]]
 
 
 def select(config):
@@ -132,6 +146,7 @@ def select(config):
             rejected.append((row["FILE"], row["ROW"], int(row["TARGETID"]), "DUPLICATE"))
         else:
             unique.append(row)
+    choose_primary(unique)
     unique.sort(key=lambda r: (r["HEALPIX"], key_of(r)))
     return unique, sorted(rejected)
 

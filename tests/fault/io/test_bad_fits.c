@@ -93,6 +93,10 @@ static Status read_all(const char *path)
     if (st == OK) st = fitsfile_read_column(data, &f, "FLUX", FITS_F32, 0, rows);
     if (st == OK) st = fitsfile_read_column(data, &f, "TARGETID", FITS_I64, 0, rows);
     if (st == OK) st = fitsfile_read_text(data, 9, &f, "NAME", 0, rows);
+    FitsPick pick[] = {{.name = "TARGETID", .type = FITS_I64}, {.name = "NAME", .type = FITS_TEXT, .cell = 9}};
+    if (st == OK) st = arena_take(&pick[0].out, &test_arena, rows, sizeof(int64_t));
+    if (st == OK) st = arena_take(&pick[1].out, &test_arena, rows, 9);
+    if (st == OK) st = fitsfile_read_picks(pick, 2, &f, 0, rows, &test_arena);
     if (first == OK) first = st;
     fitsfile_close(&f);
     arena_reset(&test_arena, mark);

@@ -1,11 +1,12 @@
-/* test_reuse_plan.c - which rows of an earlier catalogue serve a new one: decided per row and modality, the same for any
-   number of ranks and any order of rows. */
+/* test_reuse_plan.c - which rows of an earlier run serve a new one: decided per row and modality, the same for any
+   number of ranks and any order of rows; and what is copied of them. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/config.h"
+#include "core/log.h"
 #include "data/manifest.h"
 #include "embed/embed.h"
 #include "test_main.h"
@@ -220,6 +221,136 @@ static void extinction_counts_only_where_it_is_taken_out(void)
     }
 }
 
+/* ---- copying ---- */
+
+enum { DIM = 4 };
+static float value_of(int64_t k, int64_t d) { return (float)(k * DIM + d) + 0.25f; }
+
+/* Local. embeddings.h5 of the old rows; some have flags or holes that forbid to take them. */
+static Status write_embeddings(const char *path, const char *inputs)
+{
+    static int64_t id[N_OLD];
+    static int32_t image_flag[N_OLD], spectrum_flag[N_OLD];
+    static float x[N_OLD][DIM], image_stats[N_OLD][N_IMAGE_STATS], spectrum_stats[N_OLD][N_SPECTRUM_STATS];
+    const int64_t n = N_OLD;
+    H5File f = {0};
+    const Envelope e = {.kind = "embeddings", .version = EMBEDDINGS_VERSION, .made_by = "embed", .fingerprint = {"1"}};
+    for (int64_t k = 0; k < n; k++) {
+        id[k] = object(k).targetid;
+        for (int64_t d = 0; d < DIM; d++) x[k][d] = k == 12 ? NAN : value_of(k, d); /* 12: a hole */
+        for (int s = 0; s < N_IMAGE_STATS; s++) image_stats[k][s] = (float)(k + s);
+        for (int s = 0; s < N_SPECTRUM_STATS; s++) spectrum_stats[k][s] = (float)(k - s);
+        image_flag[k] = k == 5 ? IMAGE_MOSAIC : k == 6 ? IMAGE_PADDED : k == 7 ? IMAGE_BAD_PIXELS : k == 8 ? -1 : 0;
+        spectrum_flag[k] = k == 5 ? SPECTRUM_UNREADABLE : k % 7 == 3 ? SPECTRUM_NOT_ASKED : 0;
+    }
+    TRY(h5_create(&f, path, NULL));
+    TRY(artefact_write(&f, &e));
+    TRY(h5_put_attr_text(&f, "/", "inputs", inputs));
+    TRY(h5_put_attr_text(&f, "/", "image_recipe", "weights=1\n"));
+    TRY(h5_put_attr_text(&f, "/", "spectrum_recipe", "weights=1\n"));
+    TRY(h5_put(&f, "object_id", H5_I64, 0, id, &n, 1));
+    TRY(h5_put(&f, "image_flag", H5_I32, 0, image_flag, &n, 1));
+    TRY(h5_put(&f, "spectrum_flag", H5_I32, 0, spectrum_flag, &n, 1));
+    TRY(h5_put(&f, "image_stats", H5_F32, 0, image_stats, (int64_t[]){n, N_IMAGE_STATS}, 2));
+    TRY(h5_put(&f, "spectrum_stats", H5_F32, 0, spectrum_stats, (int64_t[]){n, N_SPECTRUM_STATS}, 2));
+    TRY(h5_put(&f, "image_embeddings", H5_F32, 0, x, (int64_t[]){n, DIM}, 2));
+    return h5_close(&f);
+}
+
+/* Collective. Folder "old" holds a run; "new.h5" is a catalogue of the same rows in the opposite order. */
+static void write_runs(bool of_this_catalog)
+{
+    Made *m = NULL;
+    Catalog c = {0};
+    CHECK_OK(arena_new(&m, &test_arena, 1));
+    make_old(m);
+    write_catalog("old/catalog.h5", m);
+    for (int64_t i = 0; i < N_OLD; i++) m->row[i] = object(N_OLD - 1 - i);
+    write_catalog("new.h5", m);
+    CHECK_OK(catalog_open(&c, path_of("old/catalog.h5"), NULL, &test_arena));
+    if (test_par.rank == 0)
+        CHECK_OK(write_embeddings(path_of("old/embeddings.h5"), of_this_catalog ? c.manifest.text : "another"));
+    catalog_close(&c);
+    par_barrier(&test_par);
+}
+
+static const ImagesConfig images = {0};
+
+static Embedder embedder(Catalog *c, const char *recipe)
+{
+    return (Embedder){.spectra = &plain,
+                      .images = &images,
+                      .release = release(),
+                      .catalog = c,
+                      .want = {true, false},
+                      .dim = {[SET_IMAGE] = DIM},
+                      .recipe = {recipe, NULL}};
+}
+
+/* Local. An empty block of rows. */
+static void make_block(EmbedBlock *b, Catalog *c, int64_t first, int64_t n)
+{
+    *b = (EmbedBlock){.first = first, .n = n};
+    CHECK_OK(arena_new(&b->row, &test_arena, n));
+    CHECK_OK(arena_new(&b->set[SET_IMAGE], &test_arena, n * DIM));
+    for (int m = 0; m < N_MODALITIES; m++) CHECK_OK(arena_new(&b->flag[m], &test_arena, n));
+    CHECK_OK(arena_new(&b->image_stats, &test_arena, n * N_IMAGE_STATS));
+    CHECK_OK(arena_new(&b->spectrum_stats, &test_arena, n * N_SPECTRUM_STATS));
+    CHECK_OK(catalog_read(b->row, c, first, n, &test_arena));
+}
+
+static void rows_are_copied_unless_their_flags_forbid_it(void)
+{
+    Catalog c = {0};
+    Reuse *reuse = NULL;
+    EmbedBlock b;
+    write_runs(true);
+    CHECK_OK(catalog_open(&c, path_of("new.h5"), NULL, &test_arena));
+    Embedder e = embedder(&c, "weights=1\n");
+    if (!CHECK_OK(reuse_open(&reuse, &e, path_of("old"), test_folder(), &test_par, &test_arena)) || !reuse) return;
+    make_block(&b, &c, 10, N_OLD - 10); /* objects 49 ... 0 */
+    CHECK_OK(reuse_take(&b, reuse, &e, &test_arena));
+    CU_ASSERT_EQUAL(b.reuse[MODALITY_IMAGE][REUSE_UNSURE], 2);    /* 5, 6 */
+    CU_ASSERT_EQUAL(b.reuse[MODALITY_IMAGE][REUSE_NOT_THERE], 2); /* 8, 12 */
+    CU_ASSERT_EQUAL(b.reuse[MODALITY_IMAGE][REUSE_TAKEN], b.n - 4);
+    for (int64_t i = 0; i < b.n; i++) {
+        const int64_t k = N_OLD - 1 - (10 + i);
+        const bool taken = k != 5 && k != 6 && k != 8 && k != 12;
+        CU_ASSERT_EQUAL(b.taken[MODALITY_IMAGE][i], taken);
+        CU_ASSERT_EQUAL(b.taken[MODALITY_SPECTRUM][i], 0); /* not wanted */
+        if (!taken) continue;
+        for (int64_t d = 0; d < DIM; d++) CU_ASSERT_EQUAL(b.set[SET_IMAGE][i * DIM + d], value_of(k, d));
+        CU_ASSERT_EQUAL(b.image_stats[i * N_IMAGE_STATS + 1], (float)(k + 1));
+        CU_ASSERT_EQUAL(b.flag[MODALITY_IMAGE][i], k == 7 ? IMAGE_BAD_PIXELS : 0);
+    }
+    reuse_close(reuse, &test_par);
+    catalog_close(&c);
+    par_barrier(&test_par); /* rank 0 removes the plan */
+    FILE *plan = fopen(path_of("embeddings/reuse.h5"), "r");
+    CU_ASSERT(plan == NULL);
+    if (plan) fclose(plan);
+}
+
+static void another_recipe_or_no_run_gives_nothing(void)
+{
+    Catalog c = {0};
+    Reuse *reuse = NULL;
+    write_runs(true);
+    CHECK_OK(catalog_open(&c, path_of("new.h5"), NULL, &test_arena));
+    Embedder e = embedder(&c, "weights=2\n");
+    log_quiet(true);
+    CHECK_OK(reuse_open(&reuse, &e, path_of("old"), test_folder(), &test_par, &test_arena));
+    log_quiet(false);
+    CU_ASSERT(reuse == NULL);
+    CHECK_OK(reuse_open(&reuse, &e, "", test_folder(), &test_par, &test_arena));
+    CU_ASSERT(reuse == NULL);
+    CHECK_FAILS(reuse_open(&reuse, &e, path_of("nowhere"), test_folder(), &test_par, &test_arena), E_INPUT);
+    CHECK_FAILS(reuse_open(&reuse, &e, path_of("old"), path_of("old"), &test_par, &test_arena), E_CONFIG);
+    write_runs(false); /* its catalogue was made anew since */
+    CHECK_FAILS(reuse_open(&reuse, &e, path_of("old"), test_folder(), &test_par, &test_arena), E_INPUT);
+    catalog_close(&c);
+}
+
 static void recipes_differ_by_their_first_other_line(void)
 {
     char what[200] = "";
@@ -234,4 +365,6 @@ static void recipes_differ_by_their_first_other_line(void)
 TEST_MAIN("reuse plan", {"unchanged rows are all taken, in any order", unchanged_rows_are_all_taken_in_any_order},
           {"each change costs its own rows and modality", each_change_costs_its_own_rows_and_modality},
           {"extinction counts only where it is taken out", extinction_counts_only_where_it_is_taken_out},
+          {"rows are copied unless their flags forbid it", rows_are_copied_unless_their_flags_forbid_it},
+          {"another recipe, or no run, gives nothing", another_recipe_or_no_run_gives_nothing},
           {"recipes differ by their first other line", recipes_differ_by_their_first_other_line})

@@ -131,9 +131,25 @@ static void the_list_is_complete_and_ordered(void)
     }
 }
 
+static void targetids_hold_release_brick_and_object(void)
+{
+    int16_t release;
+    int32_t brick, object;
+    CU_ASSERT_EQUAL(brick_targetid(9010, 330000, 1234), INT64_C(9010) << 42 | INT64_C(330000) << 22 | 1234);
+    CU_ASSERT(brick_of_targetid(&release, &brick, &object, brick_targetid(10002, 662174, (1 << 22) - 1)));
+    CU_ASSERT(release == 10002 && brick == 662174 && object == (1 << 22) - 1);
+    CU_ASSERT(brick_targetid(-1, 1, 1) == -1 && brick_targetid(1 << 16, 1, 1) == -1);
+    CU_ASSERT(brick_targetid(1, -1, 1) == -1 && brick_targetid(1, 1 << 20, 1) == -1);
+    CU_ASSERT(brick_targetid(1, 1, -1) == -1 && brick_targetid(1, 1, 1 << 22) == -1);
+    const int64_t other[] = {-1,       5, INT64_C(999) << 42, INT64_C(1) << 58, INT64_C(1) << 59, INT64_C(1) << 62,
+                             INT64_MAX};
+    for (int i = 0; i < 7; i++) CU_ASSERT(!brick_of_targetid(&release, &brick, &object, other[i]));
+}
+
 TEST_MAIN("brick", {"positions give the published bricks", positions_give_the_published_bricks},
           {"boxes are those of real headers", boxes_are_those_of_real_headers},
           {"the sky has 662174 bricks", the_sky_has_662174_bricks},
           {"every way to a brick agrees", every_way_to_a_brick_agrees},
           {"right ascension wraps", right_ascension_wraps}, {"nonsense is no position", nonsense_is_no_position},
-          {"the list of bricks is complete and ordered", the_list_is_complete_and_ordered})
+          {"the list of bricks is complete and ordered", the_list_is_complete_and_ordered},
+          {"TARGETIDs hold release, brick and object", targetids_hold_release_brick_and_object})

@@ -372,6 +372,31 @@ static void photsys_chooses_the_region(void)
     CU_ASSERT_STRING_EQUAL(path, "dr9/north/tractor/150/tractor-1501p022.fits");
 }
 
+/* The releases differ in the name of their folder; DR10 has no north, and a target with PHOTSYS N is looked for in the
+   south. */
+static void trees_of_all_releases_are_read(void)
+{
+    static const char *const names[] = {"dr8", "dr9", "dr10"}, *both[] = {"south", "north"};
+    (void)one_brick();
+    ImageBatch expected, b;
+    CU_ASSERT_EQUAL(cut_one(&expected, &flag_bands), 0);
+    scene.config.regions = (ConfigTexts){2, both};
+    CatalogRow rows[2] = {row_at(0.2, 0.3), row_at(0.2, 0.3)};
+    rows[1].photsys = 'N';
+    for (int i = 0; i < 3; i++) {
+        char path[2048];
+        snprintf(path, sizeof path, "%s/%s", scene.root, names[i]);
+        if (i != 1) CU_ASSERT_EQUAL(symlink("dr9", path), 0);
+        scene.config.release = names[i];
+        cut(&b, rows, 2, &flag_bands, 0);
+        CU_ASSERT_EQUAL(b.flag[0], 0);
+        CU_ASSERT_EQUAL(memcmp(b.pixels, expected.pixels, N_BANDS * PIXELS * sizeof(float)), 0);
+        CU_ASSERT_EQUAL(b.flag[1], i == 2 ? 0 : IMAGE_NO_BRICK);
+        CHECK_OK(legacy_survey.photometry_file(path, sizeof path, &scene.config, &rows[1]));
+        CU_ASSERT_PTR_NOT_NULL(strstr(path, i == 2 ? "dr10/south/tractor/" : "/north/tractor/"));
+    }
+}
+
 static void settings_that_cannot_be_are_refused(void)
 {
     static const char *once[] = {"south"}, *twice[] = {"south", "south"}, *north[] = {"north"};
@@ -392,6 +417,7 @@ static void settings_that_cannot_be_are_refused(void)
 }
 
 TEST_MAIN("cutout", {"settings that cannot be are refused", settings_that_cannot_be_are_refused},
+          {"trees of all releases are read", trees_of_all_releases_are_read},
           {"a window inside a brick follows the rule", a_window_inside_a_brick_follows_the_rule},
           {"mosaics follow the rule, pixel by pixel", mosaics_follow_the_rule},
           {"the pole is a place", the_pole_is_a_place},

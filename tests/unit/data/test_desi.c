@@ -214,6 +214,49 @@ static void flawed_files_give_flagged_rows(void)
     }
 }
 
+static Status write_joined(const char *path, bool whole)
+{
+    const int64_t n = whole ? GRID_PIXELS : GRID_PIXELS - 1, dims[2] = {N_TARGETS, n};
+    const FitsColumn column = {"TARGETID", "K", "", ""};
+    static const char *const hdu[] = {"BRZ_FLUX", "BRZ_IVAR"};
+    FitsFile f = {0};
+    double *wave;
+    float *image;
+    uint32_t *mask;
+    TRY(arena_new(&wave, &test_arena, n));
+    TRY(arena_new(&image, &test_arena, N_TARGETS * n));
+    TRY(arena_new(&mask, &test_arena, N_TARGETS * n));
+    for (int64_t k = 0; k < n; k++) wave[k] = GRID_START + GRID_STEP * (double)k;
+    for (int64_t i = 0; i < N_TARGETS * n; i++) image[i] = (float)(i / n + 1);
+    mask[1 * n + 5000] = 1;
+    TRY(fitsfile_create(&f, path));
+    TRY(fitsfile_new_table(&f, "FIBERMAP", &column, 1, N_TARGETS));
+    TRY(fitsfile_write_column(&f, "TARGETID", FITS_I64, targets, 0, N_TARGETS));
+    TRY(fitsfile_new_image(&f, "BRZ_WAVELENGTH", FITS_F64, false, &n, 1, FITS_PLAIN));
+    TRY(fitsfile_write_pixels(&f, FITS_F64, wave, n));
+    for (int k = 0; k < 2; k++) {
+        TRY(fitsfile_new_image(&f, hdu[k], FITS_F32, false, dims, 2, FITS_PLAIN));
+        TRY(fitsfile_write_pixels(&f, FITS_F32, image, N_TARGETS * n));
+    }
+    TRY(fitsfile_new_image(&f, "BRZ_MASK", FITS_I32, true, dims, 2, FITS_PLAIN));
+    TRY(fitsfile_write_mask(&f, mask, N_TARGETS * n));
+    return fitsfile_finish(&f);
+}
+
+/* Arms that the survey's programs have already joined. */
+static void joined_spectra_are_read(void)
+{
+    const char *path = file("joined.fits");
+    const int64_t id[] = {targets[1], targets[4]};
+    CHECK_OK(write_joined(path, true));
+    SpectrumBatch out = read_rows(path, id, 2);
+    CU_ASSERT(out.flag[0] == SPECTRUM_BAD_PIXELS && out.flag[1] == 0);
+    CU_ASSERT(out.flux[0] == 2 && out.ivar[4999] == 2 && out.ivar[5000] == 0 && out.flux[5000] == 0);
+    CU_ASSERT(out.flux[GRID_PIXELS + 7780] == 5 && out.ivar[GRID_PIXELS + 2700] == 5);
+    CHECK_OK(write_joined(path, false)); /* a piece of the grid is not the grid */
+    CU_ASSERT_EQUAL(read_rows(path, id, 1).flag[0], SPECTRUM_BAD_GRID);
+}
+
 /* Cut anywhere: rows never come out half read and unflagged. */
 static void files_cut_short_are_unreadable(void)
 {
@@ -278,5 +321,6 @@ TEST_MAIN("desi", {"rows come in the order asked for", rows_come_in_the_order_as
           {"an absent TARGETID is flagged alone", an_absent_target_is_flagged_alone},
           {"a missing file is NO_FILE, a .gz is found", missing_files_and_gz_are_noticed},
           {"flawed files give flagged rows", flawed_files_give_flagged_rows},
+          {"spectra whose arms are joined already are read", joined_spectra_are_read},
           {"files cut short are UNREADABLE, wherever the cut", files_cut_short_are_unreadable},
           {"damaged headers do no harm", damaged_headers_do_no_harm})

@@ -232,9 +232,9 @@ static void a_target_has_one_row(void)
     fill(6, ids);
     x.status[0] = 8; /* RESTRICTED in both exposures of B */
     x.status[2] = 8 | 1 << 4;
-    x.status[1] = BAD;        /* A: one bad exposure, one good with bit 3 */
+    x.status[1] = BAD; /* A: one bad exposure, one good with bit 3 */
     x.status[4] = 8;
-    x.status[3] = BAD;        /* C: both bad, of different kinds: the AND alone would be 0 */
+    x.status[3] = BAD; /* C: both bad, of different kinds: the AND alone would be 0 */
     x.status[5] = 1 << 16;
     write_file("spectra-main-dark-9144.fits");
     CHECK_OK(desi_count_redshifts(&n, &config, "spectra-main-dark-9144.fits", &test_arena));

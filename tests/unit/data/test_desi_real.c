@@ -149,8 +149,7 @@ static DesiConfig coadd_config(void)
 static int64_t read_all(CatalogRow **rows, const DesiConfig *config, const char *name)
 {
     int64_t n = 0;
-    if (!CHECK_OK(desi_count_redshifts(&n, config, name, &test_arena)) ||
-        !CHECK_OK(arena_new(rows, &test_arena, n)) ||
+    if (!CHECK_OK(desi_count_redshifts(&n, config, name, &test_arena)) || !CHECK_OK(arena_new(rows, &test_arena, n)) ||
         !CHECK_OK(desi_read_redshifts(*rows, config, name, 0, n, &test_arena)))
         return 0;
     return n;

@@ -123,6 +123,7 @@ static const SmallColumn all_in_one[] = {
     PHOTOMETRY_COLUMNS, FLAG("ZCAT_PRIMARY", primary), F32("TSNR2_LRG", depth)};
 static const SmallColumn core_v2[] = {KEY_COLUMNS,
                                       I32("HEALPIX", pixel),
+                                      F64("Z", zerr), /* the first redrock fit, where both are given */
                                       F64("Z_BEST", z),
                                       F64("ZERR_BEST", zerr),
                                       I64("ZWARN_BEST", zwarn),
@@ -132,8 +133,9 @@ static const SmallColumn core_v2[] = {KEY_COLUMNS,
                                       TARGETING_COLUMNS,
                                       FLAG("ZCAT_PRIMARY", primary)};
 static const SmallColumn imaging_v2[] = {I64("TARGETID", id), I32("HEALPIX", uniqpix), PHOTOMETRY_COLUMNS};
-static const SmallColumn extra_v2[] = {I64("TARGETID", id), I32("HEALPIX", uniqpix), F64("Z", zerr),
-                                       F32("TSNR2_LRG", depth)};
+static const SmallColumn extra_v2[] = {
+    I64("TARGETID", id),          I32("HEALPIX", uniqpix),        F64("Z", zerr),         I64("ZWARN", zwarn),
+    TEXT("SURVEY", "7A", survey), TEXT("PROGRAM", "6A", program), F32("TSNR2_LRG", depth)};
 
 static Status write_table(const char *name, const char *extname, const SmallColumn *columns, size_t n_columns,
                           int64_t n)
@@ -293,6 +295,8 @@ static void uniqpix_comes_with_the_pixel_of_the_position(void)
     CatalogRow *rows = rows_of(&config, "zall-pix-nevis.fits");
     for (int i = 0; rows && i < N; i++) wrong += rows[i].uniqpix != sky.uniqpix[i] || rows[i].healpix != sky.pixel[i];
     CU_ASSERT_EQUAL(wrong, 0);
+    config.layout = LAYOUT_HEALPIX; /* where no spectrum would be found */
+    CHECK_FAILS(desi_read_redshifts(rows, &config, "zall-pix-nevis.fits", 0, 1, &test_arena), E_INPUT);
 }
 
 static void tiles_come_with_night_and_petal(void)

@@ -217,6 +217,7 @@ static Status write_bare_redrock(const char *path, const char *number, int32_t v
     }
     TRY(SMALL_TABLE(&f, "REDSHIFTS", redshifts, 2));
     TRY(SMALL_TABLE(&f, "FIBERMAP", fibermap, 2));
+    if (!number) TRY(fitsfile_put_text(&f, "FAPRGRM", "dark", ""));
     TRY(SMALL_TABLE(&f, "TSNR2", tsnr2, 2));
     return fitsfile_finish(&f);
 }
@@ -231,7 +232,8 @@ static void redrock_files_by_tile_name_their_tile(void)
     if (!CHECK_OK(read_all(&rows, &n, &config, "redrock-5-169-thru20210419.fits"))) return;
     CU_ASSERT(n == 2 && rows[1].tileid == 169 && rows[1].night == 20210419 && rows[1].petal == 5);
     CU_ASSERT(rows[1].healpix == healpix_pixel(150.2, 2.3) && rows[1].uniqpix == 0);
-    CU_ASSERT(rows[1].tsnr2_lrg == 90 && rows[0].tsnr2_lrg == 80); /* HDU TSNR2 */
+    CU_ASSERT(strcmp(rows[1].program, "dark") == 0 && rows[1].survey[0] == '\0'); /* the file does not say */
+    CU_ASSERT(rows[1].tsnr2_lrg == 90 && rows[0].tsnr2_lrg == 80);                /* HDU TSNR2 */
     CU_ASSERT(rows[0].desi_target == 1 &&
               rows[0].target_class == 1 << CLASS_LRG); /* SV3_DESI_TARGET, not DESI_TARGET */
 }

@@ -156,6 +156,44 @@ static void a_real_brick_table_agrees_with_the_algorithm(void)
     CHECK_OK(legacy_check_bricks(test_shared(table), &test_arena));
 }
 
+/* The number of exposures stands in for the maskbits: a real image of integers, HCOMPRESSed in tiles as the maskbits
+   files are, with a WCS. They are 1 where there are data: bit 0, NPRIMARY. */
+static void bits_of_a_real_compressed_file_mask(void)
+{
+    const char *image = "data/legacy/legacysurvey-0959p805-image-g.fits.fz", *primary[] = {"NPRIMARY"};
+    const char *counts = "data/legacy/legacysurvey-0959p805-nexp-g.fits.fz";
+    char real[4096], path[2048], here[1024] = "";
+    if (!test_needs_file(test_shared(image)) || !test_needs_file(test_shared(counts))) return;
+    LegacyConfig config = release_with("0959p805", 'g');
+    config.maskbits = (ConfigTexts){1, primary};
+    snprintf(path, sizeof path, "%s/dr9/south/coadd/095/0959p805/legacysurvey-0959p805-maskbits.fits.fz", config.root);
+    CU_ASSERT(test_shared(counts)[0] == '/' || getcwd(here, sizeof here) != NULL);
+    snprintf(real, sizeof real, "%s/%s", here, test_shared(counts));
+    CU_ASSERT_EQUAL(symlink(real, path), 0);
+    double ra, dec;
+    sky_of_pixel(&ra, &dec, image, 860.2, 900.7);
+    CatalogRow row = row_at(ra, dec);
+    ImageBatch masked, plain;
+    cut(&masked, &config, &row, 1, -1);
+    config.maskbits.n = 0;
+    cut(&plain, &config, &row, 1, -1);
+    float *n, *ivar;
+    CHECK_OK(arena_new(&n, &test_arena, PIXELS));
+    CHECK_OK(arena_new(&ivar, &test_arena, PIXELS));
+    expect_window(n, counts, 860.2, 900.7, 3600, 3600);
+    expect_window(ivar, "data/legacy/legacysurvey-0959p805-invvar-g.fits.fz", 860.2, 900.7, 3600, 3600);
+    int64_t with = 0, without = 0;
+    for (int64_t k = 0; k < PIXELS; k++) {
+        with += ivar[k] > 0;
+        without += ivar[k] > 0 && ((int)n[k] & 1);
+    }
+    CU_ASSERT(without > 100 && with < PIXELS - 100);
+    CU_ASSERT_EQUAL(plain.stats[0], (float)((double)with / PIXELS));
+    CU_ASSERT_EQUAL(masked.stats[0], (float)((double)(with - without) / PIXELS));
+    CU_ASSERT_EQUAL(memcmp(masked.pixels, plain.pixels, N_BANDS * PIXELS * sizeof(float)), 0);
+    CU_ASSERT(!(masked.flag[0] & (IMAGE_NO_MASKBITS | IMAGE_NO_COVERAGE)) && (masked.flag[0] & IMAGE_BAD_PIXELS));
+}
+
 static LegacyConfig shared_root(void)
 {
     return (LegacyConfig){.root = test_shared("data"), .release = "dr9", .regions = {1, regions}};
@@ -266,6 +304,7 @@ static void photsys_follows_the_release(void)
 
 TEST_MAIN("legacy_real", {"a partly filled brick is cut", a_partly_filled_brick_is_cut},
           {"a corner of 100 x 100 pixels is padded", a_corner_of_100_pixels_is_padded},
+          {"bits of a real compressed file mask", bits_of_a_real_compressed_file_mask},
           {"a real brick table agrees with the algorithm", a_real_brick_table_agrees_with_the_algorithm},
           {"sweeps and Tractor files are read", sweeps_and_tractor_files_are_read},
           {"old Tractor files lack columns", old_tractor_files_lack_columns},

@@ -176,7 +176,7 @@ static void wrong_files_are_named_and_their_rows_flagged(void)
         bool objects, images; /* what cannot be read */
         Spoil spoil;
     } wrong[] = {{"w0", "'dec'", true, false, {.no_dec = true}},
-                 {"w1", "(20, 3, 150, 150)", false, true, {.side = 150}},
+                 {"w1", "(20, 3, 150, 150)", true, true, {.side = 150}},
                  {"w2", "'ebv'", true, false, {.ebv = 19}},
                  {"w3", "", false, false, {.numbers_for_types = true}}};
     for (int k = 0; k < 4; k++) {

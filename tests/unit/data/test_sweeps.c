@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "data/healpix.h"
+#include "data/join.h"
 #include "data/legacy.h"
 #include "test_main.h"
 
@@ -271,6 +272,76 @@ static void a_sweep_in_pieces_is_the_sweep(void)
                 E_INPUT);
 }
 
+/* 1691 bricks of DR9 south were made again as RELEASE 9012; DESI targets carry the identifiers of 9010, and the OBJIDs
+   of the new catalogue are other ones (formats.md 0.20). */
+static void a_target_of_9010_is_found_in_a_catalogue_of_9012(void)
+{
+    const char *root = new_root(), *file = "dr9/south/tractor/330/tractor-3301m002.fits";
+    Object o[3] = {galaxy(0), galaxy(1), galaxy(2)};
+    for (int i = 0; i < 3; i++) {
+        o[i].release = 9012;
+        o[i].dec = -0.2 + i * 2.0 / 3600;
+    }
+    write_sweep(root, file, o, 3);
+    LegacyConfig c = config_of(root);
+    CatalogRow *table, target;
+    char path[LEGACY_PATH];
+    int64_t n, n_file;
+    Match how;
+    catalog_new_row(&target);
+    target.release = 9010;
+    target.brickid = 330248;
+    target.brick_objid = 0; /* in the new catalogue that is another galaxy, 2 arcsec away */
+    target.ra = 330.2;
+    target.dec = -0.2 + 2.1 / 3600;
+    target.photsys = 'S';
+    snprintf(target.brickname, sizeof target.brickname, "3301m002");
+    CHECK_OK(legacy_survey.photometry_file(path, sizeof path, &c, &target));
+    CU_ASSERT_STRING_EQUAL(path, file);
+    CHECK_OK(legacy_survey.read_photometry(&table, &n, &n_file, &c, path, &test_arena));
+    CU_ASSERT_EQUAL_FATAL(n, 3);
+    CU_ASSERT_EQUAL(join_match(&how, &target, table, n, 1.0), 1);
+    CU_ASSERT_EQUAL(how, MATCH_POSITION);
+    CU_ASSERT_EQUAL(join_match(&how, &target, table, n, 0), -1); /* no positions: no match */
+    target.release = 9012;
+    CU_ASSERT_EQUAL(join_match(&how, &target, table, n, 1.0), 0);
+    CU_ASSERT_EQUAL(how, MATCH_ID);
+}
+
+/* The tables of bricks that a release may have. One that is not of the grid stops the run: no file would be found. */
+static void tables_of_bricks_are_checked_where_they_lie(void)
+{
+    static const char *const names[][2] = {{"dr8", "dr8/survey-bricks.fits.gz"},
+                                           {"dr8", "dr8/south/survey-bricks-dr8-south.fits.gz"},
+                                           {"dr9", "dr9/north/survey-bricks-dr9-north.fits.gz"},
+                                           {"dr10", "dr10/south/survey-bricks-dr10-south.fits.gz"}};
+    static const FitsColumn columns[] = {{"brickname", "8A", "", ""}, {"ra", "D", "", ""}, {"dec", "D", "", ""}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (int wrong = 0; wrong < 2; wrong++) {
+            const char *root = new_root();
+            char plain[256], brick[] = "3301m002";
+            snprintf(plain, sizeof plain, "%.*s", (int)(strlen(names[i][1]) - strlen(".gz")), names[i][1]);
+            Brick b;
+            FitsFile f = {0};
+            CU_ASSERT_TRUE(brick_with_id(&b, 330248));
+            b.ra += wrong * 0.01;
+            CHECK_OK(fitsfile_create(&f, make_path(root, plain)));
+            CHECK_OK(fitsfile_new_table(&f, "B", columns, 3, 1));
+            CHECK_OK(fitsfile_write_text(&f, "brickname", brick, sizeof brick, 0, 1));
+            CHECK_OK(fitsfile_write_column(&f, "ra", FITS_F64, &b.ra, 0, 1));
+            CHECK_OK(fitsfile_write_column(&f, "dec", FITS_F64, &b.dec, 0, 1));
+            CHECK_OK(fitsfile_finish(&f));
+            LegacyConfig c = config_of(root);
+            c.release = names[i][0];
+            c.regions.n = 2;
+            ImageSource s = {.config = &c};
+            if (wrong)
+                CHECK_FAILS(legacy_survey.open(&s, &test_arena), E_INPUT);
+            else
+                CHECK_OK(legacy_survey.open(&s, &test_arena));
+        }
+}
+
 /* Both names must be in the message: which of the two is wrong is not known. */
 static void refuse_photo_z(const LegacyConfig *c, const char *path, const char *sweep, const char *pz)
 {
@@ -450,6 +521,8 @@ TEST_MAIN("sweeps", {"each cut counts what it leaves out", each_cut_counts_what_
           {"a row says what the sweep says", a_row_says_what_the_sweep_says},
           {"magnitudes are as published, or without dust", magnitudes_are_as_published_or_without_dust},
           {"a sweep in pieces is the sweep", a_sweep_in_pieces_is_the_sweep},
+          {"a target of 9010 is found in a catalogue of 9012", a_target_of_9010_is_found_in_a_catalogue_of_9012},
+          {"tables of bricks are checked where they lie", tables_of_bricks_are_checked_where_they_lie},
           {"photo-z of another sweep is refused", photo_z_of_another_sweep_is_refused},
           {"photo-z lies beside its version", photo_z_lies_beside_its_version},
           {"the newest version of each region is listed", the_newest_version_of_each_region_is_listed},

@@ -89,6 +89,39 @@ static void masks_keep_all_32_bits(void)
     fitsfile_close(&f);
 }
 
+/* Maskbits files of the Legacy Surveys: 16 bits up to DR9, 32 from DR10 on, packed by HCOMPRESS. */
+static void bits_come_back_from_hcompress(void)
+{
+    enum { NY = 130, NX = 210 };
+    char path[PATH];
+    static int32_t wide[NY][NX], back[NY][NX];
+    static int16_t narrow[NY][NX];
+    int64_t dims[FITS_AXES] = {NY, NX};
+    FitsFile f;
+    Rng rng = rng_stream(2, "test.mask", 0, 0);
+    for (int i = 0; i < NY * NX; i++) {
+        bool set = rng_u32(&rng) % 5 == 0;
+        wide[i / NX][i % NX] = set ? (int32_t)(rng_u32(&rng) % (1u << 17)) : 0; /* bits 0 to 16, as in DR10 */
+        narrow[i / NX][i % NX] = (int16_t)(wide[i / NX][i % NX] & 0x3fff);
+    }
+    CHECK_OK(fitsfile_create(&f, path_of(path, "bits.fits.fz")));
+    CHECK_OK(fitsfile_new_image(&f, "WIDE", FITS_I32, false, dims, 2, FITS_HCOMPRESS));
+    CHECK_OK(fitsfile_write_pixels(&f, FITS_I32, wide, NY * NX));
+    CHECK_OK(fitsfile_new_image(&f, "NARROW", FITS_I16, false, dims, 2, FITS_HCOMPRESS));
+    CHECK_OK(fitsfile_write_pixels(&f, FITS_I16, narrow, NY * NX));
+    CHECK_OK(fitsfile_finish(&f));
+    CHECK_OK(fitsfile_open(&f, path));
+    CHECK_OK(fitsfile_goto(&f, "WIDE"));
+    CHECK_OK(fitsfile_read_rows(back[0], &f, FITS_I32, 0, NY));
+    CU_ASSERT(memcmp(wide, back, sizeof wide) == 0);
+    CHECK_OK(fitsfile_goto(&f, "NARROW"));
+    CHECK_OK(fitsfile_read_rows(back[0], &f, FITS_I32, 0, NY));
+    int wrong = 0;
+    for (int i = 0; i < NY * NX; i++) wrong += back[i / NX][i % NX] != narrow[i / NX][i % NX];
+    CU_ASSERT_EQUAL(wrong, 0);
+    fitsfile_close(&f);
+}
+
 static void a_box_is_cut_out_of_plain_and_packed_images(void)
 {
     enum { NY = 230, NX = 310, Y0 = 95, Y1 = 205, X0 = 190, X1 = 310 };
@@ -283,6 +316,7 @@ static void hdus_are_counted_and_a_short_file_is_told(void)
 
 TEST_MAIN("fitsfile_image", {"images come back in C order", images_come_back_in_c_order},
           {"masks keep all 32 bits", masks_keep_all_32_bits},
+          {"bits come back from HCOMPRESS", bits_come_back_from_hcompress},
           {"a box is cut out of plain and packed images", a_box_is_cut_out_of_plain_and_packed_images},
           {"a box is cut out of one plane of a cube", a_box_is_cut_out_of_one_plane},
           {"HDUs are counted, and a short file is told", hdus_are_counted_and_a_short_file_is_told},

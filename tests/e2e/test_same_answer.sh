@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# The same bits whatever the number of ranks, the sizes of batches, blocks and volumes, the order of the work, and after an interruption; for every
+# stage, encoder, precision, provider and probe that the program says it has: one that this test does not know makes it fail.
+. "$(dirname "$0")/../support/sky.sh"
+
+# ---- what there is ----
+
+reference=$("$ASTROCLIP_BIN" reference)
+# items TEXT: what stands behind TEXT in the comment of a key, as words: "image encoder; kinds: vit, resnet" -> vit resnet
+items() { printf '%s\n' "$reference" | sed -n "s/.*$1\([^;.]*\).*/\1/p" | head -1 | tr -s ', ' ' '; }
+default_stages=$(printf '%s\n' "$reference" | sed -n 's/^  stages: \[\(.*\)\].*/\1/p' | tr -s ', ' ' ')
+image_kinds=$(items 'image encoder; kinds: ')
+spectrum_kinds=$(items 'spectrum encoder; kinds: ')
+precisions=$(items 'arithmetic of the encoders; one of: ')
+probes=$(items 'probes to fit; any of: ')
+providers=$("$ASTROCLIP_BIN" --version | sed -n 's/^gemm  *\([a-z0-9_]*\):.*/\1/p')
+for list in default_stages image_kinds spectrum_kinds precisions probes providers; do
+    [ -n "${!list// /}" ] || fail "the program does not say its $list"
+done
+
+# `astroclip run` without run.stages runs the default ones, which are compared below; mock is compared here; import and export are one rank's work
+# (their bits: test_import.sh). Any other stage is to be added here or to the defaults.
+for name in $("$ASTROCLIP_BIN" list | sed -n 's/^\([a-z_]*\) .*/\1/p'); do
+    [[ " $default_stages mock import export " == *" $name "* ]] || fail "stage $name is not covered: say here how it is compared"
+done
+
+# ---- the sky ----
+
+make_sky
+mkdir "$work/first"
+mv "$work/sky" "$work/first/sky"
+ASTROCLIP_SHUFFLE=3 make_sky
+(cd "$work" && diff -rq first/sky sky) > "$work/skies.diff" || fail "the sky differs: $(head -3 "$work/skies.diff")"
+
+# ---- ranks, sizes, order ----
+
+everything=(--set "run.stages=[${default_stages// /,}]" --set "probe.probes=[${probes// /,}]")
+# chain OUTPUT RANKS [arguments...]: the default stages with every probe, compared with those of two ranks
+chain() {
+    local output=$1
+    if ! run "$1" "$2" "${everything[@]}" "${@:3}" > "$work/chain.log" 2>&1; then
+        fail "the chain on $2 ranks"
+        tail -20 "$work/chain.log"
+    elif [ "$output" != two ]; then
+        same_data two "$output"
+    fi
+    no_parts "$output"
+}
+chain two 2
+chain one 1
+ASTROCLIP_SHUFFLE=1 chain three 3 --set embed.batch=3 --set embed.block_rows=7 --set embed.volume_rows=40
+ASTROCLIP_SHUFFLE=2 chain four 4 --set embed.ranks_per_volume=2 --set embed.block_rows=16 --set embed.volume_rows=50 --set tables.chunk_rows=11
+chain five 5 --set embed.batch=1 --set embed.block_rows=1
+ASTROCLIP_SHUFFLE=7 chain eight 8 --set embed.ranks_per_volume=3 --set embed.block_rows=9 --set embed.volume_rows=17
+
+# ---- interrupted in each stage, resumed on other ranks ----
+
+for name in $default_stages; do
+    case $name in
+    catalog) point=catalog.write:1 ;;
+    embed) point=embed.block:1 ;;
+    probe) point=probe.write:1 ;;
+    tables) point=tables.rows:1 ;;
+    *) fail "no point to interrupt stage $name at: say here" && continue ;;
+    esac
+    FAIL_POINT=$point stage "$name" cut 2 --set embed.block_rows=5 > "$work/cut.log" 2>&1 && fail "$name was not interrupted"
+    stage "$name" cut 3 "${everything[@]}" --set embed.block_rows=5 > "$work/cut.log" 2>&1 || { fail "$name after its interruption"; tail -5 "$work/cut.log"; }
+done
+same_data two cut
+no_parts cut
+
+# ---- encoders, precisions, providers: of each, two runs that have nothing else in common ----
+
+# pair NAME arguments...: catalogue and embeddings on 1 and on 3 ranks
+pair() {
+    local name=$1 side
+    shift
+    for side in 1 3; do
+        mkdir -p "$work/$name$side"
+        cp "$work/two/catalog.h5" "$work/$name$side/"
+        ASTROCLIP_SHUFFLE=$side stage embed "$name$side" "$side" "$@" --set embed.block_rows=$((5 * side)) --set embed.batch="$side" > "$work/pair.log" 2>&1 ||
+            { fail "embed with $name on $side ranks"; tail -5 "$work/pair.log"; }
+    done
+    h5diff --exclude-attribute / "$work/${name}1/embeddings.h5" "$work/${name}3/embeddings.h5" > /dev/null 2>&1 || fail "embeddings with $name differ"
+}
+for kind in $image_kinds; do
+    [ "$kind" = vit ] || pair "image_$kind" --set "model.image={kind: $kind}"
+done
+for kind in $spectrum_kinds; do
+    [ "$kind" = specformer ] || pair "spectrum_$kind" --set "model.spectrum={kind: $kind}"
+done
+for provider in $providers; do
+    for precision in $precisions; do
+        [ "$provider $precision" = "openblas f32" ] || pair "${provider}_$precision" --set "run.gemm=$provider" --set "embed.precision=$precision"
+    done
+done
+finish
