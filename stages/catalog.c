@@ -218,6 +218,10 @@ static Status add_photometry(CatalogRow **row, int64_t *n, Build *w, const Setup
     TRY(join_photometry(row, n, &photometry, w->row, w->n, par, &pool[0]));
     clock_end("join photometry");
     empty(&pool[1]);
+    if (release_takes(s->release, "spectra") && release_takes(s->release, "images")) {
+        TRY(join_same_objects(row, n, &w->rejects, *row, *n, par, &pool[3]));
+        empty(&pool[0]);
+    }
     w->tally.photometry_files = photometry.files;
     w->tally.photometry_absent = photometry.files_absent;
     return OK;
@@ -244,8 +248,8 @@ static Status make_rows(Build *w, const Setup *s, Arena pool[N_POOLS], const Par
     clock_end("join labels");
     TRY(add_photometry(&row, &n, w, s, pool, par));
     TRY(par_sort((void **)&w->row, &w->n, par, row, n, sizeof *row, catalog_compare, &pool[2]));
-    empty(&pool[0]);
-    empty(&pool[1]);
+    for (int p = 0; p < N_POOLS; p++)
+        if (p != 2) empty(&pool[p]);
     return tally_sum(&w->tally, w->row, w->n, &w->rejects, w->skipped, par);
 }
 

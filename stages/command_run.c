@@ -91,8 +91,10 @@ static Status launcher_words(Args *args, const RunConfig *rc, int64_t ranks, Are
     add(args, "mpirun");
     add(args, "--quiet");
     if (geteuid() == 0) add(args, "--allow-run-as-root");
-    add(args, "-x"); /* ranks on other nodes, too, know that the lock is the chain's */
-    add(args, lock_variable);
+    if (getenv(lock_variable)) {
+        add(args, "-x"); /* ranks on other nodes, too, know that the lock is the chain's */
+        add(args, lock_variable);
+    }
     add(args, "-n");
     add(args, n);
     int64_t cores = count_cores();

@@ -52,6 +52,12 @@ Status join_objects(CatalogRow *rows, int64_t n, CatalogRow **left, int64_t *n_l
                     const CatalogRow *objects, int64_t n_objects, double arcsec, const Par *par, Arena *scratch,
                     Arena *a);
 
+/* Collective. After join_photometry: a row without a spectrum whose object is the photometry of a row with one is
+   rejected as HAS_SPECTRUM; the TARGETIDs of the two differ where the photometry is of another release than the
+   target's. */
+Status join_same_objects(CatalogRow **out, int64_t *n_out, RejectList *rejects, const CatalogRow *rows, int64_t n,
+                         const Par *par, Arena *a);
+
 /* Local. A row takes identifiers, fluxes, E(B-V), PHOTSYS and the place of the image of an entry of a photometry
    catalogue or image set. */
 void join_take(CatalogRow *row, const CatalogRow *from, Match how);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "data/brick.h"
 #include "data/healpix.h"
 #include "data/join.h"
 
@@ -226,4 +227,46 @@ Status join_objects(CatalogRow *rows, int64_t n, CatalogRow **left, int64_t *n_l
     Status st = find_left(left, n_left, rejects, rows, n, objects, n_objects, par, scratch, a);
     arena_reset(scratch, mark);
     return st;
+}
+
+/* ---- one object, two rows ---- */
+
+/* What the photometry of a row calls it: the TARGETID of an image-only row of the same release. */
+static uint64_t key_photometry(const CatalogRow *row)
+{
+    bool matched = row->has_spectrum && row->match != MATCH_NONE;
+    return (uint64_t)(matched ? brick_targetid(row->release, row->brickid, row->brick_objid) : row->targetid);
+}
+
+static int compare_photometry(const void *a, const void *b)
+{
+    const CatalogRow *x = a, *y = b;
+    int64_t i = (int64_t)key_photometry(x), k = (int64_t)key_photometry(y);
+    if (i != k) return i < k ? -1 : 1;
+    if (x->has_spectrum != y->has_spectrum) return x->has_spectrum ? -1 : 1;
+    return catalog_compare(a, b);
+}
+
+Status join_same_objects(CatalogRow **out, int64_t *n_out, RejectList *rejects, const CatalogRow *rows, int64_t n,
+                         const Par *par, Arena *a)
+{
+    int64_t kept = 0;
+    bool taken = false; /* a row with a spectrum has this key */
+    uint64_t key = 0;
+    Status st = OK;
+    TRY(send(out, n_out, rows, n, par, a, key_photometry));
+    if (*n_out > 0) qsort(*out, (size_t)*n_out, sizeof **out, compare_photometry);
+    for (int64_t i = 0; i < *n_out && st == OK; i++) {
+        const CatalogRow *row = &(*out)[i];
+        if (i == 0 || key_photometry(row) != key) taken = false;
+        const bool spectrum = row->has_spectrum; /* read before the row is moved over */
+        key = key_photometry(row);
+        if (taken && !row->has_spectrum)
+            st = reject_add(rejects, row, REJECT_HAS_SPECTRUM);
+        else
+            (*out)[kept++] = *row;
+        taken |= spectrum;
+    }
+    *n_out = kept;
+    return par_agree(par, st);
 }

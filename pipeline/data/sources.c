@@ -136,8 +136,7 @@ static Status sift(Kept *kept, const CatalogRow *rows, int64_t n, const Piece *p
             row->split = (uint8_t)cuts_split(row->targetid, s->seed, s->config);
             kept->n++;
         } else {
-            if (reason == REJECT_POOR_REDSHIFT)
-                TRY(cuts_check_redshift(row, s->config, s->files->path[piece->file]));
+            if (reason == REJECT_POOR_REDSHIFT) TRY(cuts_check_redshift(row, s->config, s->files->path[piece->file]));
             TRY(reject_add(rejects, row, reason));
         }
     }

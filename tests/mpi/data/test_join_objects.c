@@ -6,6 +6,7 @@
 
 #include "core/hash.h"
 #include "core/rng.h"
+#include "data/brick.h"
 #include "data/healpix.h"
 #include "data/join.h"
 #include "test_main.h"
@@ -145,7 +146,38 @@ static void nothing_on_either_side_is_fine(void)
     arena_free(&scratch);
 }
 
+/* A target of one photometric release, its image-only row of another: one row stays, whichever rank holds which. */
+static void one_object_is_one_row(void)
+{
+    enum { N = 60 };
+    CatalogRow *rows, *out, *all;
+    RejectList rejects = {.arena = &test_arena};
+    int64_t n = 0, n_out = 0, n_all = 0;
+    CHECK_OK(arena_new(&rows, &test_arena, 2 * N));
+    for (int64_t i = 0; i < N; i++) {
+        CatalogRow spectrum, image;
+        catalog_new_row(&spectrum);
+        spectrum.targetid = brick_targetid(9010, 300000, i);
+        spectrum.has_spectrum = 1;
+        spectrum.match = i % 3 ? MATCH_POSITION : MATCH_NONE;
+        spectrum.release = i % 3 ? 10000 : 9010;
+        spectrum.brickid = 300000;
+        spectrum.brick_objid = (int32_t)(1000 + i);
+        catalog_new_row(&image);
+        image.targetid = brick_targetid(10000, 300000, 1000 + i);
+        image.match = MATCH_ID;
+        if (i % test_par.n_ranks == test_par.rank) rows[n++] = spectrum;
+        if ((i + 1) % test_par.n_ranks == test_par.rank) rows[n++] = image;
+    }
+    if (!CHECK_OK(join_same_objects(&out, &n_out, &rejects, rows, n, &test_par, &test_arena))) return;
+    CHECK_OK(par_allgather((void **)&all, &n_all, &test_par, out, n_out, sizeof *out, &test_arena));
+    CU_ASSERT_EQUAL(n_all, N + N / 3);
+    for (int64_t k = 0; k < n_all; k++) CU_ASSERT(all[k].has_spectrum || (all[k].targetid % (1 << 22) - 1000) % 3 == 0);
+    for (int64_t k = 0; k < rejects.n; k++) CU_ASSERT_EQUAL(rejects.row[k].reason, REJECT_HAS_SPECTRUM);
+}
+
 TEST_MAIN("join_objects", {"each row gets its image", each_row_gets_its_image},
           {"each object is used or left", each_object_is_used_or_left},
           {"any number of ranks gives the same", any_number_of_ranks_gives_the_same},
+          {"one object is one row", one_object_is_one_row},
           {"nothing on either side is fine", nothing_on_either_side_is_fine})
