@@ -16,6 +16,8 @@ typedef struct {
     const char *run_file; /* path of the YAML file      */
     bool dry_run;         /* say what would be done; write nothing */
     bool force;           /* do it although the output is current */
+    bool ask;             /* compute and write nothing: set `stale` unless the output is current. Stages with `tells` */
+    bool stale;
 } Run;
 
 typedef struct {
@@ -25,6 +27,7 @@ typedef struct {
     const char *purpose;                  /* a paragraph for `about` */
     int revision;                         /* bump when results change for the same input */
     const ConfigSection *const *sections; /* NULL-terminated: those it reads and fingerprints */
+    bool tells;                           /* run() heeds Run.ask; others always count as stale */
     Status (*run)(Run *run);              /* Collective   */
     /* Local. Cross-checks and the plan (rows, files, bytes, memory per rank) printed to `out`, for `check` and --dry-run; may be NULL. */
     Status (*plan)(Run *run, FILE *out);

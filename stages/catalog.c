@@ -291,7 +291,8 @@ static Status write_catalog(const Build *w, const Setup *s, Run *run, Arena *scr
                           .n_rejected = w->rejects.n,
                           .manifest = manifest,
                           .n_manifest = n,
-                          .files = &s->files};
+                          .files = &s->files,
+                          .source_rows = w->tally.source_rows};
     TRY(list_skipped(&parts, w, par, run->arena));
     TRY(catalog_write(s->path, &envelope, &parts, par, scratch));
     clock_end("write");
@@ -372,6 +373,10 @@ static Status run_catalog(Run *run)
         log_info("catalog: %s is current, nothing to do", s.path);
         return OK;
     }
+    if (run->ask) {
+        run->stale = true;
+        return OK;
+    }
     return make_catalog(&s, run);
 }
 
@@ -388,6 +393,7 @@ const Stage catalog_stage = {
                "later stages read.",
     .revision = 2,
     .sections = sections,
+    .tells = true,
     .run = run_catalog,
     .plan = plan_catalog,
 };

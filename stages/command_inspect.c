@@ -2,12 +2,11 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "data/flags.h"
-#include "embed/volume.h"
 #include "io/artefact.h"
+#include "verify.h"
 
 enum { CHUNK_ROWS = 4096 };
 
@@ -94,33 +93,6 @@ static Status print_flags(H5File *f, Modality m, Arena *a)
     return OK;
 }
 
-/* The volumes beside an embeddings.h5, or the volume itself. */
-static Status verify_volumes(const char *path, const char *kind, Arena *a)
-{
-    int64_t good = 0, all = 0, bad = 0;
-    if (strcmp(kind, "embeddings-volume") == 0) {
-        TRY(volume_verify(&good, &all, path, a));
-        bad = all - good;
-        printf("%s: checksums of %lld of %lld blocks hold\n", path, (long long)good, (long long)all);
-    } else if (strcmp(kind, "embeddings") == 0) {
-        const char *slash = strrchr(path, '/');
-        for (int v = 0;; v++) {
-            char *volume = NULL;
-            TRY(arena_printf(&volume, a, "%.*sembeddings/volume-%05d.h5", slash ? (int)(slash - path + 1) : 0, path,
-                             v));
-            if (access(volume, R_OK) != 0) break;
-            TRY(volume_verify(&good, &all, volume, a));
-            bad += all - good;
-            printf("%s: checksums of %lld of %lld blocks hold\n", volume, (long long)good, (long long)all);
-        }
-    }
-    return bad == 0
-               ? OK
-               : FAIL(E_INPUT,
-                      "%s: %lld blocks do not match their checksum; remove the volume and run `astroclip embed` again",
-                      path, (long long)bad);
-}
-
 static Status inspect_h5(const Command *c, Arena *a)
 {
     Status st = OK;
@@ -135,35 +107,28 @@ static Status inspect_h5(const Command *c, Arena *a)
         printf("no envelope: not an artefact of astroclip\n");
     TRY_DONE(print_datasets(&f, "/", a));
     for (int m = 0; m < N_MODALITIES; m++) TRY_DONE(print_flags(&f, (Modality)m, a));
-    if (c->verify && known) st = verify_volumes(c->target, e.kind, a);
+    if (c->verify && known) st = verify_h5(&f, &e, a);
 done:;
     Status closed = h5_close(&f);
     return st != OK ? st : closed;
 }
 
-static Status inspect_fits(const Command *c)
+static Status inspect_fits(const Command *c, Arena *a)
 {
     FitsFile f = {0};
     TRY(fitsfile_open(&f, c->target));
     printf("%s\n", c->target);
-    Status st = OK;
-    for (int hdu = 0; st == OK && fitsfile_goto_number(&f, hdu) == OK; hdu++) {
+    for (int hdu = 0; fitsfile_goto_number(&f, hdu) == OK; hdu++) {
         int64_t rows = 0;
-        bool good = false, present = false;
         char text[FITS_NAME] = "";
         printf("  HDU %d %s", hdu, f.hdu);
         if (hdu == 0 && fitsfile_get_text(text, sizeof text, &f, "FPRINT")) printf("  fingerprint %s", text);
         if (hdu > 0 && fitsfile_rows(&rows, &f) == OK) printf("  %lld rows", (long long)rows);
         fail_clear();
-        if (c->verify) {
-            st = fitsfile_verify(&f, &good, &present);
-            printf("  DATASUM %s", !present ? "absent" : good ? "holds" : "does not hold");
-            if (st == OK && present && !good)
-                st = FAIL(E_INPUT, "%s: HDU %d: data do not match DATASUM", c->target, hdu);
-        }
         printf("\n");
     }
-    if (st == OK) fail_clear(); /* the HDU after the last */
+    fail_clear(); /* the HDU after the last */
+    const Status st = c->verify ? verify_fits(&f, a) : OK;
     fitsfile_close(&f);
     return st;
 }
@@ -174,7 +139,7 @@ Status command_inspect(const Command *c)
     size_t length = strlen(c->target);
     bool fits = length > 5 && strstr(c->target + length - 5, "fits");
     TRY(arena_init(&a, "inspect", 0));
-    Status st = fits ? inspect_fits(c) : inspect_h5(c, &a);
+    Status st = fits ? inspect_fits(c, &a) : inspect_h5(c, &a);
     arena_free(&a);
     return st;
 }

@@ -1,4 +1,4 @@
-/* commands.c - list, about, reference, check: what can be said without computing. */
+/* commands.c - list, about, reference: what can be said without a run file; and how one is read. */
 #include "commands.h"
 
 #include <stdio.h>
@@ -52,35 +52,6 @@ Status command_reference(const Command *c)
     TRY(arena_init(&a, "reference", 64 << 20));
     Status st = config_reference(&text, config_sections, &a);
     if (st == OK) fputs(text, stdout);
-    arena_free(&a);
-    return st;
-}
-
-static Status print_plan(Run *run)
-{
-    const RunConfig *rc = config_get(run->config, &run_section);
-    printf("%s: configuration is valid; output in %s\n", run->run_file, rc->output);
-    for (int64_t i = 0; i < rc->stages.n; i++) {
-        const Stage *s = stage_find(rc->stages.item[i]);
-        if (!s->plan) continue;
-        Status st = s->plan(run, stdout);
-        if (st == E_INPUT) { /* what is missing now may be made by the stages before */
-            printf("%s: not known yet: %s\n", s->name, fail_record()->text);
-            fail_clear();
-        } else {
-            TRY(st);
-        }
-    }
-    return OK;
-}
-
-Status command_check(const Command *c)
-{
-    Arena a = {0};
-    Run run;
-    TRY(arena_init(&a, "check", 0));
-    Status st = command_configure(&run, c, &par_alone, &a);
-    if (st == OK) st = print_plan(&run);
     arena_free(&a);
     return st;
 }

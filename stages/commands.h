@@ -15,6 +15,7 @@ typedef struct {
     int n_overrides;
     int64_t ranks; /* -n; 0 = chosen here                   */
     bool dry_run, force, verify;
+    bool plan, measure, current; /* of check */
 } Command;
 
 /* Parses the run file named by the command for rank `par` and fills `run`. Collective if par is. */

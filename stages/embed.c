@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "embed/embed.h"
 #include "embed/volume.h"
+#include "embedder.h"
 #include "nn/gemm.h"
 #include "stages.h"
 #include "train/checkpoint.h"
@@ -130,7 +131,7 @@ static Status make_recipes(Embedder *e, const Run *run, Model *model)
     return OK;
 }
 
-static void set_up(Embedder *e, const Run *run, const Model *model, Catalog *catalog)
+void embedder_set_up(Embedder *e, const Run *run, const Model *model, Catalog *catalog)
 {
     memset(e, 0, sizeof *e);
     e->config = config_get(run->config, &embed_section);
@@ -172,19 +173,24 @@ static Status judge(const EmbedLedger *l, const Run *run, const Embedder *e)
     return OK;
 }
 
-static Status open_images(Embedder *e, const ReleaseConfig *release, const Catalog *catalog, Arena *a)
+Status embedder_open_images(Embedder *e, Arena *a)
 {
     TRY(arena_new(&e->image_source, a, 1));
-    e->image_source->config = release->images.config;
-    e->image_source->files = &catalog->files;
-    return release_images(release)->open ? release_images(release)->open(e->image_source, a) : OK;
+    e->image_source->config = e->release->images.config;
+    e->image_source->files = &e->catalog->files;
+    return release_images(e->release)->open ? release_images(e->release)->open(e->image_source, a) : OK;
+}
+
+void embedder_close_images(Embedder *e)
+{
+    if (e->image_source && release_images(e->release)->close) release_images(e->release)->close(e->image_source);
+    e->image_source = NULL;
 }
 
 static Status run_embed(Run *run)
 {
     const RunConfig *rc = config_get(run->config, &run_section);
     const EmbedConfig *c = config_get(run->config, &embed_section);
-    const ReleaseConfig *release = config_get(run->config, &release_section);
     Par *par = &run->par;
     Status st = OK;
     Catalog catalog = {0};
@@ -202,7 +208,7 @@ static Status run_embed(Run *run)
     TRY_DONE(par_agree(par, st));
 
     Fingerprint fingerprint = fingerprint_of(run, model, &catalog);
-    set_up(&e, run, model, &catalog);
+    embedder_set_up(&e, run, model, &catalog);
     int64_t current = !run->force && par->rank == 0 && volume_all_there(&e, rc->output) &&
                       artefact_is_current(path, "embeddings", EMBEDDINGS_VERSION, &fingerprint);
     par_bcast(par, &current, sizeof current, 0);
@@ -210,9 +216,13 @@ static Status run_embed(Run *run)
         log_info("embed: %s is current, nothing to do", path);
         goto done;
     }
+    if (run->ask) {
+        run->stale = true;
+        goto done;
+    }
     log_info("embed: %lld rows, %lld weights (%s), matrix products by %s", (long long)catalog.n,
              (long long)model_params(model)->n_reals, c->weights, gemm_provider_text());
-    st = open_images(&e, release, &catalog, run->arena);
+    st = embedder_open_images(&e, run->arena);
     TRY_DONE(par_agree(par, st));
     TRY_DONE(
         par_agree(par, stage_envelope(&envelope, run, "embeddings", EMBEDDINGS_VERSION, &embed_stage, fingerprint)));
@@ -226,7 +236,7 @@ static Status run_embed(Run *run)
     log_info("embed: wrote %s", path);
 done:
     reuse_close(e.reuse, par);
-    if (e.image_source && release_images(release)->close) release_images(release)->close(e.image_source);
+    embedder_close_images(&e);
     catalog_close(&catalog);
     return st;
 }
@@ -257,7 +267,7 @@ static Status plan_embed(Run *run, FILE *out)
     TRY(model_build(&model, config_get(run->config, &model_section), run->arena));
     bool known = catalog_open(&catalog, path, NULL, run->arena) == OK;
     if (!known) fail_clear();
-    set_up(&e, run, model, &catalog);
+    embedder_set_up(&e, run, model, &catalog);
     int64_t row_bytes = 0;
     for (int s = 0; s < N_SETS; s++) row_bytes += 4 * e.dim[s];
     double weights_mb = 4e-6 * (double)model_params(model)->n_reals;
@@ -293,6 +303,7 @@ const Stage embed_stage = {
         "same weights and options is copied, the same bits, and the log says how many rows were not and why.",
     .revision = 1,
     .sections = sections,
+    .tells = true,
     .run = run_embed,
     .plan = plan_embed,
 };

@@ -36,7 +36,7 @@ static Status open_input(Plan *p, const Run *run)
     return official_yaml(&p->sizes, &p->model, run->arena);
 }
 
-static Status import_file(Plan *p, const Run *run)
+static Status import_file(Plan *p, Run *run)
 {
     const ImportConfig *c = config_get(run->config, &import_section);
     ImportReport report;
@@ -47,6 +47,10 @@ static Status import_file(Plan *p, const Run *run)
     const Fingerprint fingerprint = hash_close(h);
     if (!run->force && artefact_is_current(p->to, "checkpoint", CHECKPOINT_VERSION, &fingerprint)) {
         log_info("import: %s is current, nothing to do", p->to);
+        return OK;
+    }
+    if (run->ask) {
+        run->stale = true;
         return OK;
     }
     TRY(artefact_make_folder_of(&par_alone, p->to));
@@ -93,6 +97,7 @@ const Stage import_stage = {
         "encoder alone serves embed.sets [single] for its modality.",
     .revision = 1,
     .sections = sections,
+    .tells = true,
     .run = run_import,
     .plan = plan_import,
 };

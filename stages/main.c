@@ -16,7 +16,9 @@ static const char usage[] =
     "\n"
     "    astroclip list                         the stages: what each reads and writes\n"
     "    astroclip about STAGE                  its purpose, inputs, outputs, configuration keys\n"
-    "    astroclip check RUN.yaml               validate the run file, print the plan\n"
+    "    astroclip check RUN.yaml [-n RANKS]    validate the run file, print the plan: rows, bytes, memory, time\n"
+    "          --measure times a few objects on this machine first; --current asks which outputs are current;\n"
+    "          --plan prints the plan as a table for programs\n"
     "    astroclip run RUN.yaml [-n RANKS]      every stale stage in order, each as its own MPI job\n"
     "    mpirun -n 8 astroclip STAGE RUN.yaml   one stage\n"
     "    astroclip inspect FILE [--verify]      what an artefact is and holds\n"
@@ -58,6 +60,12 @@ static Status take_arguments(Command *c, int argc, char **argv)
             c->force = true;
         else if (strcmp(arg, "--verify") == 0)
             c->verify = true;
+        else if (strcmp(arg, "--plan") == 0)
+            c->plan = true;
+        else if (strcmp(arg, "--measure") == 0)
+            c->measure = true;
+        else if (strcmp(arg, "--current") == 0)
+            c->current = true;
         else if (strcmp(arg, "--set") == 0) {
             if (i + 1 == argc || !strchr(argv[i + 1], '=')) return FAIL(E_CONFIG, "--set wants section.key=value");
             c->overrides[c->n_overrides++] = argv[++i];

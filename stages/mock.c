@@ -188,6 +188,10 @@ static Status run_mock(Run *run)
         log_info("mock: the sky in %s is current, nothing to do", p.root);
         return OK;
     }
+    if (run->ask) {
+        run->stale = true;
+        return OK;
+    }
     Status st = par->rank == 0 && p.desi ? check_root(p.desi->root, p.stamp) : OK;
     if (st == OK && par->rank == 0 && p.legacy) st = check_root(p.legacy->root, p.stamp);
     TRY(par_agree(par, st));
@@ -227,6 +231,7 @@ const Stage mock_stage = {
                "arrive.",
     .revision = 2,
     .sections = sections,
+    .tells = true,
     .run = run_mock,
     .plan = plan_mock,
 };

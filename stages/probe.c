@@ -62,6 +62,18 @@ static const char *cell(char out[16], const char *format, double x)
     return out;
 }
 
+/* Every row of the catalogue is read; those with an embedding are used, each in its split. */
+static void log_rows(const ProbeSet *set)
+{
+    for (int i = 0; i < set->n_inputs; i++) {
+        const ProbeInput *in = &set->input[i];
+        const int64_t *n = in->n_usable, none = in->n_rows - n[SPLIT_TRAIN] - n[SPLIT_VAL] - n[SPLIT_TEST];
+        log_info("probe: %lld rows in; %s %s: train %lld, val %lld, test %lld, without %lld", (long long)in->n_rows,
+                 in->row->encoder, in->row->modality, (long long)n[SPLIT_TRAIN], (long long)n[SPLIT_VAL],
+                 (long long)n[SPLIT_TEST], (long long)none);
+    }
+}
+
 static void log_scores(const ProbeSet *set)
 {
     log_info("probe: scores on the test split");
@@ -96,12 +108,17 @@ static Status run_probe(Run *run)
         log_info("probe: %s is current, nothing to do", p.path);
         goto done;
     }
+    if (run->ask) {
+        run->stale = true;
+        goto done;
+    }
     clock_begin("fit");
     st = probe_fit_all(&set, config, &catalog, &embeddings, par, run->arena);
     if (st == OK) clock_end("fit");
     TRY_DONE(st);
     TRY_DONE(par_agree(par, envelope_of(&set.envelope, run, fingerprint)));
     TRY_DONE(probes_write(p.path, &set, par, run->arena));
+    log_rows(&set);
     log_scores(&set);
     log_info("probe: wrote %s and %s", p.path, p.scores);
 done:
@@ -153,6 +170,7 @@ const Stage probe_stage = {
                "that the weights have the same bits for any number of ranks.",
     .revision = 1,
     .sections = sections,
+    .tells = true,
     .run = run_probe,
     .plan = plan_probe,
 };

@@ -80,13 +80,18 @@ static Status run_tables(Run *run)
         log_info("tables: %s is current, nothing to do", in.path);
         goto done;
     }
+    if (run->ask) {
+        run->stale = true;
+        goto done;
+    }
     st = stage_envelope(&envelope, run, "properties", PROPERTIES_VERSION, &tables_stage, fingerprint);
     TRY_DONE(par_agree(par, st));
     envelope.provider =
         in.embeddings.envelope.provider; /* the only matrix products that matter here are the encoders' */
     PropertySources sources = {&in.catalog, &in.embeddings, &in.probes, c->chunk_rows};
     TRY_DONE(properties_write(in.path, &envelope, &sources, par, run->arena));
-    log_info("tables: wrote %s, %lld rows, and %s.sha256sum", in.path, (long long)in.catalog.n, in.path);
+    log_info("tables: %lld rows in, %lld rows out", (long long)in.catalog.n, (long long)in.catalog.n);
+    log_info("tables: wrote %s and %s.sha256sum", in.path, in.path);
 done:
     close_inputs(&in);
     return st;
@@ -147,6 +152,7 @@ const Stage tables_stage = {
                "is. A second table lists the probes with their scores on the test split.",
     .revision = 1,
     .sections = sections,
+    .tells = true,
     .run = run_tables,
     .plan = plan_tables,
 };

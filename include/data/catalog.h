@@ -151,6 +151,7 @@ typedef struct {
     const SkippedRows *skipped;
     int64_t n_skipped;
     const FileList *files;
+    int64_t source_rows; /* on all ranks: what the rows, rejected and skipped ones were together */
 } CatalogParts;
 
 /* Collective. Writes PATH through PATH.part. */

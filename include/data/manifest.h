@@ -10,6 +10,7 @@
 #include "core/hash.h"
 #include "data/survey.h"
 #include "par/par.h"
+#include "par/sethash.h"
 
 /* Roles: what a file is to the catalogue. Redshift and spectra files live under the spectra root, objects,
    tractor and image files under the image root; the label file is its own root. */
@@ -54,14 +55,7 @@ Status manifest_measure(ManifestRow **out, int64_t *n, const ManifestList *list,
 /* Order of /manifest: role, path. */
 int manifest_compare(const void *a, const void *b);
 
-/* A fingerprint of a set of records spread over ranks in any way: the hashes of the records are added, 32 bits at a
-   time, so that neither order nor ownership matters. Records that are to be ordered carry their position. */
-typedef struct {
-    uint32_t word[4];
-} SetHash;
-void sethash_add(SetHash *h, const void *record, size_t bytes);  /* Local */
-Fingerprint sethash_finish(const SetHash *mine, const Par *par); /* Collective */
-void sethash_add_manifest(SetHash *h, const ManifestRow *rows,
-                          int64_t n); /* Local. Path, role, size, DATASUM of each. */
+/* Of a set (par/sethash.h): path, role, size, DATASUM of each. Local. */
+void sethash_add_manifest(SetHash *h, const ManifestRow *rows, int64_t n);
 
 #endif

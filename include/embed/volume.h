@@ -45,4 +45,7 @@ Status volume_join(const Embedder *e, const char *folder, const Envelope *envelo
 /* Local. Recomputes the checksums of a finished volume: blocks that hold, blocks there are. */
 Status volume_verify(int64_t *n_good, int64_t *n_blocks, const char *path, Arena *a);
 
+/* Local. Blocks that are on disk in finished and unfinished volumes of FOLDER, whatever run they are of. */
+Status volume_count_finished(int64_t *n, const char *folder, Arena *a);
+
 #endif

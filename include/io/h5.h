@@ -48,6 +48,7 @@ Status h5_expect(H5Shape *out, H5File *f, const char *dataset, const int64_t *di
 size_t h5_bytes(H5Type type, int64_t width); /* of one element in memory */
 /* Names of the members of a group, sorted. */
 Status h5_list(char ***names, int64_t *n, H5File *f, const char *group, Arena *a);
+bool h5_is_group(H5File *f, const char *object);
 
 /* New dataset, contiguous, allocated early, never filled. For H5_TEXT `width` is the string length (fixed, NUL-padded), else ignored. */
 Status h5_new(H5File *f, const char *dataset, H5Type type, int64_t width, const int64_t *dims, int n_dims);
@@ -86,6 +87,8 @@ bool h5_get_attr_text(char **out, H5File *f, const char *object, const char *nam
                       Arena *a);                                                     /* fixed or variable length */
 bool h5_get_attr_i64(int64_t *out, H5File *f, const char *object, const char *name); /* any numeric attribute */
 bool h5_get_attr_f64(double *out, H5File *f, const char *object, const char *name);
+/* Names of the attributes, sorted. */
+Status h5_list_attrs(char ***names, int64_t *n, H5File *f, const char *object, Arena *a);
 /* A one-dimensional numeric attribute, or a scalar (n = 1). */
 bool h5_get_attr_f64s(double **out, int64_t *n, H5File *f, const char *object, const char *name, Arena *a);
 

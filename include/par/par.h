@@ -54,6 +54,12 @@ bool par_interrupted(void);                                 /* Local, cheap */
 #define par_continue() par_continue_at(__FILE__, __LINE__)  /* Local: OK or E_INTERRUPTED */
 Status par_continue_at(const char *file, int line);
 
+/* Local. Within a unit of work that takes long: E_INTERRUPTED once this rank was asked to stop PAR_HURRY_SECONDS ago; the
+   unit is then given up, so that the job leaves within 20 s. */
+enum { PAR_HURRY_SECONDS = 10 };
+#define par_hurry() par_hurry_at(__FILE__, __LINE__)
+Status par_hurry_at(const char *file, int line);
+
 /* Local. For when the others cannot be reached: prints, flushes, MPI_Abort. */
 _Noreturn void par_abort(const Par *par, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -103,6 +103,7 @@ void fail_print(FILE *out, int n_ranks)
         fprintf(out, "    while %.*s\n", length, note);
         note += length + (note[length] == '\n');
     }
+    if (record.status == E_INTERRUPTED) return (void)fflush(out); /* nobody's fault: no place to look at */
     fprintf(out, "    at %s:%d", record.file, record.line);
     if (n_ranks > 1) fprintf(out, " on rank %d of %d", record.rank, n_ranks);
     fprintf(out, "\n");

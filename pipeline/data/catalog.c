@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "data/manifest.h"
+#include "io/seal.h"
 
 typedef struct {
     const char *name;
@@ -286,12 +287,24 @@ static void fit_paths(Column column[N_MANIFEST_COLUMNS], const ManifestRow *mani
     column[0].width = width;
 }
 
+/* Collective. rows_in = rows_out + rows_rejected + rows_skipped; by reason: /rejected/COUNTS and /skipped. */
+static Status put_ledger(H5File *f, const Tables *t)
+{
+    int64_t skipped = 0;
+    for (int64_t i = 0; i < t->parts->n_skipped; i++) skipped += t->parts->skipped[i].rows;
+    TRY(h5_put_attr_i64(f, "/", "rows_in", t->parts->source_rows));
+    TRY(h5_put_attr_i64(f, "/", "rows_out", t->rows.total));
+    TRY(h5_put_attr_i64(f, "/", "rows_rejected", t->rejects.total));
+    return h5_put_attr_i64(f, "/", "rows_skipped", skipped);
+}
+
 /* Collective. Everything that all ranks do together, in the same order. */
 static Status write_structure(H5File *f, const Envelope *e, const Tables *t, const Par *par, Arena *a)
 {
     TRY(artefact_write(f, e));
     Fingerprint inputs = inputs_of(t->parts, t->rows, t->manifest, t->files.n, par);
     TRY(h5_put_attr_text(f, "/", inputs_attribute, inputs.text));
+    TRY(put_ledger(f, t));
     TRY(new_table(f, row_columns, N_ROW_COLUMNS, t->rows.total));
     TRY(new_table(f, rejected_columns, N_REJECTED_COLUMNS, t->rejects.total));
     TRY(new_table(f, t->manifest_column, N_MANIFEST_COLUMNS, t->files.total));
@@ -343,6 +356,7 @@ Status catalog_write(const char *path, const Envelope *e, const CatalogParts *pa
     st = write_rows(&f, &t, a);
     TRY_DONE(par_agree(par, st));
     TRY_DONE(h5_close(&f));
+    TRY_DONE(seal_file(part, par, a));
     TRY_DONE(artefact_publish(par, path));
 done:
     h5_close(&f);

@@ -179,40 +179,18 @@ Status manifest_measure(ManifestRow **out, int64_t *n, const ManifestList *list,
     TRY(par_agree(par, st));
     TRY(par_exchange((void **)&mine, &n_mine, par, list->row, dest, list->n, sizeof *mine, a));
     if (n_mine > 0) qsort(mine, (size_t)n_mine, sizeof *mine, manifest_compare);
-    for (int64_t i = 0; i < n_mine; i++) {
+    for (int64_t i = 0; i < n_mine && (st = par_continue()) == OK; i++) {
         if (kept > 0 && manifest_compare(&mine[kept - 1], &mine[i]) == 0) continue;
         mine[kept] = mine[i];
         manifest_look(&mine[kept++], roots);
     }
+    TRY(par_agree(par, st));
     *out = mine;
     *n = kept;
     return OK;
 }
 
 /* ---- fingerprint of a set ---- */
-
-void sethash_add(SetHash *h, const void *record, size_t bytes)
-{
-    HashState *state = hash_open();
-    hash_add(state, record, bytes);
-    Fingerprint one = hash_close(state);
-    for (int w = 0; w < 4; w++) {
-        char digits[9] = "";
-        memcpy(digits, one.text + 8 * w, 8);
-        h->word[w] += (uint32_t)strtoul(digits, NULL, 16);
-    }
-}
-
-Fingerprint sethash_finish(const SetHash *mine, const Par *par)
-{
-    int64_t sum[4];
-    Fingerprint out;
-    for (int w = 0; w < 4; w++) sum[w] = mine->word[w];
-    par_sum_i64(par, sum, 4); /* up to 2^31 ranks fit */
-    snprintf(out.text, sizeof out.text, "%08x%08x%08x%08x", (uint32_t)sum[0], (uint32_t)sum[1], (uint32_t)sum[2],
-             (uint32_t)sum[3]);
-    return out;
-}
 
 void sethash_add_manifest(SetHash *h, const ManifestRow *rows, int64_t n)
 {

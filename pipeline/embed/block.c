@@ -120,7 +120,8 @@ static Status embed_spectra(EmbedBlock *b, const FileRow *order, int64_t n, Embe
                    N_SPECTRUM_STATS * sizeof(float));
         if (flags_fatal(MODALITY_SPECTRUM, *flag, false)) continue;
         float *aligned = set_row(b, e, SET_SPECTRUM, i), *single = set_row(b, e, SET_SPECFORMER, i);
-        st = model_spectrum(aligned, single, e->model, batch.flux + k * GRID_PIXELS, GRID_PIXELS, a);
+        st = par_hurry();
+        if (st == OK) st = model_spectrum(aligned, single, e->model, batch.flux + k * GRID_PIXELS, GRID_PIXELS, a);
         if (st == OK)
             keep_or_void(aligned, e->dim[SET_SPECTRUM], single, e->dim[SET_SPECFORMER], flag, SPECTRUM_BAD_EMBEDDING);
     }
@@ -154,7 +155,8 @@ static Status embed_images(EmbedBlock *b, const int64_t *order, int64_t n, Embed
         *flag = batch.flag[k];
         if (flags_fatal(MODALITY_IMAGE, *flag, zero_bands)) continue;
         float *aligned = set_row(b, e, SET_IMAGE, i), *single = set_row(b, e, SET_ASTRODINO, i);
-        st = model_image(aligned, single, e->model, batch.pixels + k * pixels, CUTOUT_PIXELS, a);
+        st = par_hurry();
+        if (st == OK) st = model_image(aligned, single, e->model, batch.pixels + k * pixels, CUTOUT_PIXELS, a);
         if (st == OK)
             keep_or_void(aligned, e->dim[SET_IMAGE], single, e->dim[SET_ASTRODINO], flag, IMAGE_BAD_EMBEDDING);
     }

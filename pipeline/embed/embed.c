@@ -115,6 +115,15 @@ static Status work_through(EmbedLedger *l, Embedder *e, Volume *v, Work *work, P
     return OK;
 }
 
+/* Collective. After an interruption: how far the volume is. */
+static void tell_rest(const Volume *v, int64_t n_done, const Par *par)
+{
+    for (int64_t b = 0; par->rank == 0 && b < v->n_blocks; b++) n_done += v->checksum[b] != 0;
+    par_sum_i64(par, &n_done, 1);
+    if (par->rank == 0)
+        log_rank("embed: %lld of %lld blocks are in %s", (long long)n_done, (long long)v->n_blocks, v->part);
+}
+
 /* Collective over the group. */
 static Status embed_volume(EmbedLedger *l, Embedder *e, const char *folder, int64_t number, const Envelope *envelope,
                            Progress *progress, const Par *group, Arena *a)
@@ -128,10 +137,13 @@ static Status embed_volume(EmbedLedger *l, Embedder *e, const char *folder, int6
     if (v.complete) {
         l->volumes_kept += group->rank == 0;
     } else {
+        int64_t before = l->blocks;
         TRY_DONE(par_work_open(&work, group, v.n_blocks));
         st = work_through(l, e, &v, &work, progress, group, a);
         par_work_close(&work, group);
-        TRY_DONE(par_agree(group, st));
+        st = par_agree(group, st);
+        if (st == E_INTERRUPTED) tell_rest(&v, l->blocks - before, group);
+        TRY_DONE(st);
         l->volumes += group->rank == 0;
     }
     st = volume_finish(&v, group);

@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "io/seal.h"
 
-enum { VOLUME_VERSION = 1 };
+enum { VOLUME_VERSION = 2 };
 static const char volume_kind[] = "embeddings-volume";
 
 /* The columns of a volume besides the sets and flags: name, type, width of text, second dimension (0 = none). */
@@ -73,7 +74,14 @@ static uint64_t mix_in(uint64_t sum, const void *data, int64_t bytes)
 static uint64_t block_checksum(const EmbedBlock *b, const int64_t dim[N_SETS])
 {
     uint64_t sum = (uint64_t)b->n;
-    for (int64_t i = 0; i < b->n; i++) sum = mix_in(sum, &b->row[i].targetid, sizeof(int64_t));
+    for (int64_t i = 0; i < b->n; i++) {
+        const CatalogRow *r = &b->row[i];
+        sum = mix_in(sum, &r->targetid, sizeof r->targetid);
+        sum = mix_in(sum, r->survey, sizeof r->survey);
+        sum = mix_in(sum, r->program, sizeof r->program);
+        sum = mix_in(sum, (const double[]){r->ra, r->dec}, 2 * sizeof(double));
+        sum = mix_in(sum, &r->healpix, sizeof r->healpix);
+    }
     for (int s = 0; s < N_SETS; s++)
         if (dim[s] > 0) sum = mix_in(sum, b->set[s], b->n * dim[s] * (int64_t)sizeof(float));
     for (int m = 0; m < N_MODALITIES; m++) sum = mix_in(sum, b->flag[m], b->n * (int64_t)sizeof(int32_t));
@@ -82,17 +90,50 @@ static uint64_t block_checksum(const EmbedBlock *b, const int64_t dim[N_SETS])
     return sum ? sum : 1;
 }
 
-/* What the file holds for block b, as far as the checksum covers it. */
+/* Keys and places of n rows, as arrays. */
+typedef struct {
+    int64_t *id;
+    char (*survey)[8], (*program)[8];
+    double *ra, *dec;
+    int32_t *healpix;
+} Keys;
+
+static Status keys_make(Keys *k, int64_t n, Arena *a)
+{
+    TRY(arena_new(&k->id, a, n));
+    TRY(arena_new(&k->survey, a, n));
+    TRY(arena_new(&k->program, a, n));
+    TRY(arena_new(&k->ra, a, n));
+    TRY(arena_new(&k->dec, a, n));
+    return arena_new(&k->healpix, a, n);
+}
+
+static Status read_keys(CatalogRow *row, H5File *f, int64_t first, int64_t n, Arena *a)
+{
+    Keys k;
+    TRY(keys_make(&k, n, a));
+    TRY(h5_read_rows(k.id, f, "object_id", H5_I64, 0, first, n));
+    TRY(h5_read_rows(k.survey, f, "survey", H5_TEXT, 8, first, n));
+    TRY(h5_read_rows(k.program, f, "program", H5_TEXT, 8, first, n));
+    TRY(h5_read_rows(k.ra, f, "ra", H5_F64, 0, first, n));
+    TRY(h5_read_rows(k.dec, f, "dec", H5_F64, 0, first, n));
+    TRY(h5_read_rows(k.healpix, f, "healpix", H5_I32, 0, first, n));
+    for (int64_t i = 0; i < n; i++) {
+        row[i] = (CatalogRow){.targetid = k.id[i], .ra = k.ra[i], .dec = k.dec[i], .healpix = k.healpix[i]};
+        memcpy(row[i].survey, k.survey[i], sizeof row[i].survey);
+        memcpy(row[i].program, k.program[i], sizeof row[i].program);
+    }
+    return OK;
+}
+
+/* What the file holds for block b. */
 static Status read_block(EmbedBlock *out, Volume *v, int64_t b, Arena *a)
 {
     int64_t first = v->block_start[b], n = v->block_start[b + 1] - first;
     memset(out, 0, sizeof *out);
     out->n = n;
-    int64_t *id = NULL;
     TRY(arena_new(&out->row, a, n));
-    TRY(arena_new(&id, a, n));
-    TRY(h5_read_rows(id, &v->file, "object_id", H5_I64, 0, first, n));
-    for (int64_t i = 0; i < n; i++) out->row[i].targetid = id[i];
+    TRY(read_keys(out->row, &v->file, first, n, a));
     for (int s = 0; s < N_SETS; s++) {
         if (v->dim[s] == 0) continue;
         TRY(arena_new(&out->set[s], a, n * v->dim[s]));
@@ -219,31 +260,24 @@ Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t num
 
 static Status write_columns(H5File *f, const EmbedBlock *b, int64_t at, Arena *a)
 {
-    int64_t n = b->n, *id = NULL;
-    char(*survey)[8] = NULL, (*program)[8] = NULL;
-    double *ra = NULL, *dec = NULL;
-    int32_t *healpix = NULL;
-    TRY(arena_new(&id, a, n));
-    TRY(arena_new(&survey, a, n));
-    TRY(arena_new(&program, a, n));
-    TRY(arena_new(&ra, a, n));
-    TRY(arena_new(&dec, a, n));
-    TRY(arena_new(&healpix, a, n));
+    int64_t n = b->n;
+    Keys k;
+    TRY(keys_make(&k, n, a));
     for (int64_t i = 0; i < n; i++) {
         const CatalogRow *r = &b->row[i];
-        id[i] = r->targetid;
-        memcpy(survey[i], r->survey, sizeof survey[i]);
-        memcpy(program[i], r->program, sizeof program[i]);
-        ra[i] = r->ra;
-        dec[i] = r->dec;
-        healpix[i] = r->healpix;
+        k.id[i] = r->targetid;
+        memcpy(k.survey[i], r->survey, sizeof k.survey[i]);
+        memcpy(k.program[i], r->program, sizeof k.program[i]);
+        k.ra[i] = r->ra;
+        k.dec[i] = r->dec;
+        k.healpix[i] = r->healpix;
     }
-    TRY(h5_write_rows(f, "object_id", H5_I64, 0, id, at, n));
-    TRY(h5_write_rows(f, "survey", H5_TEXT, 8, survey, at, n));
-    TRY(h5_write_rows(f, "program", H5_TEXT, 8, program, at, n));
-    TRY(h5_write_rows(f, "ra", H5_F64, 0, ra, at, n));
-    TRY(h5_write_rows(f, "dec", H5_F64, 0, dec, at, n));
-    TRY(h5_write_rows(f, "healpix", H5_I32, 0, healpix, at, n));
+    TRY(h5_write_rows(f, "object_id", H5_I64, 0, k.id, at, n));
+    TRY(h5_write_rows(f, "survey", H5_TEXT, 8, k.survey, at, n));
+    TRY(h5_write_rows(f, "program", H5_TEXT, 8, k.program, at, n));
+    TRY(h5_write_rows(f, "ra", H5_F64, 0, k.ra, at, n));
+    TRY(h5_write_rows(f, "dec", H5_F64, 0, k.dec, at, n));
+    TRY(h5_write_rows(f, "healpix", H5_I32, 0, k.healpix, at, n));
     TRY(h5_write_rows(f, "spectrum_stats", H5_F32, 0, b->spectrum_stats, at, n));
     return h5_write_rows(f, "image_stats", H5_F32, 0, b->image_stats, at, n);
 }
@@ -354,7 +388,8 @@ static Status describe(H5File *f, const Embedder *e, const EmbedLedger *ledger)
         TRY(h5_put_attr_text(f, "image_stats", name, image_stat_name[s]));
     }
     TRY(describe_reuse(f, e, ledger));
-    return h5_put_attr_i64(f, "/", "rows", e->catalog->n);
+    TRY(h5_put_attr_i64(f, "/", "rows_in", e->catalog->n));
+    return h5_put_attr_i64(f, "/", "rows_out", ledger->rows);
 }
 
 int64_t volume_count(const Embedder *e)
@@ -412,6 +447,7 @@ Status volume_join(const Embedder *e, const char *folder, const Envelope *envelo
     if (st == OK) st = arena_printf(&part, a, "%s.part", path);
     if (st == OK && par->rank == 0) st = join(part, e, envelope, ledger, a);
     TRY(par_agree(par, st));
+    TRY(seal_file(part, par, a));
     st = artefact_publish(par, path);
     arena_reset(a, mark);
     return st;

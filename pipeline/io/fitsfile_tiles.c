@@ -3,7 +3,8 @@
    cfitsio's RICE decoder looks for the next 1 bit until it finds one, also beyond the tile's bytes and beyond the
    memory of the program: one damaged byte can kill a rank. The walk follows the same codes (FITS standard 4.0, section
    10.4.1), only counts bits, and costs a quarter of the decoding. HCOMPRESS codes carry their own image size, which
-   cfitsio believes: it is held against the tile. GZIP and PLIO check themselves. */
+   cfitsio believes: it is held against the tile. GZIP and PLIO check themselves, once the length of a tile is one that the
+   file can hold. */
 #include <fitsio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,18 +90,33 @@ static bool hcompress_fits(const unsigned char *b, int64_t length, int64_t n_pix
            b[24] <= MAX_BITPLANES;
 }
 
+/* How many elements of a column of variable length a tile has: cfitsio takes memory for as many as a row claims. */
+static Status tile_length(LONGLONG *length, FitsFile *f, int column, int64_t row)
+{
+    const FITSfile *image = ((fitsfile *)f->handle)->Fptr;
+    LONGLONG offset = 0;
+    int code = 0;
+    *length = 0;
+    if (column < 1) return OK;
+    fits_read_descriptll(f->handle, column, row + 1, length, &offset, &code);
+    if (code) return FITS_FAIL(f, E_INPUT, code, "tile %lld: cannot be found", (long long)row);
+    if (*length < 0 || offset < 0 || *length > image->filesize || offset > image->filesize)
+        return FITS_FAIL(f, E_INPUT, 0, "tile %lld: lies outside the file: damaged?", (long long)row);
+    return OK;
+}
+
 /* One tile, by its row in the table of tiles. */
 static Status check_tile(FitsFile *f, Codes *codes, int64_t row, int64_t n_pixels)
 {
     fitsfile *handle = f->handle;
     const FITSfile *image = handle->Fptr;
-    LONGLONG length = 0, offset = 0;
+    LONGLONG length = 0, other = 0;
     int code = 0, any = 0;
-    fits_read_descriptll(handle, image->cn_compressed, row + 1, &length, &offset, &code);
-    if (code) return FITS_FAIL(f, E_INPUT, code, "tile %lld: cannot be found", (long long)row);
+    TRY(tile_length(&other, f, image->cn_gzip_data, row));
+    TRY(tile_length(&other, f, image->cn_uncompressed, row));
+    TRY(tile_length(&length, f, image->cn_compressed, row));
     if (length == 0) return OK; /* kept in a column of its own: plain or gzip */
-    if (length < 0 || offset < 0 || length > image->filesize || offset > image->filesize)
-        return FITS_FAIL(f, E_INPUT, 0, "tile %lld: lies outside the file: damaged?", (long long)row);
+    if (image->compress_type != RICE_1 && image->compress_type != HCOMPRESS_1) return OK;
     if (length + PAD > codes->room) {
         free(codes->bytes);
         codes->room = 2 * length + PAD;
@@ -121,7 +137,6 @@ Status fitsfile_check_tiles(FitsFile *f, const int64_t from[FITS_AXES], const in
     const FITSfile *image = ((fitsfile *)f->handle)->Fptr;
     int code = 0;
     if (!fits_is_compressed_image(f->handle, &code)) return OK;
-    if (image->compress_type != RICE_1 && image->compress_type != HCOMPRESS_1) return OK;
     int64_t side[FITS_AXES] = {1, 1, 1}, tile[FITS_AXES] = {1, 1, 1}, count[FITS_AXES], t[FITS_AXES];
     for (int i = 0; i < image->zndim && i < FITS_AXES; i++) {
         side[i] = image->znaxis[i];

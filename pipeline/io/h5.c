@@ -44,6 +44,15 @@ Status h5_list(char ***names, int64_t *n, H5File *f, const char *group, Arena *a
     return OK;
 }
 
+bool h5_is_group(H5File *f, const char *object)
+{
+    if (!h5_has(f, object)) return false;
+    hid_t id = H5Oopen(f->id, object, H5P_DEFAULT);
+    bool group = id >= 0 && H5Iget_type(id) == H5I_GROUP;
+    if (id >= 0) H5Oclose(id);
+    return group;
+}
+
 /* ---- open datasets ---- */
 
 void h5_dataset_close(H5Dataset *d)

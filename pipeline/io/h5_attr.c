@@ -143,6 +143,23 @@ bool h5_get_attr_i64(int64_t *out, H5File *f, const char *object, const char *na
     return ok;
 }
 
+Status h5_list_attrs(char ***names, int64_t *n, H5File *f, const char *object, Arena *arena)
+{
+    char name[H5_PATH];
+    *names = NULL;
+    *n = 0;
+    for (int turn = 0; turn < 2; turn++) { /* counted, then copied */
+        hsize_t i = 0;
+        while (H5Aget_name_by_idx(f->id, object, H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT) >= 0) {
+            if (turn > 0) TRY(arena_text(&(*names)[i], arena, name));
+            i++;
+        }
+        if (turn == 0) TRY(arena_new(names, arena, (int64_t)i));
+        *n = (int64_t)i;
+    }
+    return OK;
+}
+
 bool h5_get_attr_f64s(double **out, int64_t *n, H5File *f, const char *object, const char *name, Arena *arena)
 {
     Attr a;

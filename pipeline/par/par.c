@@ -238,3 +238,14 @@ Status par_continue_at(const char *file, int line)
     return fail_set(E_INTERRUPTED, file, line,
                     "%s. What was finished is on disk; the same command continues from there", signals_why());
 }
+
+Status par_hurry_at(const char *file, int line)
+{
+    static double since; /* when this was first called after being asked */
+    if (!par_interrupted()) {
+        clock_tick();
+        return OK;
+    }
+    if (since == 0) since = clock_now();
+    return clock_now() - since < PAR_HURRY_SECONDS ? OK : par_continue_at(file, line);
+}

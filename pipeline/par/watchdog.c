@@ -74,7 +74,7 @@ static void look_at_stop(Memory *m, double now)
     if (m->asked == 0) {
         m->asked = now;
         /* the launcher ends the job, perhaps because another rank hangs: say what this one was doing */
-        if (why == SIGTERM && dog.config.stall_seconds > 0 && now - m->alive > dog.config.stall_seconds / 4)
+        if (why == SIGTERM && !m->told && dog.config.stall_seconds > 0 && now - m->alive > dog.config.stall_seconds / 4)
             say("stalled: %s, no sign of life for %.0f s\n", where, now - m->alive);
     }
     if (now - m->asked < WATCHDOG_STOP_SECONDS) return;

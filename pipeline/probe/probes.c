@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/seal.h"
 #include "probe/fit.h"
 
 const ProbeInputRow probe_inputs[] = {
@@ -141,15 +142,17 @@ static Status put_fit(H5File *f, const ProbeFit *fit, const ProbeInput *p)
     return h5_put_attr_f64(f, g, "u68", fit->u68);
 }
 
-static Status write_h5(const char *part, const ProbeSet *p)
+static Status write_h5(const char *part, const ProbeSet *p, Arena *a)
 {
     Status st = OK;
     H5File f = {0};
     TRY_DONE(h5_create(&f, part, NULL));
     TRY_DONE(artefact_write(&f, &p->envelope));
+    TRY_DONE(h5_put_attr_i64(&f, "/", "rows_in", p->n_inputs > 0 ? p->input[0].n_rows : 0));
     for (int i = 0; i < p->n_inputs; i++) TRY_DONE(put_input(&f, &p->input[i]));
     for (int i = 0; i < p->n_fits; i++) TRY_DONE(put_fit(&f, &p->fit[i], &p->input[p->fit[i].input]));
     TRY_DONE(h5_close(&f));
+    st = seal_file(part, &par_alone, a);
 done:
     h5_close(&f);
     return st;
@@ -203,7 +206,7 @@ Status probes_write(const char *path, const ProbeSet *p, const Par *par, Arena *
     TRY(par_agree(par, st));
     TRY(artefact_make_folder(par, folder));
     if (par->rank == 0) {
-        st = write_h5(part, p);
+        st = write_h5(part, p, a);
         if (st == OK) st = write_csv(csv_part, p);
     }
     if (st == OK) st = FAIL_POINT("probe.write");

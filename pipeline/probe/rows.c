@@ -78,6 +78,7 @@ Status probe_rows_read(ProbeRows *r, Catalog *c, Embeddings *e, const Par *par, 
     TRY(FAIL_POINT("probe.rows"));
     for (int64_t at = 0; at < r->n; at += 16384) {
         const Mark mark = arena_mark(a);
+        TRY(par_continue());
         TRY(read_rows(r, at, r->n - at < 16384 ? r->n - at : 16384, c, e, a));
         arena_reset(a, mark);
     }
@@ -100,6 +101,7 @@ bool probe_block_next(ProbeBlock *b)
     b->at = first - r->first;
     b->n = r->total - first < r->block_rows ? r->total - first : r->block_rows;
     b->status = FAIL_POINT("probe.block");
+    if (b->status == OK) b->status = par_continue();
     if (b->status == OK) b->status = b->features->read(b->x, b->features->source, first, b->n, b->scratch);
     return b->status == OK;
 }

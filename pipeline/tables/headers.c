@@ -6,10 +6,12 @@
 #include <string.h>
 
 static Status write_primary(FitsFile *f, const Envelope *e, const PropertyLayout *l, const Fingerprint *catalog,
-                            const Fingerprint *embeddings)
+                            const Fingerprint *embeddings, int64_t n_rows)
 {
     TRY(fitsfile_put_text(f, "EXTNAME", "PRIMARY", "provenance; tables: PROPERTIES, PROBES"));
     TRY(artefact_write_fits(f, e));
+    TRY(fitsfile_put_i64(f, "ROWSIN", n_rows, "rows of the catalogue"));
+    TRY(fitsfile_put_i64(f, "ROWSOUT", n_rows, "rows of PROPERTIES"));
     TRY(fitsfile_put_text(f, "FPCAT", catalog->text, "fingerprint of catalog.h5"));
     TRY(fitsfile_put_text(f, "FPEMB", embeddings->text, "fingerprint of embeddings.h5"));
     TRY(fitsfile_put_text(f, "FPPROBE", l->probes->envelope.fingerprint.text, "fingerprint of probes.h5"));
@@ -130,7 +132,7 @@ Status headers_write(RowSpan *out, const char *part, const Envelope *e, const Pr
     Status st = OK;
     FitsFile f = {0};
     TRY(fitsfile_create(&f, part));
-    TRY_DONE(write_primary(&f, e, l, catalog, embeddings));
+    TRY_DONE(write_primary(&f, e, l, catalog, embeddings, n_rows));
     TRY_DONE(write_properties_header(out, &f, l, n_rows));
     TRY_DONE(write_probes(&f, l->probes));
     return fitsfile_finish(&f);

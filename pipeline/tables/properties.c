@@ -51,6 +51,7 @@ static Status check_rows(KeyWidths *widths, const PropertySources *s, const Par 
     TRY(arena_new(&id, a, chunk));
     for (int64_t at = first; at < last; at += chunk) {
         int64_t n = least(chunk, last - at);
+        TRY(par_continue());
         TRY(catalog_read(row, s->catalog, at, n, a));
         TRY(embeddings_read_targets(id, s->embeddings, at, n));
         for (int64_t i = 0; i < n; i++)
@@ -176,6 +177,7 @@ static Status write_chunks(uint32_t *sum, int fd, const char *part, RowSpan span
     progress_start(&progress, "tables (first rank's share)", "rows", last - first);
     for (int64_t at = first; at < last; at += rows) {
         int64_t n = least(rows, last - at), offset = at * l->row_bytes;
+        TRY(par_continue());
         TRY(read_chunk(&c, at, n, a));
         for (int i = 0; i < s->probes->n_inputs; i++)
             if (s->probes->input[i].row->column[0]) TRY(predict_chunk(&c, i, at, n, a));

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/seal.h"
+
 static Status dataset_name(char out[PARAM_NAME + 16], const char *tensor)
 {
     int n = snprintf(out, PARAM_NAME + 16, "weights/%s", tensor);
@@ -34,8 +36,14 @@ Status checkpoint_put(H5File *f, const char *name, const float *values, int n_di
 
 Status checkpoint_finish(H5File *f, const char *path)
 {
+    Arena a;
+    char part[H5_PATH];
     TRY(h5_close(f));
-    return artefact_publish(&par_alone, path);
+    snprintf(part, sizeof part, "%s.part", path);
+    TRY(arena_init(&a, "checksum of a checkpoint", 0));
+    Status st = seal_file(part, &par_alone, &a);
+    arena_free(&a);
+    return st != OK ? st : artefact_publish(&par_alone, path);
 }
 
 static Status save(H5File *f, const char *path, const Params *p, const Envelope *envelope)

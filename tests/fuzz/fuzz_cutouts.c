@@ -44,8 +44,8 @@ static Status seeds(Arena *a)
         TRY(fitsfile_finish(&f));
         fuzz_seed_file(0, path);
     }
-    fuzz_seed_shared(0, "cutouts/copsf_59.1067_-30.4848.fits");
-    fuzz_seed_shared(0, "cutouts/cutout_59.1067_-30.4848.fits");
+    fuzz_seed_shared(0, "data/cutouts/copsf_59.1067_-30.4848.fits");
+    fuzz_seed_shared(0, "data/cutouts/cutout_59.1067_-30.4848.fits");
     return OK;
 }
 

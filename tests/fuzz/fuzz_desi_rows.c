@@ -1,5 +1,4 @@
 /* fuzz_desi_rows.c - DESI's redshift catalogues of all versions and redrock files, as rows of a catalogue. */
-#include <stdio.h>
 #include <string.h>
 
 #include "data/desi.h"
@@ -20,23 +19,21 @@ static Status add(int layout, int kind, Arena *a)
 {
     const DesiConfig desi = {.root = fuzz_folder(), .specprod = "mock"};
     const MockConfig config = {.objects = 8, .per_brick = 8, .ra = 150, .dec = 2, .layout = layout, .truth = ""};
-    char path[FITS_PATH], full[2 * FITS_PATH];
+    char path[FITS_PATH];
     MockSky sky;
     TRY(mock_sky(&sky, &config, NULL, 3, a));
     TRY(mock_write_zcatalog(&sky, &desi, "bright", a));
     TRY(mock_zcatalog_path(path, &sky, &desi, "bright", ""));
-    snprintf(full, sizeof full, "%s/%s", fuzz_folder(), path);
-    fuzz_seed_file(kind, full);
+    fuzz_seed_file(kind, path);
     TRY(mock_write_group(&sky, &desi, 0, a));
     TRY(mock_group_path(path, &sky, &desi, &sky.group[0], "redrock"));
-    snprintf(full, sizeof full, "%s/%s", fuzz_folder(), path);
-    fuzz_seed_file(REDROCK, full);
+    fuzz_seed_file(REDROCK, path);
     return OK;
 }
 
 static Status seeds(Arena *a)
 {
-    fuzz_seed_shared(REDROCK, "desi/redrock-special-dark-27247.fits");
+    fuzz_seed_shared(REDROCK, "data/desi/redrock-special-dark-27247.fits");
     TRY(add(MOCK_EDR, ZPIX, a));
     TRY(add(MOCK_DR1, ZPIX, a));
     TRY(add(MOCK_DR2, ZPIX_V2, a));

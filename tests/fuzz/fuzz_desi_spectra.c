@@ -1,6 +1,4 @@
 /* fuzz_desi_spectra.c - DESI's coadd-* and spectra-* files, read as spectra and as rows of a catalogue. */
-#include <stdio.h>
-
 #include "data/desi.h"
 #include "data/mock.h"
 #include "fuzz.h"
@@ -15,22 +13,21 @@ static const char *const words[] = {"B_FLUX  ", "R_IVAR  ", "Z_MASK  ", "BRZ_FLU
 
 static Status seeds(Arena *a)
 {
-    static const char *const real[] = {"desi/coadd-special-dark-27247.fits", "desi/coadd-main-dark-9144.fits"};
+    static const char *const real[] = {"data/desi/coadd-special-dark-27247.fits", "data/desi/coadd-main-dark-9144.fits"};
     const DesiConfig desi = {.root = fuzz_folder(), .specprod = "mock"};
     MockSky sky;
     for (int i = 0; i < 2; i++) fuzz_seed_shared(0, real[i]);
-    fuzz_seed_shared(1, "desi/spectra-5-169-thru20210419.fits");
+    fuzz_seed_shared(1, "data/desi/spectra-5-169-thru20210419.fits");
     for (int layout = MOCK_DR1; layout <= MOCK_TILES; layout += MOCK_TILES - MOCK_DR1) {
         const MockConfig config = {
             .objects = 6, .per_brick = 6, .ra = 150, .dec = 2, .layout = layout, .exposures = 2, .truth = ""};
         TRY(mock_sky(&sky, &config, NULL, 3, a));
         for (int64_t g = 0; g < sky.n_groups && g < 2; g++) {
-            char path[FITS_PATH], full[2 * FITS_PATH];
+            char path[FITS_PATH];
             TRY(mock_write_group(&sky, &desi, g, a));
             for (int kind = 0; kind < 2; kind++) {
                 TRY(mock_group_path(path, &sky, &desi, &sky.group[g], kind ? "spectra" : "coadd"));
-                snprintf(full, sizeof full, "%s/%s", fuzz_folder(), path);
-                fuzz_seed_file(kind, full);
+                fuzz_seed_file(kind, path);
             }
         }
     }

@@ -58,8 +58,8 @@ static Status seeds(Arena *a)
         good[i] = &fuzz_seeds[fuzz_n_seeds];
         fuzz_seed_file(i, fuzz_path(names[i]));
     }
-    fuzz_seed_shared(0, "legacy/legacysurvey-1102p240-image-z.fits.fz");
-    fuzz_seed_shared(2, "legacy/legacysurvey-1102p240-invvar-z.fits.fz");
+    fuzz_seed_shared(0, "data/legacy/legacysurvey-1102p240-image-z.fits.fz");
+    fuzz_seed_shared(2, "data/legacy/legacysurvey-1102p240-invvar-z.fits.fz");
     return OK;
 }
 

@@ -47,9 +47,9 @@ static Status seeds(Arena *a)
     add(TRACTOR, folder);
     add(SWEEP, "dr9/south/sweep/9.0");
     add(PHOTO_Z, "dr9/south/sweep/9.1-photo-z");
-    fuzz_seed_shared(TRACTOR, "tractor/tractor-3301m002.fits");
-    fuzz_seed_shared(SWEEP, "tractor/sweep-320m005-330p000.fits");
-    fuzz_seed_shared(BRICKS, "legacy/survey-bricks-dr6.fits.gz");
+    fuzz_seed_shared(TRACTOR, "data/tractor/tractor-3301m002.fits");
+    fuzz_seed_shared(SWEEP, "data/tractor/sweep-320m005-330p000.fits");
+    fuzz_seed_shared(BRICKS, "data/legacy/survey-bricks-dr6.fits.gz");
     return OK;
 }
 

@@ -14,8 +14,8 @@ static const char *const words[] = {"COADD   ", "SPALL   ", "SPECOBJ ", "loglam 
 
 static Status seeds(Arena *a)
 {
-    static const char *const real[] = {"sdss/spec-0266-51602-0013.fits", "sdss/spec-4055-55359-0006.fits",
-                                       "sdss/spec-0854-52373-0369.fits", "sdss/spec-0266-51602-0162.fits"};
+    static const char *const real[] = {"data/sdss/spec-0266-51602-0013.fits", "data/sdss/spec-4055-55359-0006.fits",
+                                       "data/sdss/spec-0854-52373-0369.fits", "data/sdss/spec-0266-51602-0162.fits"};
     (void)a;
     for (int i = 0; i < 4; i++) fuzz_seed_shared(0, real[i]);
     for (int i = 0; i < 2; i++) fuzz_seed_shared(1, real[i]); /* their HDU 2 is a row of such a table */

@@ -133,6 +133,86 @@ static void beside_the_weights(void)
     torchfile_close(&b);
 }
 
+/* "...blocks.CHUNK.BLOCK.rest" without its chunk: block_chunks is 0 then. */
+static const char *flat_name(const char *name)
+{
+    static char flat[PARAM_NAME];
+    const char *blocks = strstr(name, "image_encoder.backbone.blocks.") ? strstr(name, "blocks.") + 7 : NULL;
+    const char *dot = blocks ? strchr(blocks, '.') : NULL;
+    if (!dot) return name;
+    snprintf(flat, sizeof flat, "%.*s%s", (int)(blocks - name), name, dot + 1);
+    return flat;
+}
+
+/* The file again with flat names of blocks, and each fused projection in three. */
+static bool write_otherwise(const char *path, TorchFile *f)
+{
+    static const char *const part[] = {"q_proj_weight", "k_proj_weight", "v_proj_weight"};
+    TorchWriter w;
+    if (!CHECK_OK(torchfile_create(&w, path, "state_dict", &test_arena))) return false;
+    for (int64_t i = 0; i < f->n; i++) {
+        const TorchTensor *t = &f->tensor[i];
+        const char *name = flat_name(t->name), *fused = strstr(name, "in_proj_weight");
+        float *x = NULL;
+        CHECK_OK(arena_new(&x, &test_arena, t->n));
+        CHECK_OK(torchfile_read(x, f, t, &test_arena));
+        int64_t dims[TORCH_DIMS];
+        memcpy(dims, t->dims, sizeof dims);
+        if (fused) dims[0] /= 3;
+        for (int k = 0; k < 3 && fused; k++) {
+            char split[PARAM_NAME];
+            snprintf(split, sizeof split, "%.*s%s", (int)(fused - name), name, part[k]);
+            CHECK_OK(torchfile_put(&w, split, x + k * (t->n / 3), t->n_dims, dims));
+        }
+        if (!fused) CHECK_OK(torchfile_put(&w, name, x, t->n_dims, dims));
+    }
+    return CHECK_OK(torchfile_finish(&w));
+}
+
+static bool import_to(H5File *h, const char *to, const char *from)
+{
+    static const Envelope envelope = {
+        .made_by = "import", .config = "", .specprod = "", .image_release = "", .provider = ""};
+    TorchFile f;
+    OfficialModel model;
+    ImportReport report;
+    char **names = NULL;
+    int64_t n = 0;
+    if (!CHECK_OK(torchfile_open(&f, from, &test_arena))) return false;
+    bool ok = CHECK_OK(official_recognise(&model, &f, &test_arena)) &&
+              CHECK_OK(import_weights(&report, to, &f, &model, false, &envelope, &test_arena));
+    torchfile_close(&f);
+    return ok && CHECK_OK(checkpoint_open(h, &names, &n, to, &test_arena));
+}
+
+static void other_names_are_the_same_weights(void)
+{
+    TorchFile f;
+    H5File a = {0}, b = {0};
+    char other[H5_PATH], to[2][H5_PATH], **names = NULL;
+    int64_t n = 0, n_flat = 0;
+    if (!open_file(&f, "astroclip_tiny.ckpt")) return;
+    snprintf(other, sizeof other, "%s/other.ckpt", test_folder());
+    for (int k = 0; k < 2; k++) snprintf(to[k], H5_PATH, "%s/named%d.h5", test_folder(), k);
+    if (!write_otherwise(other, &f)) return;
+    torchfile_close(&f);
+    if (!import_to(&a, to[0], test_golden("astroclip_tiny.ckpt")) || !import_to(&b, to[1], other)) return;
+    CHECK_OK(h5_list(&names, &n, &a, "weights", &test_arena));
+    for (int64_t i = 0; i < n; i++) {
+        H5Shape s, t;
+        float *x = NULL, *y = NULL;
+        const char *flat = flat_name(names[i]);
+        n_flat += strcmp(flat, names[i]) != 0;
+        CHECK_OK(checkpoint_get(&x, &s, &a, names[i], &test_arena));
+        if (!CHECK_OK(checkpoint_get(&y, &t, &b, flat, &test_arena))) break;
+        CU_ASSERT(golden_items(&s) == golden_items(&t) && memcmp(x, y, (size_t)golden_items(&s) * sizeof *x) == 0);
+    }
+    CU_ASSERT(n_flat > 0);
+    h5_close(&a);
+    h5_close(&b);
+}
+
 TEST_MAIN("checkpoints", {"every tensor of every checkpoint is what PyTorch reads", every_tensor},
           {"imported checkpoints hold the same under AstroCLIP's names", imported},
+          {"flat names of blocks and split projections are the same weights", other_names_are_the_same_weights},
           {"pickled modules beside the weights change nothing", beside_the_weights})

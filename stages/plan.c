@@ -1,0 +1,275 @@
+/* plan.c - rows, bytes, memory and time of each stage before it starts. A stage adds a row to `sizes`; one that is not
+   there counts as small and serial.
+
+   Rows are those of catalog.h5; before it is there, those that the source files announce in their headers (of many
+   files a sample), or those that `mock` will write. */
+#include "plan.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "data/manifest.h"
+#include "data/mock.h"
+#include "embed/embed.h"
+#include "embed/volume.h"
+#include "model/model.h"
+#include "probe/fit.h"
+#include "tables/columns.h"
+
+enum { SAMPLE_FILES = 64, MANIFEST_ROWS = 4096 };
+
+static const double program_bytes = 250e6; /* of a rank that does nothing: MPI, HDF5, BLAS with their buffers */
+static const double band_bytes = 3600.0 * 3600 * 8; /* image and inverse variance of a brick in one band */
+static const double spectrum_bytes = 430e3;         /* of a coadd file per object */
+static const double cutout_bytes = 350e3;           /* of images per object, where bricks are shared by about 100 */
+static const double solve_speed = 10e9;             /* operations per second of sums and solutions in double */
+static const double disk_speed = 100e6;             /* bytes per second and rank */
+
+/* What all stages of a run depend on. */
+typedef struct {
+    Run *run;
+    const Rates *rates;
+    Catalog catalog;
+    bool known;      /* the catalogue is there   */
+    int64_t rows;    /* -1 = not known           */
+    int64_t sources; /* source files, 0 = none   */
+    int64_t source_bytes;
+    int64_t data_bytes; /* spectra and images, -1 = not known */
+    int64_t row_bytes;  /* of embeddings            */
+    double weights;     /* bytes                    */
+    int64_t finished;   /* blocks of embeddings     */
+} Campaign;
+
+/* ---- rows ---- */
+
+typedef Status (*CountRows)(int64_t *n, const void *config, const char *path, Arena *scratch);
+
+/* Adds the rows of files, from a sample of them where they are many. */
+static Status count_rows(Campaign *c, const FileList *files, CountRows count, const void *config, const char *root)
+{
+    Arena *a = c->run->arena;
+    int64_t step = 1 + (files->n - 1) / SAMPLE_FILES, sampled = 0;
+    double rows = 0, bytes = 0;
+    for (int64_t i = 0; i < files->n; i += step, sampled++) {
+        int64_t n = 0;
+        char path[FITS_PATH];
+        struct stat info;
+        Mark mark = arena_mark(a);
+        TRY(count(&n, config, files->path[i], a));
+        arena_reset(a, mark);
+        rows += (double)n;
+        if (survey_file(path, sizeof path, root, files->path[i]) && stat(path, &info) == 0)
+            bytes += (double)info.st_size;
+    }
+    if (sampled == 0) return OK;
+    double share = (double)files->n / (double)sampled;
+    c->rows = (c->rows < 0 ? 0 : c->rows) + (int64_t)(rows * share);
+    c->source_bytes += (int64_t)(bytes * share);
+    c->sources += files->n;
+    return OK;
+}
+
+static Status count_sources(Campaign *c)
+{
+    const ReleaseConfig *r = config_get(c->run->config, &release_section);
+    const SpectrumSurvey *spectra = release_spectra(r);
+    const ImageSurvey *images = release_images(r);
+    FileList files = {0};
+    if (release_takes(r, "spectra") && spectra->list_redshifts) {
+        TRY(spectra->list_redshifts(&files, r->spectra.config, c->run->arena));
+        TRY(count_rows(c, &files, spectra->count_redshifts, r->spectra.config, spectra->root(r->spectra.config)));
+    }
+    if (release_takes(r, "images") && images->list_objects) {
+        TRY(images->list_objects(&files, r->images.config, c->run->arena));
+        TRY(count_rows(c, &files, images->count_objects, r->images.config, images->root(r->images.config)));
+    }
+    return OK;
+}
+
+static bool runs(const Run *run, const Stage *stage)
+{
+    const RunConfig *rc = config_get(run->config, &run_section);
+    for (int64_t i = 0; i < rc->stages.n; i++)
+        if (strcmp(rc->stages.item[i], stage->name) == 0) return true;
+    return false;
+}
+
+/* Bytes of the spectra and images that the catalogue leads to. */
+static Status sum_manifest(Campaign *c)
+{
+    Arena *a = c->run->arena;
+    Mark mark = arena_mark(a);
+    ManifestRow *row = NULL;
+    TRY(arena_new(&row, a, MANIFEST_ROWS));
+    c->data_bytes = 0;
+    for (int64_t at = 0, n; at < c->catalog.n_manifest; at += n) {
+        n = c->catalog.n_manifest - at < MANIFEST_ROWS ? c->catalog.n_manifest - at : MANIFEST_ROWS;
+        Mark inner = arena_mark(a);
+        TRY(catalog_read_manifest(row, &c->catalog, at, n, a));
+        for (int64_t i = 0; i < n; i++) {
+            bool data = strcmp(row[i].role, ROLE_SPECTRA) == 0 || strcmp(row[i].role, ROLE_IMAGE) == 0;
+            if (data && row[i].size > 0) c->data_bytes += row[i].size;
+        }
+        arena_reset(a, inner);
+    }
+    arena_reset(a, mark);
+    return OK;
+}
+
+/* What is not there yet is made by stages before, or its absence is for `check` to tell. */
+static Status forgive(Status st)
+{
+    if (st != E_INPUT) return st;
+    fail_clear();
+    return OK;
+}
+
+static Status find_rows(Campaign *c)
+{
+    char *path = NULL;
+    c->rows = c->data_bytes = -1;
+    TRY(stage_path(&path, c->run, "catalog.h5"));
+    c->known = catalog_open(&c->catalog, path, NULL, c->run->arena) == OK;
+    if (!c->known) fail_clear();
+    TRY(forgive(count_sources(c)));
+    if (c->rows < 0 && runs(c->run, &mock_stage)) {
+        const MockConfig *mock = config_get(c->run->config, &mock_section);
+        c->rows = mock->objects;
+        c->sources = 2;
+    }
+    if (!c->known) return OK;
+    c->rows = c->catalog.n;
+    return sum_manifest(c);
+}
+
+static Status find_weights(Campaign *c)
+{
+    Mark mark = arena_mark(c->run->arena);
+    Model *model = NULL;
+    TRY(model_build(&model, config_get(c->run->config, &model_section), c->run->arena));
+    const EmbedConfig *embed = config_get(c->run->config, &embed_section);
+    bool aligned = embed_lists(&embed->sets, "aligned"), single = embed_lists(&embed->sets, "single");
+    for (int m = 0; m < N_MODALITIES; m++) {
+        if (!embed_lists(&embed->modalities, modality_name[m])) continue;
+        if (aligned) c->row_bytes += 4 * model_embed_dim(model);
+        if (single) c->row_bytes += 4 * (m == MODALITY_IMAGE ? model_image_dim(model) : model_spectrum_dim(model));
+    }
+    c->weights = 4 * (double)model_params(model)->n_reals;
+    arena_reset(c->run->arena, mark);
+    return OK;
+}
+
+/* ---- the stages ---- */
+
+static int64_t at_least_one(int64_t n) { return n < 1 ? 1 : n; }
+static double rows_of(const Campaign *c) { return c->rows > 0 ? (double)c->rows : 0; }
+
+static void size_mock(StagePlan *p, const Campaign *c)
+{
+    const MockConfig *mock = config_get(c->run->config, &mock_section);
+    double bricks = (double)(mock->objects / at_least_one(mock->per_brick) + 1);
+    p->rows = mock->objects;
+    p->read = 0;
+    p->write = (int64_t)(35e6 * bricks + spectrum_bytes * (double)mock->objects);
+    p->max_ranks = at_least_one((int64_t)(4 * bricks));
+    p->memory += 4 * band_bytes;
+    p->seconds_shared = 10 * bricks + 0.02 * (double)mock->objects;
+}
+
+static void size_weights(StagePlan *p, const Campaign *c)
+{
+    p->read = p->write = (int64_t)c->weights;
+    p->memory += 2 * c->weights;
+    p->seconds += 4 * c->weights / disk_speed;
+}
+
+/* Three generations of rows while they are joined and sorted, uneven by a factor two; a brick's photometry. */
+static void size_catalog(StagePlan *p, const Campaign *c)
+{
+    p->read = c->source_bytes;
+    p->write = (int64_t)(rows_of(c) * 400);
+    p->max_ranks = at_least_one(c->rows / 1000);
+    p->memory += 100e6;
+    p->memory_shared = 6 * rows_of(c) * sizeof(CatalogRow);
+    p->seconds += 20;
+    p->seconds_shared = (double)c->source_bytes / disk_speed + 2e-3 * rows_of(c);
+}
+
+static void size_embed(StagePlan *p, const Campaign *c)
+{
+    const EmbedConfig *embed = config_get(c->run->config, &embed_section);
+    double object = c->rates->image + c->rates->spectrum + c->rates->reading;
+    double image = 4.0 * N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS;
+    p->read = c->data_bytes >= 0 ? c->data_bytes : (int64_t)(rows_of(c) * (spectrum_bytes + cutout_bytes));
+    p->write = (int64_t)rows_of(c) * (c->row_bytes + 128);
+    p->max_ranks = at_least_one(c->rows / embed->block_rows);
+    p->memory += c->weights + (double)embed->batch * (24.0 * GRID_PIXELS + image) +
+                 (double)(embed->block_rows * c->row_bytes) + 2 * band_bytes;
+    p->seconds += 10 + c->weights / disk_speed;
+    p->seconds_shared = rows_of(c) * object;
+    p->finished = c->finished;
+}
+
+/* Sums of products of all columns of each input; solutions are serial. The widest input has about half of all columns. */
+static void size_probe(StagePlan *p, const Campaign *c)
+{
+    const ProbeConfig *probe = config_get(c->run->config, &probe_section);
+    double dim = (double)c->row_bytes / 8;
+    int inputs = 0;
+    while (probe_inputs[inputs].encoder) inputs++;
+    p->read = (int64_t)rows_of(c) * c->row_bytes;
+    p->write = 8 * (int64_t)dim * probe->properties.n * inputs;
+    p->max_ranks = at_least_one(c->rows / 4096);
+    p->memory += (double)probe_memory(probe, c->rows > 0 ? c->rows : 0, (int64_t)dim, INT32_MAX);
+    p->memory_shared = 256 * rows_of(c);
+    p->seconds += 5 + inputs * 10 * dim * dim * dim / solve_speed;
+    p->seconds_shared = inputs * 2 * rows_of(c) * dim * dim / solve_speed + (double)p->read / disk_speed;
+}
+
+static void size_tables(StagePlan *p, const Campaign *c)
+{
+    p->read = (int64_t)rows_of(c) * c->row_bytes;
+    p->write = (int64_t)rows_of(c) * 1000;
+    p->max_ranks = at_least_one(c->rows / 2048);
+    p->memory += 200e6;
+    p->seconds += 5;
+    p->seconds_shared = (double)(p->read + p->write) / disk_speed + 1e-4 * rows_of(c);
+}
+
+static const struct {
+    const Stage *stage;
+    void (*size)(StagePlan *p, const Campaign *c);
+    const char *artefact;
+} sizes[] = {{&mock_stage, size_mock, "truth.fits"},         {&import_stage, size_weights, "astroclip.ckpt.h5"},
+             {&catalog_stage, size_catalog, "catalog.h5"},   {&embed_stage, size_embed, NULL},
+             {&probe_stage, size_probe, "probes.h5"},        {&tables_stage, size_tables, "properties.fits"},
+             {&export_stage, size_weights, "astroclip.ckpt"}};
+
+static Status plan_stage(StagePlan *p, const Stage *stage, const Campaign *c)
+{
+    *p = (StagePlan){.stage = stage, .rows = c->rows, .max_ranks = 1, .memory = program_bytes, .seconds = 5};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char *path = NULL;
+        if (sizes[i].stage != stage) continue;
+        sizes[i].size(p, c);
+        if (!sizes[i].artefact) continue;
+        TRY(stage_path(&path, c->run, sizes[i].artefact));
+        p->finished = access(path, F_OK) == 0;
+    }
+    return OK;
+}
+
+Status plan_stages(StagePlan *out, Run *run, const Rates *rates)
+{
+    const RunConfig *rc = config_get(run->config, &run_section);
+    Campaign c = {.run = run, .rates = rates};
+    Mark mark = arena_mark(run->arena);
+    Status st = find_rows(&c);
+    if (st == OK) st = find_weights(&c);
+    if (st == OK) st = volume_count_finished(&c.finished, rc->output, run->arena);
+    for (int64_t i = 0; st == OK && i < rc->stages.n; i++) st = plan_stage(&out[i], stage_find(rc->stages.item[i]), &c);
+    catalog_close(&c.catalog);
+    arena_reset(run->arena, mark);
+    return st;
+}

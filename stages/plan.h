@@ -1,0 +1,37 @@
+/* plan.h - what a stage will take: rows, bytes, memory and time, before anything is computed. For `check`, and through
+   `check --plan` for jobs/submit, which sizes its jobs from it.
+
+   Numbers are estimates: memory to be on the safe side, time as good as the rates (measure.c) it is made from. */
+#ifndef STAGES_PLAN_H
+#define STAGES_PLAN_H
+
+#include "stages.h"
+
+/* Seconds per object on one rank alone, and whether they were measured here or are assumed. */
+typedef struct {
+    double image, spectrum; /* through the encoder                */
+    double reading;         /* of a row: its spectrum and cutout  */
+    bool measured, read;    /* encoders; reading                  */
+} Rates;
+
+/* On r ranks a rank takes memory + memory_shared / r bytes and the stage seconds + seconds_shared / r. */
+typedef struct {
+    const Stage *stage;
+    int64_t rows;        /* -1 = not known yet                       */
+    int64_t read, write; /* bytes, -1 = not known yet                */
+    int64_t max_ranks;   /* more would have nothing to do            */
+    int64_t finished;    /* units on disk that a restart keeps: blocks of embed, else 1 = the artefact is there */
+    double memory, memory_shared;
+    double seconds, seconds_shared;
+} StagePlan;
+
+/* Local. Rates that nobody measured: from the arithmetic of the encoders. */
+Status rates_assume(Rates *out, const Run *run);
+
+/* Local. Encodes a few objects and, where catalogue and release are there, reads a few rows; some seconds. */
+Status rates_measure(Rates *out, Run *run);
+
+/* Local. The plan of each stage of run.stages. `out` has room for all of them. */
+Status plan_stages(StagePlan *out, Run *run, const Rates *rates);
+
+#endif
