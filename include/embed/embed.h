@@ -36,6 +36,7 @@ typedef struct Embedder {
     ImageSource *image_source;
     int64_t dim[N_SETS];     /* 0 = set not written */
     bool want[N_MODALITIES]; /* embed.modalities names it */
+    bool force;              /* finished volumes and blocks are computed again */
     /* What embeddings depend on besides the rows and their files, as lines key=value (reuse.h); "" = not wanted. */
     const char *recipe[N_MODALITIES];
     Reuse *reuse; /* NULL = everything is computed */

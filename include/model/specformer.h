@@ -33,6 +33,27 @@ Status specformer_declare(Specformer *out, const SpecformerConfig *c, Params *p,
 Status specformer_forward(real *embedding, real *reconstruction, const Specformer *s, const real *tokens,
                           int64_t n_tokens, Arena *step);
 
+/* ---- training ---- */
+
+/* What the backward pass needs of one spectrum, in the step's arena: about 10 reals per token, layer and dimension, or
+   one with `recompute`. */
+typedef struct {
+    int64_t n_tokens;
+    const real *tokens;    /* (n_tokens, input_dim) borrowed */
+    BlockTrace *block;     /* (num_layers) */
+    real *x, *mean, *rstd; /* before the final norm (n_tokens, D), and its statistics (n_tokens) */
+    real *embedding;       /* (n_tokens, D) */
+} SpecformerTrace;
+
+/* As specformer_forward, same bits. recompute: keep the inputs of the blocks alone. */
+Status specformer_forward_train(real *embedding, real *reconstruction, SpecformerTrace *t, const Specformer *s,
+                                const real *tokens, int64_t n_tokens, bool recompute, Arena *step);
+
+/* Adds to the gradients d_p of the table. d_embedding (n_tokens, D) and d_reconstruction (n_tokens, input_dim) are
+   those of the outputs; either may be NULL. One call per spectrum: gradients are sums over the calls, in order. */
+Status specformer_backward(real *d_p, const SpecformerTrace *t, const Specformer *s, const real *d_embedding,
+                           const real *d_reconstruction, Arena *step);
+
 /* Multiply-adds x 2 for `tokens` tokens. */
 int64_t specformer_flops(const SpecformerConfig *c, int64_t tokens);
 

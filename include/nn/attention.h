@@ -10,6 +10,11 @@
    v makes. */
 Status attention_forward(real *out, const real *qkv, int64_t tokens, int64_t heads, int64_t width, Arena *scratch);
 
+/* d_qkv (tokens, 3, heads, width) is added into; d_out (tokens, heads, width). Nothing but qkv is kept from the forward
+   pass: the probabilities are computed again, a block of queries at a time. */
+Status attention_backward(real *d_qkv, const real *qkv, const real *d_out, int64_t tokens, int64_t heads, int64_t width,
+                          Arena *scratch);
+
 /* One query for all tokens. out (heads, width); weights (heads, tokens) or NULL; q (heads, width); k, v (tokens,
    heads, width). */
 Status attention_pool(real *out, real *weights, const real *q, const real *k, const real *v, int64_t tokens,
