@@ -38,6 +38,9 @@ void block_norm(real *y, const Params *p, LinearParams l, const real *x, int64_t
 Status block_forward(real *x, const Params *p, const Block *b, int64_t tokens, int64_t dim, int64_t heads, real eps,
                      Arena *step);
 
+/* First values: layer norms 1 and 0. */
+void block_init_norm(Params *p, LinearParams l);
+
 /* ---- training ----
    d_p is a gradient buffer of the parameters' table (params_d_at); frozen parameters get nothing. */
 
@@ -49,13 +52,13 @@ typedef struct {
     real scale_attention, scale_mlp; /* stochastic depth: what multiplies the two branches; 1 = off, 0 = left out */
     bool recompute;                  /* keep x alone and compute the rest again in the backward pass */
     /* ---- */
-    real *x;                                /* (rows, dim) what came in */
-    real *mean1, *rstd1, *mean2, *rstd2;    /* (rows) of the layer norms */
-    real *qkv;                              /* (rows, 3 dim) */
-    real *attended;                         /* (rows, dim) */
-    real *middle;                           /* (rows, dim) between the branches */
-    real *up;                               /* (rows, 4 dim) before gelu */
-    real *branch_attention, *branch_mlp;    /* (rows, dim), only where there is a layer scale */
+    real *x;                             /* (rows, dim) what came in */
+    real *mean1, *rstd1, *mean2, *rstd2; /* (rows) of the layer norms */
+    real *qkv;                           /* (rows, 3 dim) */
+    real *attended;                      /* (rows, dim) */
+    real *middle;                        /* (rows, dim) between the branches */
+    real *up;                            /* (rows, 4 dim) before gelu */
+    real *branch_attention, *branch_mlp; /* (rows, dim), only where there is a layer scale */
 } BlockTrace;
 
 /* As block_forward, same bits in the rows of x while both scales are 1. */

@@ -26,6 +26,9 @@ enum { HEAD_PARAMS = 13 };
 /* Declares cross_attention.* and mlp.* behind `prefix`. */
 Status head_declare(Head *out, const HeadConfig *c, Params *p, const char *prefix);
 
+/* First values (spec.md 5.3) into `p`, the table it was declared in. */
+void head_init(const Head *h, Params *p, uint64_t seed);
+
 /* Projects the query, which no object changes. Call again after the weights change. */
 Status head_prepare(Head *h, Arena *a);
 

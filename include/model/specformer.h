@@ -28,6 +28,9 @@ int64_t specformer_input_dim(const SpecformerConfig *c); /* width of a token: 22
 /* Declares its parameters under official names behind `prefix`; tables in `a`. */
 Status specformer_declare(Specformer *out, const SpecformerConfig *c, Params *p, const char *prefix, Arena *a);
 
+/* First values (spec.md 3.4) into `p`, the table it was declared in. */
+void specformer_init(const Specformer *s, Params *p, uint64_t seed);
+
 /* embedding (n_tokens, D); reconstruction (n_tokens, input_dim) or NULL; tokens (n_tokens, input_dim) of
    prepare_spectrum, masked or not. E_INPUT when n_tokens > max_len. */
 Status specformer_forward(real *embedding, real *reconstruction, const Specformer *s, const real *tokens,

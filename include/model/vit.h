@@ -35,6 +35,9 @@ int64_t vit_tokens(const VitConfig *c, int64_t size, VitTokens which);
 /* Declares its parameters under official names behind `prefix`; tables in `a`. */
 Status vit_declare(Vit *out, const VitConfig *c, Params *p, const char *prefix, Arena *a);
 
+/* First values (spec.md 4.2) into `p`, the table it was declared in. */
+void vit_init(const Vit *v, Params *p, uint64_t seed);
+
 /* out (tokens, D): after the final norm; with VIT_CLASS row 0 is the class token. image (3, size, size), size a
    multiple of the patch, else E_INPUT. mask (patches) or NULL: patches that the mask token replaces. */
 Status vit_forward(real *out, const Vit *v, const float *image, int64_t size, VitTokens which, const uint8_t *mask,
@@ -60,9 +63,9 @@ typedef struct {
 typedef struct {
     VitTokens which;
     int64_t size, tokens, patches;
-    const float *image;  /* (3, size, size) borrowed */
-    const uint8_t *mask; /* (patches) or NULL, borrowed */
-    BlockTrace *block;   /* (depth) */
+    const float *image;    /* (3, size, size) borrowed */
+    const uint8_t *mask;   /* (patches) or NULL, borrowed */
+    BlockTrace *block;     /* (depth) */
     real *x, *mean, *rstd; /* before the final norm (tokens, D), and its statistics (tokens) */
 } VitTrace;
 

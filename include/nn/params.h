@@ -24,7 +24,7 @@ typedef struct {
     int64_t n_reals;
     int64_t n_d_reals; /* reals of a gradient buffer; n_reals while nothing is frozen */
     real *value;       /* (n_reals), after params_allocate */
-    Arena *arena; /* borrowed: where the table and the values live */
+    Arena *arena;      /* borrowed: where the table and the values live */
 } Params;
 
 Status params_init(Params *p, int64_t max_params, Arena *a);

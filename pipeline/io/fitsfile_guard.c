@@ -110,8 +110,8 @@ static const char *look_ahead(int *reason, fitsfile *handle)
          end += BLOCK) { /* beyond it cfitsio would make blocks */
         LONGLONG bytes = length - end < BLOCK ? length - end : BLOCK;
         fits_read_ext(handle, end - start, bytes, block, &code);
-        if (code) { /* less than a block is left */
-            *reason = END_OF_FILE;
+        if (code) {               /* less than a block is left */
+            *reason = READ_ERROR; /* not END_OF_FILE, which is the end of a whole file */
             fits_clear_errmsg();
             return "the file ends within a header";
         }

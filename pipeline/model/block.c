@@ -11,6 +11,7 @@
 #include "nn/attention.h"
 #include "nn/gelu.h"
 #include "nn/gemm.h"
+#include "nn/init.h"
 #include "nn/layernorm.h"
 #include "nn/linear.h"
 #include "nn/vector.h"
@@ -52,6 +53,12 @@ Status block_declare(Block *b, Params *p, const char *prefix, const BlockNames *
     TRY(block_declare_linear(&b->up, p, prefix, names->up, MLP_RATIO * dim, dim));
     TRY(block_declare_linear(&b->down, p, prefix, names->down, dim, MLP_RATIO * dim));
     return declare_gamma(&b->gamma2, p, prefix, names->gamma2, dim);
+}
+
+void block_init_norm(Params *p, LinearParams l)
+{
+    init_constant(p, l.weight, 1);
+    init_constant(p, l.bias, 0);
 }
 
 void block_linear(real *y, const Params *p, LinearParams l, const real *x, int64_t rows)

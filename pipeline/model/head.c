@@ -13,6 +13,7 @@
 #include "nn/attention.h"
 #include "nn/gelu.h"
 #include "nn/gemm.h"
+#include "nn/init.h"
 #include "nn/linear.h"
 #include "nn/vector.h"
 
@@ -39,6 +40,34 @@ Status head_declare(Head *h, const HeadConfig *c, Params *p, const char *prefix)
     TRY(block_declare_norm(&h->layernorm, p, prefix, "cross_attention.layernorm", dim));
     TRY(block_declare_linear(&h->up, p, prefix, "mlp.encoder", MLP_RATIO * dim, dim));
     return block_declare_linear(&h->down, p, prefix, "mlp.decoder", dim, MLP_RATIO * dim);
+}
+
+/* Xavier: by the rows and columns of the matrix as it is stored. */
+static void init_projection(Params *p, int64_t index, uint64_t seed)
+{
+    const int64_t *dims = p->param[index].dims;
+    init_uniform(p, index, sqrt(6.0 / (double)(dims[0] + dims[1])), seed);
+}
+
+static void init_linear(Params *p, LinearParams l, uint64_t seed)
+{
+    const double bound = 1 / sqrt((double)p->param[l.weight].dims[1]);
+    init_uniform(p, l.weight, bound, seed);
+    init_uniform(p, l.bias, bound, seed);
+}
+
+void head_init(const Head *h, Params *p, uint64_t seed)
+{
+    init_normal(p, h->query, 1, seed);
+    const int64_t split[] = {h->q_proj, h->k_proj, h->v_proj};
+    if (h->fused) init_projection(p, h->in_proj_weight, seed);
+    for (int i = 0; !h->fused && i < 3; i++) init_projection(p, split[i], seed);
+    init_constant(p, h->in_proj_bias, 0);
+    init_linear(p, h->out_proj, seed);
+    init_constant(p, h->out_proj.bias, 0);
+    block_init_norm(p, h->layernorm);
+    init_linear(p, h->up, seed);
+    init_linear(p, h->down, seed);
 }
 
 /* A projection of MultiheadAttention by its number: 0 query, 1 keys, 2 values. */
@@ -136,8 +165,7 @@ Status head_forward_train(real *out, HeadTrace *t, const Head *h, const real *to
     const int64_t dim = h->config.embed_dim;
     const Params *p = h->params;
     MUST(h->projected_query != NULL);
-    *t = (HeadTrace){
-        .n = n, .n_tokens = n_tokens, .tokens = tokens, .drop_pooled = drop_pooled, .drop_mlp = drop_mlp};
+    *t = (HeadTrace){.n = n, .n_tokens = n_tokens, .tokens = tokens, .drop_pooled = drop_pooled, .drop_mlp = drop_mlp};
     TRY(take_trace(t, &h->config, step));
     TRY(pool_objects(t, h, step));
     const Mark mark = arena_mark(step);
@@ -251,8 +279,7 @@ static void pool_head_backward(real *d_tokens, real *d_p, PoolBackward *b, const
     memset(b->slope, 0, sizeof *b->slope * (size_t)dim);
     gemm()->backward_x(b->value_row, b->g, wv, n, width, dim);
     for (int64_t c = 0; c < width; c++) axpy(b->key_row, q[c], wk + c * dim, dim);
-    for (int64_t i = 0; i < n; i++)
-        pool_object_backward(d_tokens, b, t, h, head, i, 1 / R(sqrt)((real)width));
+    for (int64_t i = 0; i < n; i++) pool_object_backward(d_tokens, b, t, h, head, i, 1 / R(sqrt)((real)width));
 
     real *d_wk = d_projection(h, d_p, 1), *d_wv = d_projection(h, d_p, 2), *d_bv = d_projection_bias(h, d_p, 2);
     linear_backward(NULL, d_wv ? d_wv + first * dim : NULL, d_bv ? d_bv + first : NULL, b->g, b->pooled, wv, n, width,

@@ -7,6 +7,7 @@
 
 #include "model/prepare_spectrum.h"
 #include "nn/gemm.h"
+#include "nn/init.h"
 
 static const real eps = (real)1e-5;
 
@@ -33,6 +34,32 @@ Status specformer_declare(Specformer *s, const SpecformerConfig *c, Params *p, c
     }
     TRY(block_declare_norm(&s->final_layernorm, p, prefix, "final_layernorm", dim));
     return block_declare_linear(&s->head, p, prefix, "head", input, dim);
+}
+
+/* Normal with variance 1 / (depth fan_in), cut at 3 sigma; bias 0. */
+static void init_linear(Params *p, LinearParams l, double depth, uint64_t seed)
+{
+    const double std = 1 / sqrt(depth * (double)p->param[l.weight].dims[1]);
+    init_truncated(p, l.weight, std, 3 * std, seed);
+    init_constant(p, l.bias, 0);
+}
+
+void specformer_init(const Specformer *s, Params *p, uint64_t seed)
+{
+    const SpecformerConfig *c = &s->config;
+    const double std = 1 / sqrt((double)c->embed_dim), depth = 2.0 * (double)c->num_layers;
+    init_truncated(p, s->data_embed.weight, std, 3 * std, seed);
+    init_uniform(p, s->data_embed.bias, 1 / sqrt((double)specformer_input_dim(c)), seed);
+    init_truncated(p, s->position_embed, std, 3 * std, seed);
+    for (int64_t i = 0; i < c->num_layers; i++) {
+        const Block *b = &s->block[i];
+        const LinearParams linear[] = {b->qkv, b->proj, b->up, b->down};
+        for (int k = 0; k < 4; k++) init_linear(p, linear[k], depth, seed);
+        block_init_norm(p, b->norm1);
+        block_init_norm(p, b->norm2);
+    }
+    block_init_norm(p, s->final_layernorm);
+    init_linear(p, s->head, 1, seed);
 }
 
 static Status check_length(const SpecformerConfig *c, int64_t n_tokens)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nn/gemm.h"
+#include "nn/init.h"
 
 static const real eps = (real)1e-6;
 
@@ -49,6 +50,30 @@ Status vit_declare(Vit *v, const VitConfig *c, Params *p, const char *prefix, Ar
         TRY(block_declare(&v->block[i], p, text, &names, dim));
     }
     return block_declare_norm(&v->norm, p, prefix, "norm", dim);
+}
+
+void vit_init(const Vit *v, Params *p, uint64_t seed)
+{
+    static const double std = 0.02, limit = 2, scale = 1e-5;
+    const double bound = 1 / sqrt((double)(PLANES * v->config.patch_size * v->config.patch_size));
+    init_truncated(p, v->pos_embed, std, limit, seed);
+    init_normal(p, v->cls_token, 1e-6, seed);
+    init_constant(p, v->mask_token, 0);
+    init_uniform(p, v->patch_embed.weight, bound, seed);
+    init_uniform(p, v->patch_embed.bias, bound, seed);
+    for (int64_t i = 0; i < v->config.depth; i++) {
+        const Block *b = &v->block[i];
+        const LinearParams linear[] = {b->qkv, b->proj, b->up, b->down};
+        for (int k = 0; k < 4; k++) {
+            init_truncated(p, linear[k].weight, std, limit, seed);
+            init_constant(p, linear[k].bias, 0);
+        }
+        block_init_norm(p, b->norm1);
+        block_init_norm(p, b->norm2);
+        init_constant(p, b->gamma1, scale);
+        init_constant(p, b->gamma2, scale);
+    }
+    block_init_norm(p, v->norm);
 }
 
 /* ---- patches ---- */

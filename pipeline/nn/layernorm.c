@@ -55,8 +55,7 @@ static void backward_columns(real *d_w, const real *d_y, const real *x, const re
 {
     real lane[LANES] = {0};
     for (int64_t r = 0; r < rows; r++)
-        for (int l = 0; l < count; l++)
-            lane[l] += d_y[r * n + from + l] * ((x[r * n + from + l] - mean[r]) * rstd[r]);
+        for (int l = 0; l < count; l++) lane[l] += d_y[r * n + from + l] * ((x[r * n + from + l] - mean[r]) * rstd[r]);
     for (int l = 0; l < count; l++) d_w[from + l] += lane[l];
 }
 
