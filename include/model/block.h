@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "nn/dropout.h"
 #include "nn/params.h"
 
 /* The names of a block's parameters differ between encoders; NULL gamma = no layer scale. Weights and biases are
@@ -51,6 +52,7 @@ typedef struct {
     real eps;
     real scale_attention, scale_mlp; /* stochastic depth: what multiplies the two branches; 1 = off, 0 = left out */
     bool recompute;                  /* keep x alone and compute the rest again in the backward pass */
+    Dropout drop;                    /* of the attention's probabilities and of both branches */
     /* ---- */
     real *x;                             /* (rows, dim) what came in */
     real *mean1, *rstd1, *mean2, *rstd2; /* (rows) of the layer norms */

@@ -159,9 +159,10 @@ static Status fill_trace(real *x, BlockTrace *t, const Params *p, const Block *b
         real *branch = t->branch_attention ? t->branch_attention : spare;
         block_norm_train(norm, t->mean1, t->rstd1, p, b->norm1, x, rows, t->eps);
         block_linear(t->qkv, p, b->qkv, norm, rows);
-        TRY(attention_forward(t->attended, t->qkv, t->tokens, t->heads, dim / t->heads, step));
+        TRY(attention_forward_train(t->attended, t->qkv, t->tokens, t->heads, dim / t->heads, &t->drop, step));
         block_linear(branch, p, b->proj, t->attended, rows);
         scale_rows(branch, t->scale_attention, rows * dim);
+        dropout_apply(branch, t->tokens * dim, &t->drop, "dropout.branch", 0);
         add_branch(x, p, b->gamma1, branch, rows, dim);
     }
     memcpy(t->middle, x, sizeof *x * (size_t)(rows * dim));
@@ -172,6 +173,7 @@ static Status fill_trace(real *x, BlockTrace *t, const Params *p, const Block *b
         gelu_forward(hidden, t->up, rows * MLP_RATIO * dim);
         block_linear(branch, p, b->down, hidden, rows);
         scale_rows(branch, t->scale_mlp, rows * dim);
+        dropout_apply(branch, t->tokens * dim, &t->drop, "dropout.branch", 1);
         add_branch(x, p, b->gamma2, branch, rows, dim);
     }
     arena_reset(step, mark);
@@ -206,7 +208,7 @@ void block_norm_backward(real *d_x, real *d_p, const Params *p, LinearParams l, 
                        params_at(p, l.weight), rows, p->param[l.weight].n);
 }
 
-/* Through x += gamma * (scale * branch): d_branch (n_rows, dim) is set, gamma's gradient added. `branch` is what the
+/* Through x += gamma * (scale * branch): d_branch (rows, dim) is set, gamma's gradient added. `branch` is what the
    trace kept, scaled. */
 static void branch_backward(real *d_branch, real *d_p, const Params *p, int64_t gamma, real scale, const real *branch,
                             const real *d_x, int64_t rows, int64_t dim)
@@ -230,6 +232,7 @@ static void mlp_backward(real *d_x, real *d_p, const BlockTrace *t, const Params
     const int64_t tokens = t->tokens, rows = gemm_pad(tokens), dim = t->dim, wide = MLP_RATIO * dim;
     real *d_hidden = s->d_wide, *d_up = s->hidden; /* once gelu's output has been used, its place takes d_up */
     branch_backward(s->d_branch, d_p, p, b->gamma2, t->scale_mlp, t->branch_mlp, d_x, rows, dim);
+    dropout_apply(s->d_branch, tokens * dim, &t->drop, "dropout.branch", 1);
     gelu_forward(s->hidden, t->up, tokens * wide);
     memset(d_hidden, 0, sizeof *d_hidden * (size_t)(rows * wide));
     block_linear_backward(NULL, d_p, p, b->down, s->d_branch, s->hidden, tokens);
@@ -250,11 +253,12 @@ static Status attention_branch_backward(real *d_x, real *d_p, const BlockTrace *
     const int64_t tokens = t->tokens, rows = gemm_pad(tokens), dim = t->dim;
     real *d_qkv = s->d_wide, *d_attended = s->norm;
     branch_backward(s->d_branch, d_p, p, b->gamma1, t->scale_attention, t->branch_attention, d_x, rows, dim);
+    dropout_apply(s->d_branch, tokens * dim, &t->drop, "dropout.branch", 0);
     memset(d_attended, 0, sizeof *d_attended * (size_t)(rows * dim));
     block_linear_backward(NULL, d_p, p, b->proj, s->d_branch, t->attended, tokens);
     gemm()->backward_x(d_attended, s->d_branch, params_at(p, b->proj.weight), rows, dim, dim);
     memset(d_qkv, 0, sizeof *d_qkv * (size_t)(rows * 3 * dim));
-    TRY(attention_backward(d_qkv, t->qkv, d_attended, tokens, t->heads, dim / t->heads, step));
+    TRY(attention_backward(d_qkv, t->qkv, d_attended, tokens, t->heads, dim / t->heads, &t->drop, step));
 
     block_norm(s->norm, p, b->norm1, t->x, tokens, t->eps);
     memset(s->d_norm, 0, sizeof *s->d_norm * (size_t)(rows * dim));

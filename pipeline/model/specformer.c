@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hash.h"
 #include "model/prepare_spectrum.h"
 #include "nn/gemm.h"
 #include "nn/init.h"
@@ -98,18 +99,19 @@ Status specformer_forward(real *embedding, real *reconstruction, const Specforme
 /* ---- training ---- */
 
 Status specformer_forward_train(real *embedding, real *reconstruction, SpecformerTrace *t, const Specformer *s,
-                                const real *tokens, int64_t n_tokens, bool recompute, Arena *step)
+                                const real *tokens, int64_t n_tokens, const SpecformerTraining *how, Arena *step)
 {
     const SpecformerConfig *c = &s->config;
     const Params *p = s->params;
     TRY(check_length(c, n_tokens));
-    *t = (SpecformerTrace){.n_tokens = n_tokens, .tokens = tokens};
+    *t = (SpecformerTrace){.n_tokens = n_tokens, .drop = how->drop, .tokens = tokens};
     TRY(arena_new(&t->block, step, c->num_layers));
     TRY(arena_new(&t->x, step, gemm_pad(n_tokens) * c->embed_dim));
     TRY(arena_new(&t->mean, step, n_tokens));
     TRY(arena_new(&t->rstd, step, n_tokens));
     TRY(arena_new(&t->embedding, step, n_tokens * c->embed_dim));
     embed_tokens(t->x, s, tokens, n_tokens);
+    dropout_apply(t->x, n_tokens * c->embed_dim, &t->drop, "dropout.tokens", 0);
     for (int64_t i = 0; i < c->num_layers; i++) {
         t->block[i] = (BlockTrace){.tokens = n_tokens,
                                    .dim = c->embed_dim,
@@ -117,7 +119,8 @@ Status specformer_forward_train(real *embedding, real *reconstruction, Specforme
                                    .eps = eps,
                                    .scale_attention = 1,
                                    .scale_mlp = 1,
-                                   .recompute = recompute};
+                                   .recompute = how->recompute,
+                                   .drop = {how->drop.p, hash_mix(how->drop.seed + (uint64_t)i + 1)}};
         TRY(block_forward_train(t->x, &t->block[i], p, &s->block[i], step));
     }
     block_norm_train(t->embedding, t->mean, t->rstd, p, s->final_layernorm, t->x, n_tokens, eps);
@@ -140,6 +143,7 @@ Status specformer_backward(real *d_p, const SpecformerTrace *t, const Specformer
     block_norm_backward(d_x, d_p, p, s->final_layernorm, d_e, t->x, t->mean, t->rstd, n);
     for (int64_t i = s->config.num_layers - 1; i >= 0; i--)
         TRY(block_backward(d_x, d_p, &t->block[i], p, &s->block[i], step));
+    dropout_apply(d_x, n * dim, &t->drop, "dropout.tokens", 0);
     real *d_position = params_d_at(p, d_p, s->position_embed);
     for (int64_t i = 0; d_position && i < n * dim; i++) d_position[i] += d_x[i];
     block_linear_backward(NULL, d_p, p, s->data_embed, d_x, t->tokens, n);

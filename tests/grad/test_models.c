@@ -27,6 +27,7 @@ typedef struct {
     int64_t n; /* elements of one spectrum's tokens */
     real *tokens, *masked, *reconstruction, *w_embedding, *embedding;
     int64_t count;
+    SpecformerTraining how;
 } SpectrumProblem;
 
 static void make_spectrum_problem(SpectrumProblem *s)
@@ -54,45 +55,43 @@ static void make_spectrum_problem(SpectrumProblem *s)
     s->count = masked_count(s->masked, s->tokens, SPECTRA * s->n);
 }
 
-/* The masked loss of the batch, plus a term on the embedding. */
-static double spectrum_objective(void *problem)
+/* The masked loss of the batch, plus a term on the embedding; the gradients where d_p is not NULL. */
+static double spectrum_loss(real *d_p, SpectrumProblem *s)
 {
-    SpectrumProblem *s = problem;
     double loss = 0;
     for (int64_t i = 0; i < SPECTRA; i++) {
-        real *r = s->reconstruction + i * s->n;
-        CHECK_OK(specformer_forward(s->embedding, r, &s->model, s->masked + i * s->n, TOKENS, &test_arena));
-        loss += masked_squares(r, s->masked + i * s->n, s->tokens + i * s->n, s->n) / (double)s->count;
+        const Mark mark = arena_mark(&test_arena);
+        const real *masked = s->masked + i * s->n, *tokens = s->tokens + i * s->n;
+        real *d_r = gradcheck_array(s->n), *r = s->reconstruction + i * s->n;
+        SpecformerTrace trace;
+        CHECK_OK(specformer_forward_train(s->embedding, r, &trace, &s->model, masked, TOKENS, &s->how, &test_arena));
+        loss += masked_squares(r, masked, tokens, s->n) / (double)s->count;
         loss += gradcheck_sum(s->w_embedding, s->embedding, TOKENS * s->model.config.embed_dim);
+        masked_backward(d_r, r, masked, tokens, s->n, s->count);
+        if (d_p) CHECK_OK(specformer_backward(d_p, &trace, &s->model, s->w_embedding, d_r, &test_arena));
+        arena_reset(&test_arena, mark);
     }
     return loss;
 }
 
-static void spectrum_backward(real *d_p, SpectrumProblem *s, bool recompute)
-{
-    for (int64_t i = 0; i < SPECTRA; i++) {
-        const Mark mark = arena_mark(&test_arena);
-        const real *masked = s->masked + i * s->n;
-        real *d_r = gradcheck_array(s->n), *r = s->reconstruction + i * s->n;
-        SpecformerTrace trace;
-        CHECK_OK(specformer_forward_train(NULL, r, &trace, &s->model, masked, TOKENS, recompute, &test_arena));
-        masked_backward(d_r, r, masked, s->tokens + i * s->n, s->n, s->count);
-        CHECK_OK(specformer_backward(d_p, &trace, &s->model, s->w_embedding, d_r, &test_arena));
-        arena_reset(&test_arena, mark);
-    }
-}
+static double spectrum_objective(void *problem) { return spectrum_loss(NULL, problem); }
 
+/* Without and with dropout; computed again, activations are the same bits. */
 static void specformer_has_its_gradient(void)
 {
     SpectrumProblem s = {0};
     make_spectrum_problem(&s);
     GRADCHECK_EACH_PROVIDER
     {
-        real *d_p = gradcheck_array(s.params.n_d_reals), *again = gradcheck_array(s.params.n_d_reals);
-        spectrum_backward(d_p, &s, false);
-        check_params(&s, spectrum_objective, &s.params, d_p);
-        spectrum_backward(again, &s, true);
-        CU_ASSERT_EQUAL(memcmp(d_p, again, sizeof *d_p * (size_t)s.params.n_d_reals), 0);
+        for (int k = 0; k < 2; k++) {
+            real *d_p = gradcheck_array(s.params.n_d_reals), *again = gradcheck_array(s.params.n_d_reals);
+            s.how = (SpecformerTraining){false, {k == 0 ? 0 : 0.25, 17}};
+            spectrum_loss(d_p, &s);
+            check_params(&s, spectrum_objective, &s.params, d_p);
+            s.how.recompute = true;
+            spectrum_loss(again, &s);
+            CU_ASSERT_EQUAL(memcmp(d_p, again, sizeof *d_p * (size_t)s.params.n_d_reals), 0);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ typedef struct {
     int64_t rows, n, n_out;
     real *x, *w, *b, *y, *d_y; /* d_y: the fixed weights of the objective */
     real eps;
+    Dropout drop;
 } Problem;
 
 static double linear_objective(void *problem)
@@ -86,16 +87,16 @@ static void gelu_has_its_gradient(void)
 static double attention_objective(void *problem)
 {
     Problem *p = problem; /* rows = tokens, n = heads, n_out = width */
-    CHECK_OK(attention_forward(p->y, p->x, p->rows, p->n, p->n_out, &test_arena));
+    CHECK_OK(attention_forward_train(p->y, p->x, p->rows, p->n, p->n_out, &p->drop, &test_arena));
     return gradcheck_sum(p->d_y, p->y, p->rows * p->n * p->n_out);
 }
 
-/* More tokens than a block of queries has, and fewer. */
+/* More tokens than a block of queries has, and fewer, these with dropout. */
 static void attention_has_its_gradient(void)
 {
     static const int64_t tokens[] = {211, 5};
     for (int k = 0; k < 2; k++) {
-        Problem p = {.rows = tokens[k], .n = 2, .n_out = 9};
+        Problem p = {.rows = tokens[k], .n = 2, .n_out = 9, .drop = {k == 1 ? 0.4 : 0, 11}};
         const int64_t n = p.rows * p.n * p.n_out;
         p.x = gradcheck_random(3 * n);
         for (int64_t i = 0; i < 3 * n; i++) p.x[i] *= 2; /* probabilities far from even */
@@ -104,7 +105,7 @@ static void attention_has_its_gradient(void)
         GRADCHECK_EACH_PROVIDER
         {
             real *d_x = gradcheck_array(3 * n);
-            CHECK_OK(attention_backward(d_x, p.x, p.d_y, p.rows, p.n, p.n_out, &test_arena));
+            CHECK_OK(attention_backward(d_x, p.x, p.d_y, p.rows, p.n, p.n_out, &p.drop, &test_arena));
             gradcheck(&p, attention_objective, p.x, d_x, 3 * n, "attention qkv");
         }
     }

@@ -136,8 +136,8 @@ static void backward_all(real *d_p, const Case *c, const real *masked)
         SpecformerTrace trace;
         CHECK_OK(arena_new(&reconstruction, &test_arena, n));
         CHECK_OK(arena_new(&d_reconstruction, &test_arena, n));
-        CHECK_OK(specformer_forward_train(NULL, reconstruction, &trace, &c->model, masked + i * n, c->n_tokens, false,
-                                          &test_arena));
+        CHECK_OK(specformer_forward_train(NULL, reconstruction, &trace, &c->model, masked + i * n, c->n_tokens,
+                                          &(SpecformerTraining){0}, &test_arena));
         masked_backward(d_reconstruction, reconstruction, masked + i * n, c->tokens + i * n, n, count);
         CHECK_OK(specformer_backward(d_p, &trace, &c->model, NULL, d_reconstruction, &test_arena));
         arena_reset(&test_arena, mark);

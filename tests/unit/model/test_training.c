@@ -7,6 +7,7 @@
 #include "model/masked.h"
 #include "model/specformer.h"
 #include "model/vit.h"
+#include "nn/dropout.h"
 #include "nn/gemm.h"
 #include "test_main.h"
 
@@ -61,8 +62,8 @@ static void specformer_trains_with_the_same_bits(void)
     CHECK_OK(specformer_forward(embedding, out, &s.model, tokens, TOKENS, &test_arena));
     for (int recompute = 0; recompute < 2; recompute++) {
         SpecformerTrace trace;
-        CHECK_OK(specformer_forward_train(train_embedding, train_out, &trace, &s.model, tokens, TOKENS, recompute != 0,
-                                          &test_arena));
+        CHECK_OK(specformer_forward_train(train_embedding, train_out, &trace, &s.model, tokens, TOKENS,
+                                          &(SpecformerTraining){.recompute = recompute != 0}, &test_arena));
         CU_ASSERT(same(embedding, train_embedding, n));
         CU_ASSERT(same(out, train_out, TOKENS * width));
     }
@@ -129,7 +130,8 @@ static void add_gradients(real *d_p, const Spectra *s, const real *tokens, int f
         const Mark mark = arena_mark(step);
         SpecformerTrace trace;
         real *out = take(n);
-        CHECK_OK(specformer_forward_train(NULL, out, &trace, &s->model, tokens + i * n, TOKENS, false, step));
+        CHECK_OK(specformer_forward_train(NULL, out, &trace, &s->model, tokens + i * n, TOKENS,
+                                          &(SpecformerTraining){0}, step));
         CHECK_OK(specformer_backward(d_p, &trace, &s->model, NULL, out, step));
         arena_reset(step, mark);
     }
@@ -171,6 +173,38 @@ static void frozen_parameters_have_no_gradient(void)
         CU_ASSERT_EQUAL(params_d_at(&s.params, some, i) == NULL, frozen);
         if (!frozen) CU_ASSERT(same(params_d_at(&s.params, some, i), all + before[i], p->n));
     }
+}
+
+/* Large enough that two threads share it. */
+static void threads_do_not_change_weight_gradients(void)
+{
+    enum { ROWS = 600, N_OUT = 700, N_IN = 520 };
+    const real *d_y = numbers(ROWS * N_OUT, 1), *x = numbers(ROWS * N_IN, 2);
+    real *one = take(N_OUT * N_IN), *more = take(N_OUT * N_IN);
+    CHECK_OK(gemm_choose("auto", 1));
+    gemm()->backward_w(one, d_y, x, ROWS, N_OUT, N_IN);
+    CHECK_OK(gemm_choose("auto", 2));
+    gemm()->backward_w(more, d_y, x, ROWS, N_OUT, N_IN);
+    CHECK_OK(gemm_choose("auto", 1));
+    CU_ASSERT(same(one, more, N_OUT * N_IN));
+}
+
+static void dropout_keeps_the_mean(void)
+{
+    enum { N = 40000 };
+    real *factor = take(N), *again = take(N);
+    Rng rng = rng_stream(5, "dropout", 1, 2), twin = rng;
+    dropout_draw(factor, N, 0.1, &rng);
+    dropout_draw(again, N, 0.1, &twin);
+    CU_ASSERT(same(factor, again, N));
+    double mean = 0;
+    for (int i = 0; i < N; i++) {
+        CU_ASSERT_FATAL(factor[i] == 0 || fabs((double)factor[i] - 1 / 0.9) < 1e-6);
+        mean += (double)factor[i] / N;
+    }
+    CU_ASSERT_DOUBLE_EQUAL(mean, 1, 6 * 0.34 / sqrt(N)); /* a factor scatters by 1/3 */
+    dropout_draw(factor, N, 0, &rng);
+    for (int i = 0; i < N; i++) CU_ASSERT_FATAL(factor[i] == 1);
 }
 
 static void masks_keep_apart(void)
@@ -241,6 +275,8 @@ TEST_MAIN("training", {"SpecFormer trains with the bits of inference", specforme
           {"heads train with the bits of inference", head_trains_with_the_same_bits},
           {"gradients do not depend on microbatches", microbatches_do_not_matter},
           {"frozen parameters have no gradient, the others keep theirs", frozen_parameters_have_no_gradient},
+          {"threads do not change weight gradients", threads_do_not_change_weight_gradients},
+          {"dropout keeps the mean", dropout_keeps_the_mean},
           {"masked chunks stay in their share of the spectrum", masks_keep_apart},
           {"zeros do not count as masked", zeros_do_not_count_as_masked},
           {"global negatives add up to the whole batch", global_negatives_add_up})
