@@ -26,7 +26,7 @@ find_python || { jobs/packages.sh python3-astropy python3-h5py && find_python; }
 jobs/build.sh asan --target fuzzers
 FUZZ_SECONDS=$([ "${1:-}" = full ] && echo 60 || echo 5) ctest --test-dir build/asan --output-on-failure -j "$(nproc)" -L '^fuzz$'
 if [ "${1:-}" = full ]; then
-    export ASTROCLIP_LONG=1 # e2e.edges: 64 ranks too
+    export ASTROCLIP_LONG=1 # e2e.edges: 64 ranks; fault.stage_faults: every point on every rank; fault.watchdog: more ways to die
     jobs/build.sh asan
     ctest --test-dir build/asan --output-on-failure -j "$(nproc)" -L '^(unit|grad|parity|fault)$'
     ctest --test-dir build/asan --output-on-failure -j "$(nproc)" -R '^(mpi\..*\.[23]|e2e\.chain)$'

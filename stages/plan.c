@@ -199,7 +199,10 @@ static void size_mock(StagePlan *p, const Campaign *c)
     p->read = 0;
     p->write = (int64_t)(35e6 * bricks + spectrum_bytes * (double)mock->objects);
     p->max_ranks = at_least_one((int64_t)(4 * bricks));
-    p->memory += 0.75 * band_bytes; /* the image of a band, and half of it while it is compressed */
+    /* the image of a band, and half of it while it is compressed; or an arm of the spectra of a pixel: flux, inverse
+       variance and mask */
+    double band = 0.75 * band_bytes, group = 12 * 2881 * fmin((double)mock->objects, 13.4 * (double)mock->per_brick);
+    p->memory += fmax(band, group);
     p->memory += 2.0 * sizeof(MockObject) * (double)mock->objects; /* who is in the sky, and a table of it */
     p->seconds_shared = 10 * bricks + 0.02 * (double)mock->objects;
 }

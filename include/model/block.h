@@ -83,6 +83,8 @@ void block_ready(const GradientHook *hook, const Params *p, const Block *b);
 
 /* Reals that the trace of one block keeps, without recompute. */
 int64_t block_trace_reals(int64_t tokens, int64_t dim, bool layer_scale);
+/* ... and those in use while its backward pass runs. */
+int64_t block_pass_reals(int64_t tokens, int64_t dim);
 
 /* Multiply-adds x 2 of one block. */
 int64_t block_flops(int64_t tokens, int64_t dim);

@@ -116,15 +116,15 @@ static Status write_resolution(FitsFile *f, int arm, int64_t rows, Arena *a)
     char name[16];
     int64_t n = arms[arm].n;
     const int64_t cube[3] = {rows, N_DIAGONALS, n};
-    float *resolution;
-    TRY(arena_new(&resolution, a, rows * N_DIAGONALS * n));
-    for (int64_t d = 0; d < rows * N_DIAGONALS; d++) {
-        double t = (double)(d % N_DIAGONALS - N_DIAGONALS / 2) / 1.6;
+    float *resolution; /* of one row: that of all */
+    TRY(arena_new(&resolution, a, N_DIAGONALS * n));
+    for (int64_t d = 0; d < N_DIAGONALS; d++) {
+        double t = (double)(d - N_DIAGONALS / 2) / 1.6;
         for (int64_t i = 0; i < n; i++) resolution[d * n + i] = (float)(0.25 * exp(-0.5 * t * t));
     }
     snprintf(name, sizeof name, "%s_RESOLUTION", arms[arm].band);
     TRY(fitsfile_new_image(f, name, FITS_F32, false, cube, 3, FITS_PLAIN));
-    TRY(fitsfile_write_pixels(f, FITS_F32, resolution, rows * N_DIAGONALS * n));
+    for (int64_t k = 0; k < rows; k++) TRY(fitsfile_write_slices(f, FITS_F32, resolution, k, 1));
     return fitsfile_put_checksum(f);
 }
 

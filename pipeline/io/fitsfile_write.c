@@ -235,6 +235,21 @@ Status fitsfile_write_pixels(FitsFile *f, FitsType type, const void *data, int64
     return write_image(f, fitsfile_code(type), data, n);
 }
 
+Status fitsfile_write_slices(FitsFile *f, FitsType type, const void *data, int64_t first, int64_t n)
+{
+    LONGLONG corner[FITS_AXES] = {1, 1, 1};
+    int64_t dims[FITS_AXES] = {0}, pixels = n;
+    int axes = 0, code = 0;
+    TRY(fitsfile_image_size(dims, &axes, f));
+    MUST(axes > 0 && first >= 0 && n >= 0 && first + n <= dims[0]);
+    for (int i = 1; i < axes; i++) pixels *= dims[i];
+    if (pixels == 0) return OK;
+    corner[axes - 1] = first + 1;
+    fits_write_pixll(f->handle, fitsfile_code(type), corner, pixels, (void *)data, &code);
+    if (code) return FITS_FAIL(f, E_OUTPUT, code, "cannot write the image");
+    return OK;
+}
+
 Status fitsfile_write_mask(FitsFile *f, const uint32_t *data, int64_t n) { return write_image(f, TUINT, data, n); }
 
 /* ---- keywords ---- */

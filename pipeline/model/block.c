@@ -121,6 +121,13 @@ int64_t block_trace_reals(int64_t tokens, int64_t dim, bool layer_scale)
     return gemm_pad(tokens) * (dim * (1 + 3 + 1 + 1 + MLP_RATIO + (layer_scale ? 2 : 0)) + 4);
 }
 
+/* Five gradients, two of them wide; queries, keys, values and their gradients of a head; some rows of scores. */
+int64_t block_pass_reals(int64_t tokens, int64_t dim)
+{
+    enum { SCORES = 2 * 192, ONE_HEAD = 2 };
+    return gemm_pad(tokens) * (dim * (3 + 2 * MLP_RATIO + ONE_HEAD) + SCORES);
+}
+
 int64_t block_flops(int64_t tokens, int64_t dim)
 {
     const int64_t linear = (3 + 1 + 2 * MLP_RATIO) * dim * dim, attention = 2 * tokens * dim;

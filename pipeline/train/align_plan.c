@@ -34,8 +34,9 @@ static double passing(const AlignConfig *c, const Branch *b, bool trained, int64
 {
     const double trace = (double)b->encoder->trace_reals(b->config, b->input), e = (double)b->head.config.embed_dim;
     const double head = (double)batch * (3 + 3 * MLP_RATIO) * e + 2 * (double)(b->n_tokens * b->head.config.embed_dim);
-    if (!trained) return head + trace / (double)MLP_RATIO;
-    return head + (double)(batch * b->n_tokens * b->dim) + (c->recompute ? 2 : 1) * trace;
+    const double pass = (double)block_pass_reals(b->n_tokens, b->dim);
+    if (!trained) return head > pass ? head : pass;
+    return head + (double)(batch * b->n_tokens * b->dim) + pass + (c->recompute ? trace : 0);
 }
 
 double align_step_bytes(const AlignConfig *c, const Model *model, int64_t n_replicas, int64_t n_mine, int64_t batch)

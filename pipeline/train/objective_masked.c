@@ -128,9 +128,11 @@ double masked_step_bytes(const MaskedConfig *c, const Model *model, int64_t batc
 {
     const Branch *b = model_branch(model, false);
     const double trace = (double)b->encoder->trace_reals(b->config, b->input);
-    const double blocks = c->recompute ? 0.3 * trace : trace; /* the inputs of all blocks and one block whole */
+    const double pass = (double)block_pass_reals(b->n_tokens, b->dim);
+    const double one = (double)block_trace_reals(b->n_tokens, b->dim, false);
+    const double blocks = c->recompute ? 0.1 * trace + one : trace; /* the inputs of all blocks and one block whole */
     const double prepared = 2 * (double)batch * 2.2 * (double)b->input; /* overlapping sections, whole and masked */
-    return (blocks + 0.3 * trace + prepared) * sizeof(real);
+    return (blocks + pass + prepared) * sizeof(real);
 }
 
 const char *const masked_frozen[] = {"image_encoder.", "spectrum_encoder.cross_attention.", "spectrum_encoder.mlp.",

@@ -225,15 +225,19 @@ static Status gather_samples(Loop *l, int64_t first, int64_t n_mine)
     return OK;
 }
 
-/* The state before the step is safe when it fails for its numbers. */
-static Status not_a_number(Loop *l, const char *what)
+/* A gradient that is none changes nothing, so that the state before the step can be saved; a loss that is none is seen
+   when the weights have moved: the last saved state stands. */
+static Status not_a_number(Loop *l, const char *gradient)
 {
-    TRY(save(l));
-    return par_agree(l->par,
-                     FAIL(E_NUMERIC,
-                          "%s: step %lld: %s is not a finite number; the state before it is saved. A smaller lr, "
-                          "more warmup_steps or a smaller clip may help",
-                          l->t->stage, (long long)l->state.step + 1, what));
+    if (gradient) TRY(save(l));
+    return par_agree(
+        l->par,
+        FAIL(
+            E_NUMERIC,
+            "%s: step %lld: the %s%s is not a finite number; %s. A smaller lr, more warmup_steps or a smaller clip may "
+            "help",
+            l->t->stage, (long long)l->state.step + 1, gradient ? "gradient of " : "loss", gradient ? gradient : "",
+            gradient ? "the state before it is saved" : "the last saved state is that of an earlier step"));
 }
 
 /* Collective. One step: `norm` of the gradient and mean loss. */
@@ -271,11 +275,7 @@ static Status step(Loop *l)
     clock_end("optimiser");
     TRY(st);
     arena_reset(&l->step, mark);
-    if (report.not_finite || !isfinite(loss)) {
-        char what[PARAM_NAME + 32];
-        snprintf(what, sizeof what, "the gradient of %s", report.not_finite ? report.not_finite : "");
-        return not_a_number(l, report.not_finite ? what : "the loss");
-    }
+    if (report.not_finite || !isfinite(loss)) return not_a_number(l, report.not_finite);
     if (l->state.step == 0) l->state.first_loss = loss;
     l->state.step++;
     l->last_loss = loss;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # memory.sh [sky|rows]...: does a rank take the memory that `astroclip check --plan` states? Prints the largest proportional set size (PSS) of a rank beside the statement, at one size
-# and at eight times that, and what each further row costs. By hand: `sky` takes minutes, `rows` one. Ends with 1 when statement and measurement are more than 10 % apart.
+# and at eight times that, and what each further row costs. By hand: minutes each. Ends with 1 when a rank takes more than 110 % of the
+# statement, or, at the larger size and where it has all of a stage's work to do, less than 90 %.
 #
 #   sky    the chain over a mock sky of $OBJECTS (250) galaxies: what a stage takes whatever it does, and for images and spectra
 #   rows   the stages of $ROWS (100000) rows without spectra and images (rows.py): what grows with the rows

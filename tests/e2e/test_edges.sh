@@ -31,14 +31,18 @@ n=$(rows_of many)
 [ "$(find "$work/many/embeddings" -name 'volume-*.h5' | wc -l)" -eq "${n% *}" ] || fail "${n% *} rows of one volume each are not as many volumes"
 
 # volumes that end inside a pixel, and groups of ranks of unequal size
-pixel_rows=$(h5dump -d /HEALPIX -y "$work/alone/catalog.h5" | tr -c '0-9\n' '\n' | grep -E '^[0-9]{4,}$' | sort | uniq -c | sort -rn | awk 'NR == 1 { print $1 }')
+mapfile -t pixel < <(h5dump -y -d /HEALPIX "$work/alone/catalog.h5" | sed -n '/DATA {/,/}/p' | tr -c '0-9\n' '\n' | grep -E '^[0-9]+$')
+[ "${#pixel[@]}" -eq "${n% *}" ] || fail "${#pixel[@]} pixels of ${n% *} rows"
+inside=0
+for ((i = 2; i < ${#pixel[@]}; i += 2)); do [ "${pixel[i]}" = "${pixel[i - 1]}" ] && inside=$((inside + 1)); done
+[ $inside -ge 1 ] || fail "no volume of two rows ends inside a pixel: ${pixel[*]}"
+[ "$(printf '%s\n' "${pixel[@]}" | sort | uniq -u | wc -l)" -ge 1 ] || fail "no pixel has one object: ${pixel[*]}"
 cp -r "$work/alone" "$work/groups"
 rm -r "$work/groups/embeddings" "$work/groups/embeddings.h5"
 stage embed groups 5 "${few[@]}" --set embed.volume_rows=2 --set embed.block_rows=2 --set embed.ranks_per_volume=3 --set run.max_rejected_fraction=1 > "$work/groups.log" 2>&1 ||
     { fail "embed in groups of ranks"; tail -5 "$work/groups.log"; }
 verified groups
 same_data alone groups
-[ "${pixel_rows:-0}" -ge 1 ] || fail "no pixels in the catalogue"
 
 # no row passes the cuts: files without rows, and a warning
 chain empty 3 "${few[@]}" --set catalog.z_min=90 --set catalog.z_max=95

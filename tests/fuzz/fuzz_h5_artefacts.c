@@ -1,10 +1,12 @@
 /* fuzz_h5_artefacts.c - our own HDF5 files: catalogue, embeddings, probes, weights.
 
-   libhdf5 1.10.8 believes its own metadata: of 8 runs of at most 5 s all ended in the library, most in H5HG_read, which
-   follows a damaged global heap (texts of variable length) out of its block, two in an endless loop of the metadata
-   cache, one in a huge malloc. Nothing can be checked before it from outside. Under ctest the good files alone are
-   read; by hand this shows what is ours and what is theirs. */
+   Our files bear a footer (io/h5_footer.c) that finds damage before libhdf5 sees it, so here it is the reader of footers
+   that is tried; embeddings.h5 is given one as volumes get theirs. FUZZ_BARE=1 lets files through whose footer is gone:
+   then libhdf5 1.10.8, which believes its own metadata, ends most runs within seconds (H5HG_read follows a damaged global
+   heap out of its block, the metadata cache loops, a malloc is huge). Of 8 runs without footers 7 ended in the library
+   and one in a leak of the library. The same holds for foreign files (fuzz_h5_sets.c). */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "data/catalog.h"
@@ -55,7 +57,8 @@ static Status put_embeddings(void)
     TRY(h5_put(&f, "spectrum_flag", H5_I32, 0, flag, &n, 1));
     TRY(h5_put(&f, "spectrum_stats", H5_F32, 0, x, (int64_t[]){n, N_SPECTRUM_STATS}, 2));
     for (int s = 0; s < N_SETS; s++) TRY(h5_put(&f, embedding_dataset[s], H5_F32, 0, x, (int64_t[]){n, DIM}, 2));
-    return h5_close(&f);
+    TRY(h5_close(&f));
+    return h5_put_footer(fuzz_path(files[EMBEDDINGS]));
 }
 
 static Status put_probes(const Par *par, Arena *a)
@@ -126,6 +129,7 @@ static void one(int kind, const char *path, const uint8_t *bytes, int64_t n, Are
 {
     ProbeSet probes;
     (void)bytes, (void)n;
+    if (!h5_has_footer(path) && !getenv("FUZZ_BARE")) return;
     if (kind == CATALOG) read_catalog(path, a);
     if (kind == EMBEDDINGS) read_embeddings(path, a);
     if (kind == PROBES) fuzz_ok(probes_read(&probes, path, a));

@@ -6,7 +6,6 @@ declare -A made=( # in run.output, besides what the stage only touches
     [import]="astroclip.ckpt.h5"
     [catalog]="catalog.h5"
     [pack]="dataset.h5"
-    [pack]="dataset.h5"
     [embed]="embeddings.h5 embeddings"
     [probe]="probes.h5 scores.csv"
     [tables]="properties.fits properties.fits.sha256sum"

@@ -229,7 +229,7 @@ static void training_ends_when_validation_does_not_get_better(void)
     TrainRecipe r = recipe_of();
     Toy t;
     TrainReport got;
-    r.lr = r.lr_last = 1e-12; /* nothing gets better */
+    r.lr = 0; /* nothing gets better */
     r.weight_decay = 0;
     r.ema = 0;
     r.patience = 2;

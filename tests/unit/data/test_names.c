@@ -88,7 +88,7 @@ static void reductions_stay_under_the_root_of_sdss(void)
     CatalogRow row;
     for (int layout = 0; layout <= SDSS_FLAT; layout++)
         for (int i = 0; hostile[i]; i++) {
-            const SdssConfig config = {.root = "root", .run2d = "", .layout = layout};
+            const SdssConfig config = {.root = "root", .run2d = "", .catalog = "specObj.fits", .layout = layout};
             catalog_new_row(&row);
             CU_ASSERT(sdss_targetid(&row.targetid, &name));
             put(row.program, sizeof row.program, hostile[i]);
