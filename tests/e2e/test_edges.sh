@@ -31,7 +31,7 @@ n=$(rows_of many)
 [ "$(find "$work/many/embeddings" -name 'volume-*.h5' | wc -l)" -eq "${n% *}" ] || fail "${n% *} rows of one volume each are not as many volumes"
 
 # volumes that end inside a pixel, and groups of ranks of unequal size
-mapfile -t pixel < <(h5dump -y -d /HEALPIX "$work/alone/catalog.h5" | sed -n '/DATA {/,/}/p' | tr -c '0-9\n' '\n' | grep -E '^[0-9]+$')
+mapfile -t pixel < <(h5dump -y -d /HEALPIX "$work/alone/catalog.h5" | sed -n '/DATA {/,/}/{p;/}/q}' | tr -c '0-9\n' '\n' | grep -E '^[0-9]+$')
 [ "${#pixel[@]}" -eq "${n% *}" ] || fail "${#pixel[@]} pixels of ${n% *} rows"
 inside=0
 for ((i = 2; i < ${#pixel[@]}; i += 2)); do [ "${pixel[i]}" = "${pixel[i - 1]}" ] && inside=$((inside + 1)); done
