@@ -41,7 +41,8 @@ for how in cut chunks claim text compound link axes; do
     "$ASTROCLIP_BIN" embed "$yaml" --set "run.output=$work/$how" --set 'release.rows=[images]' --set release.spectra.kind=none --set release.images.kind=stein \
         --set "release.images.root=$work/sets/$how" --set 'embed.modalities=[image]' --set run.max_rejected_fraction=1 > "$work/$how.log" 2>&1 ||
         { fail "embedding with a file spoiled by $how"; tail -5 "$work/$how.log"; }
-    [ "$("$python" tests/e2e/h5sets.py flags "$work/$how")" = "0:11 32770:12" ] || fail "flags with a file spoiled by $how"
+    case $how in cut | claim | link) flag=32770 ;; *) flag=2 ;; esac # of another size than the catalogue saw: FILE_LOST as well
+    [ "$("$python" tests/e2e/h5sets.py flags "$work/$how")" = "0:11 $flag:12" ] || fail "flags with a file spoiled by $how"
     grep -q "$north" "$work/$how.log" || fail "embed does not name the file spoiled by $how"
     "$ASTROCLIP_BIN" catalog "$yaml" --set "run.output=$work/refused" --set 'release.rows=[images]' --set release.spectra.kind=none \
         --set release.images.kind=stein --set "release.images.root=$work/sets/$how" > "$work/$how.refused" 2>&1
