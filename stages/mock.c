@@ -16,8 +16,8 @@ typedef struct {
     const DesiConfig *desi;     /* NULL = images alone  */
     const LegacyConfig *legacy; /* NULL = spectra alone */
     const char *labels;
-    const char *root;    /* holds the stamp */
-    char *truth, *stamp; /* paths; the stamp bears the fingerprint and says "this is a mock sky" */
+    const char *root;                       /* holds the stamp */
+    char *truth, *votes, *fastspec, *stamp; /* paths; the stamp bears the fingerprint and says "this is a mock sky" */
 } Plan;
 
 /* Units of work in this order; how many of each. */
@@ -31,7 +31,9 @@ typedef enum {
     UNIT_UNIQPIX,
     UNIT_BRICKS,
     UNIT_LABELS,
+    UNIT_FASTSPEC,
     UNIT_TRUTH,
+    UNIT_VOTES,
     N_UNITS
 } Unit;
 
@@ -47,7 +49,9 @@ static void count_units(int64_t count[N_UNITS], const MockSky *sky, const Plan *
     count[UNIT_UNIQPIX] = desi && sky->layout == MOCK_DR3 ? 2 : 0;
     count[UNIT_BRICKS] = legacy ? 2 : 0;
     count[UNIT_LABELS] = p->labels[0] != '\0';
+    count[UNIT_FASTSPEC] = p->fastspec != NULL;
     count[UNIT_TRUTH] = 1;
+    count[UNIT_VOTES] = p->config->votes[0] != '\0';
 }
 
 static int64_t sum_units(const int64_t count[N_UNITS])
@@ -72,6 +76,8 @@ static Status write_unit(const MockSky *sky, const Plan *p, const int64_t count[
     case UNIT_UNIQPIX: return mock_write_uniqpix(sky, p->desi, program, a);
     case UNIT_BRICKS: return mock_write_bricks(sky, p->legacy, unit == 1, a);
     case UNIT_LABELS: return mock_write_labels(sky, p->labels, a);
+    case UNIT_VOTES: return mock_write_votes(sky, p->votes);
+    case UNIT_FASTSPEC: return mock_write_fastspec(sky, p->fastspec, a);
     default: return mock_write_truth(sky, p->truth, a);
     }
 }
@@ -88,6 +94,14 @@ static Status take_side(const void **config, const ConfigKind *kind, const char 
     return OK;
 }
 
+/* Beside the labels, named as fastspecfit names its catalogues. */
+static Status place_fastspec(Plan *p, Arena *a)
+{
+    const char *slash = strrchr(p->labels, '/');
+    return arena_printf(&p->fastspec, a, "%.*sfastspec-%s-%s-bright.fits", slash ? (int)(slash + 1 - p->labels) : 0,
+                        p->labels, p->desi->specprod, p->config->layout == MOCK_EDR ? "sv3" : "main");
+}
+
 static Status make_plan(Plan *p, const Run *run)
 {
     const ReleaseConfig *release = config_get(run->config, &release_section);
@@ -102,6 +116,9 @@ static Status make_plan(Plan *p, const Run *run)
     if (legacy && p->legacy->regions.n == 0) return FAIL(E_CONFIG, "release.images.regions names no region");
     p->root = desi ? p->desi->root : p->legacy->root;
     TRY(stage_path(&p->truth, run, p->config->truth));
+    TRY(stage_path(&p->votes, run, p->config->votes));
+    p->fastspec = NULL;
+    if (desi && p->labels[0]) TRY(place_fastspec(p, run->arena));
     return arena_printf(&p->stamp, run->arena, "%s/MOCK-SKY", p->root);
 }
 
@@ -210,26 +227,32 @@ static Status run_mock(Run *run)
 static Status plan_mock(Run *run, FILE *out)
 {
     Plan p;
-    MockSky sky;
-    const RunConfig *rc = config_get(run->config, &run_section);
+    MockEstimate e;
     TRY(make_plan(&p, run));
-    TRY(mock_sky(&sky, p.config, p.legacy, rc->seed, run->arena));
-    fprintf(out, "mock: %lld objects, %lld bricks (about %.2f GB of images), %lld coadd files (%.2f GB)\n",
-            (long long)sky.n, (long long)(p.legacy ? sky.n_bricks : 0), p.legacy ? 0.035 * (double)sky.n_bricks : 0,
-            (long long)(p.desi ? sky.n_groups : 0), p.desi ? 1e-9 * 430e3 * (double)sky.n : 0);
+    TRY(mock_estimate(&e, p.config, p.desi != NULL, p.legacy != NULL));
+    const double n = (double)p.config->objects, hours = e.seconds / 3600 / run->par.n_ranks;
+    fprintf(out, "mock: %lld objects; %lld bricks, %lld groups of spectra; about %lld files, %.3g GB\n",
+            (long long)p.config->objects, (long long)(p.legacy ? e.bricks : 0), (long long)e.groups, (long long)e.files,
+            1e-9 * e.bytes);
+    fprintf(out, "mock: at most %.3g GB of memory on a rank; %.3g s on one core (%.0f objects a second), ",
+            1e-9 * e.memory, e.seconds, n / e.seconds);
+    if (hours < 1)
+        fprintf(out, "%.3g s on %d ranks\n", 3600 * hours, run->par.n_ranks);
+    else
+        fprintf(out, "%.3g hours on %d ranks\n", hours, run->par.n_ranks);
     return OK;
 }
 
 const Stage mock_stage = {
     .name = "mock",
     .reads = "nothing",
-    .writes = "a sky under release.spectra.root and release.images.root, release.labels, truth.fits",
+    .writes = "a sky under release.spectra.root and release.images.root, release.labels, truth.fits, votes.csv",
     .help = "a small sky in DESI and Legacy Survey file formats",
     .purpose = "Writes galaxies whose spectra and images share one set of latent properties, in the surveys' own files "
                "and layout, with the\n"
                "things that go wrong in a survey on purpose, so that a campaign can be rehearsed before the real files "
                "arrive.",
-    .revision = 2,
+    .revision = 3,
     .sections = sections,
     .tells = true,
     .run = run_mock,

@@ -168,13 +168,20 @@ static double rows_of(const Campaign *c) { return c->rows > 0 ? (double)c->rows 
 static void size_mock(StagePlan *p, const Campaign *c)
 {
     const MockConfig *mock = config_get(c->run->config, &mock_section);
-    double bricks = (double)(mock->objects / at_least_one(mock->per_brick) + 1);
+    const ReleaseConfig *release = config_get(c->run->config, &release_section);
+    const bool spectra = strcmp(release->spectra.plugin->name, "none") != 0;
+    const bool images = strcmp(release->images.plugin->name, "none") != 0;
+    MockEstimate e;
     p->rows = mock->objects;
     p->read = 0;
-    p->write = (int64_t)(35e6 * bricks + spectrum_bytes * (double)mock->objects);
-    p->max_ranks = at_least_one((int64_t)(4 * bricks));
-    p->memory += 4 * band_bytes;
-    p->seconds_shared = 10 * bricks + 0.02 * (double)mock->objects;
+    if (mock_estimate(&e, mock, spectra, images) != OK) { /* the stage says what is wrong */
+        fail_clear();
+        return;
+    }
+    p->write = (int64_t)e.bytes;
+    p->max_ranks = at_least_one((images ? 4 * e.bricks : 0) + e.groups);
+    p->memory += e.memory;
+    p->seconds_shared = e.seconds;
 }
 
 static void size_weights(StagePlan *p, const Campaign *c)

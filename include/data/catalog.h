@@ -172,6 +172,8 @@ Status catalog_open(Catalog *out, const char *path, const Par *par, Arena *a);
 Status catalog_read(CatalogRow *out, Catalog *c, int64_t first, int64_t n, Arena *scratch);
 /* Local. Only the HEALPIX column of those rows. */
 Status catalog_read_pixels(int32_t *healpix, Catalog *c, int64_t first, int64_t n);
+/* Local. Only their fluxes: of g, of r, of z; (n) each. */
+Status catalog_read_fluxes(float *const flux[3], Catalog *c, int64_t first, int64_t n);
 /* Local. Rows [first, first + n) of /manifest (n_manifest in all; sorted by role and path). */
 Status catalog_read_manifest(ManifestRow *out, Catalog *c, int64_t first, int64_t n, Arena *scratch);
 void catalog_close(Catalog *c);

@@ -68,11 +68,11 @@ Status h5_member_shape(H5Shape *out, H5File *f, const char *dataset,
                        const char *member); /* (rows) or (rows, the member's own shape) */
 Status h5_read_member(void *out, H5File *f, const char *dataset, const char *member, H5Type type, int64_t width,
                       int64_t first, int64_t n);
-/* A compound dataset of scalar or vector members, written whole (mock labels). */
+/* A compound dataset of scalar, vector or matrix members, written whole (mock labels). */
 typedef struct {
     const char *name;
     H5Type type;      /* memory and file type */
-    int64_t width;    /* H5_TEXT: string bytes */
+    int64_t width;    /* H5_TEXT: string bytes; numbers: 0, or the last dimension of a matrix */
     int64_t n;        /* elements per row, 1 = scalar */
     const void *data; /* (rows, n) */
 } H5Member;

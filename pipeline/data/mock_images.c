@@ -5,12 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/rng.h"
-#include "data/mock.h"
-
-enum { BRICK_PIXELS = 3600, STAMP = 56 };
-static const double noise_sigma[N_BANDS] = {0.003, 0.0045, 0.010}; /* nanomaggies per pixel */
-static const double psf_sigma[N_BANDS] = {2.1, 1.9, 1.8};          /* pixels               */
+#include "core/clock.h"
+#include "data/mock_render.h"
 
 /* Gnomonic projection of the brick's TAN header; 0-based pixels. Written out here so that the reader's WCSLIB has an independent twin. */
 void mock_project(double *x, double *y, const Brick *b, double ra, double dec)
@@ -23,44 +19,42 @@ void mock_project(double *x, double *y, const Brick *b, double ra, double dec)
     *y = (BRICK_PIXELS - 1) / 2.0 + eta / step;
 }
 
-/* Adds a Sersic profile, softened by the PSF, normalised to the flux over its stamp. */
-static void draw(float *image, double x, double y, const MockObject *o, int band)
+/* The light of the galaxies near: of this brick and its neighbours, whose boxes reach into the image. */
+static Status add_galaxies(float *image, const MockSky *sky, const Brick *brick, int band, const MockSeeing *seeing,
+                           Arena *a)
 {
-    double weight[2 * STAMP + 1][2 * STAMP + 1], sum = 0;
-    double n = o->sersic, b_n = 2 * n - 1.0 / 3, r_e = o->radius / PIXEL_SCALE, s2 = psf_sigma[band] * psf_sigma[band];
-    double ca = cos(o->angle), sa = sin(o->angle);
-    int64_t x0 = (int64_t)floor(x + 0.5) - STAMP, y0 = (int64_t)floor(y + 0.5) - STAMP;
-    for (int j = 0; j <= 2 * STAMP; j++) {
-        for (int i = 0; i <= 2 * STAMP; i++) {
-            double dx = (double)(x0 + i) - x, dy = (double)(y0 + j) - y;
-            double u = dx * ca + dy * sa, v = -dx * sa + dy * ca;
-            double r = sqrt(u * u + v * v / (o->axis_ratio * o->axis_ratio) + s2);
-            weight[j][i] = exp(-b_n * (pow(r / sqrt(r_e * r_e + s2), 1 / n) - 1));
-            sum += weight[j][i];
+    Brick near[BRICK_LIST];
+    const int n_near = brick_list(near, brick->ra, brick->dec, 0.28);
+    for (int k = 0; k < n_near; k++) {
+        const int64_t *number, n = mock_brick_objects(&number, sky, near[k].id);
+        for (int64_t i = 0; i < n; i++) {
+            const MockObject *o = &sky->object[number[i]];
+            MockStamp stamp;
+            double x, y;
+            if (o->defect == MOCK_SKY || !brick_shows(brick, o->ra, o->dec, 0.145)) continue;
+            mock_project(&x, &y, brick, o->ra, o->dec);
+            const double cx = floor(x + 0.5), cy = floor(y + 0.5);
+            Mark mark = arena_mark(a);
+            TRY(mock_render(&stamp, o, sky->seed, x - cx, y - cy, band, seeing, a));
+            mock_add_stamp(image, &stamp, (int64_t)cx, (int64_t)cy);
+            arena_reset(a, mark);
         }
     }
-    for (int j = 0; j <= 2 * STAMP; j++)
-        for (int i = 0; i <= 2 * STAMP; i++) {
-            int64_t px = x0 + i, py = y0 + j;
-            if (px >= 0 && px < BRICK_PIXELS && py >= 0 && py < BRICK_PIXELS)
-                image[py * BRICK_PIXELS + px] += (float)(o->flux[band] * weight[j][i] / sum);
-        }
+    return OK;
 }
 
-/* Sky noise rounded to a grid, so that it compresses as the survey's files do; the light of all objects near. */
-static void paint(float *image, const MockSky *sky, const Brick *brick, int band)
+/* Sky noise as deep as the inverse variance says; the light of everything near; exactly 0 where there are no data. */
+static Status paint(float *image, const float *invvar, const MockSky *sky, const Brick *brick, int band,
+                    const MockSeeing *seeing, Arena *a)
 {
-    int64_t n = (int64_t)BRICK_PIXELS * BRICK_PIXELS;
-    Rng r = rng_stream(sky->seed, "mock.sky", brick->id, (uint32_t)band);
-    rng_normals(image, n, &r);
-    for (int64_t i = 0; i < n; i++) image[i] *= (float)noise_sigma[band];
-    for (int64_t i = 0; i < sky->n; i++) {
-        const MockObject *o = &sky->object[i];
-        double x, y;
-        if (o->defect == MOCK_SKY || !brick_shows(brick, o->ra, o->dec, 0.14)) continue;
-        mock_project(&x, &y, brick, o->ra, o->dec);
-        draw(image, x, y, o, band);
-    }
+    const int64_t n = (int64_t)BRICK_PIXELS * BRICK_PIXELS;
+    TRY(mock_noise(image, n, 0, sky->seed, "mock.sky", brick->id, (uint32_t)band, a));
+    for (int64_t i = 0; i < n; i++) image[i] *= invvar[i] > 0 ? 1 / sqrtf(invvar[i]) : 0;
+    TRY(mock_paint_field(image, sky, brick, band, seeing, a));
+    TRY(add_galaxies(image, sky, brick, band, seeing, a));
+    for (int64_t i = 0; i < n; i++)
+        if (invvar[i] == 0) image[i] = 0;
+    return OK;
 }
 
 static Status put_wcs(FitsFile *f, const Brick *b)
@@ -104,17 +98,21 @@ Status mock_write_brick(const MockSky *sky, const LegacyConfig *legacy, int64_t 
     const Brick *b = &sky->brick[brick];
     if (b->id == sky->no_brick || (b->id == sky->missing_band_brick && band == N_BANDS - 1))
         return OK; /* lost, as files are */
-    float *pixels = NULL;
-    int64_t n = (int64_t)BRICK_PIXELS * BRICK_PIXELS;
+    const int64_t n = (int64_t)BRICK_PIXELS * BRICK_PIXELS;
+    float *image, *invvar;
+    MockSeeing seeing;
     Mark mark = arena_mark(a);
-    TRY(arena_new(&pixels, a, n));
-    paint(pixels, sky, b, band);
-    Status st = write_plane(legacy->root, legacy, b, PRODUCT_IMAGE, band, pixels);
-    float ivar = (float)(1 / (noise_sigma[band] * noise_sigma[band]));
-    for (int64_t i = 0; i < n; i++) pixels[i] = ivar;
-    for (int64_t j = 1700; j < 1706; j++) /* a bad strip without coverage */
-        for (int64_t i = 0; i < BRICK_PIXELS; i++) pixels[j * BRICK_PIXELS + i] = 0;
-    if (st == OK) st = write_plane(legacy->root, legacy, b, PRODUCT_INVVAR, band, pixels);
+    TRY(arena_new(&image, a, n));
+    TRY(arena_new(&invvar, a, n));
+    mock_seeing(&seeing, sky, b, band);
+    for (int64_t y = 0; y < BRICK_PIXELS; y++) mock_invvar_row(invvar + y * BRICK_PIXELS, sky, b, band, &seeing, y);
+    clock_begin("paint images");
+    Status st = paint(image, invvar, sky, b, band, &seeing, a);
+    clock_end("paint images");
+    clock_begin("compress images");
+    if (st == OK) st = write_plane(legacy->root, legacy, b, PRODUCT_IMAGE, band, image);
+    if (st == OK) st = write_plane(legacy->root, legacy, b, PRODUCT_INVVAR, band, invvar);
+    clock_end("compress images");
     arena_reset(a, mark);
     return st;
 }
@@ -135,22 +133,29 @@ static Status write_mask(FitsFile *f, const char *extname, const int32_t *mask, 
     return fitsfile_write_pixels(f, FITS_I16, narrow, n);
 }
 
-/* The bits of the brick's sources in a disc around each. */
+static void mark_disc(int32_t *mask, double at_x, double at_y, int64_t radius, int32_t bits)
+{
+    const int64_t x = (int64_t)at_x, y = (int64_t)at_y;
+    for (int64_t dy = -radius; dy <= radius; dy++)
+        for (int64_t dx = -radius; dx <= radius; dx++) {
+            bool inside = x + dx >= 0 && x + dx < BRICK_PIXELS && y + dy >= 0 && y + dy < BRICK_PIXELS;
+            if (inside && dx * dx + dy * dy <= radius * radius) mask[(y + dy) * BRICK_PIXELS + x + dx] |= bits;
+        }
+}
+
+/* The bits of the brick's sources in a disc around each; the disc of its bright star. */
 static Status paint_mask(int32_t *mask, const MockSky *sky, const Brick *b, Arena *a)
 {
     MockSource *source;
+    MockFaint star;
     int64_t n;
+    double radius, x, y;
     TRY(mock_sources(&source, &n, sky, b, a));
-    for (int64_t i = 0; i < n; i++) {
-        if (source[i].maskbits == 0) continue;
-        int64_t x = (int64_t)source[i].bx, y = (int64_t)source[i].by;
-        for (int64_t dy = -MASK_RADIUS; dy <= MASK_RADIUS; dy++)
-            for (int64_t dx = -MASK_RADIUS; dx <= MASK_RADIUS; dx++) {
-                bool inside = x + dx >= 0 && x + dx < BRICK_PIXELS && y + dy >= 0 && y + dy < BRICK_PIXELS;
-                if (inside && dx * dx + dy * dy <= MASK_RADIUS * MASK_RADIUS)
-                    mask[(y + dy) * BRICK_PIXELS + x + dx] |= (int32_t)source[i].maskbits;
-            }
-    }
+    for (int64_t i = 0; i < n; i++)
+        if (source[i].maskbits) mark_disc(mask, source[i].bx, source[i].by, MASK_RADIUS, (int32_t)source[i].maskbits);
+    if (!mock_bright_star(&star, &radius, sky, b, source, n)) return OK;
+    mock_project(&x, &y, b, star.ra, star.dec);
+    mark_disc(mask, x, y, (int64_t)radius, MASK_BRIGHT);
     return OK;
 }
 

@@ -205,8 +205,10 @@ static void set_target(MockRecord *r, const MockObject *o, int64_t number)
     r->desi_target = !target ? o->defect == MOCK_SKY ? TARGET_SKY : 0 : TARGET_BGS;
     if (target && o->in_dark) r->desi_target |= class == 0 ? TARGET_LRG : class == 1 ? TARGET_ELG : TARGET_QSO;
     r->bgs_target = target ? o->flux[1] > pow(10, 0.4 * (22.5 - 19.5)) ? BGS_BRIGHT : BGS_FAINT : 0;
-    r->oii_flux = target ? 20 * pow(10, 0.6 * (o->logssfr + 10)) : 0;
-    r->oii_ivar = target ? 0.25 : 0;
+    double lines[N_MOCK_LINES];
+    mock_lines(lines, o);
+    r->oii_flux = target ? mock_fibre_share(o) * (lines[MOCK_OII_3726] + lines[MOCK_OII_3729]) : 0;
+    r->oii_ivar = target ? 9 : 0; /* a third of a unit: what the noise under a line adds up to */
     r->is_mgii = (r->desi_target & TARGET_QSO) && number % 2 == 0;
     r->is_qn = 0;
     r->c_line = r->desi_target & TARGET_QSO && number % 96 == 32 ? 0.995 : 0.1;

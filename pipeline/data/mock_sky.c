@@ -1,6 +1,4 @@
-/* mock_sky.c - who is in the sky: latent properties with simple correlations, positions in bricks, identifiers, and the things that go wrong.
-
-   Relations are deliberately simple here: mass grows with redshift (a flux-limited sample), metallicity with mass, the old are quiescent. */
+/* mock_sky.c - who is in the sky: galaxies at positions in bricks, identifiers, and the things that go wrong. */
 #include <math.h>
 #include <string.h>
 
@@ -20,6 +18,8 @@ static const ConfigField mock_fields[] = {
     FIELD_INT(MockConfig, exposures, "0", 0, 8, RESULT,
               "exposures of each spectrum in spectra-* files beside the coadds; 0 = no such files"),
     FIELD_TEXT(MockConfig, truth, "truth.fits", EFFORT, "table of the latent properties, in run.output"),
+    FIELD_TEXT(MockConfig, votes, "votes.csv", EFFORT,
+               "volunteers' votes on morphology as Galaxy Zoo DECaLS lists them, in run.output; empty = no such table"),
     FIELD_END};
 const ConfigSection mock_section = {"mock", "a sky in the surveys' formats", mock_fields, sizeof(MockConfig), NULL};
 
@@ -28,25 +28,6 @@ enum { RELEASE_DR9_SOUTH = 9010, RELEASE_DR9_NORTH = 9011, DEFECTS_EACH = 3 };
 int64_t mock_targetid(int64_t objid, int64_t brickid, int64_t release, bool sky)
 {
     return objid | brickid << 22 | release << 42 | (int64_t)sky << 59;
-}
-
-static void draw_latent(MockObject *o, Rng *r)
-{
-    double u = rng_uniform(r);
-    o->z = 0.02 + 0.48 * pow(u, 1.3);
-    o->logmstar = 9.4 + 2.2 * sqrt(o->z / 0.5) + 0.35 * rng_normal(r);
-    if (o->logmstar > 11.9) o->logmstar = 11.9;
-    bool quiescent = rng_uniform(r) < 1 / (1 + exp(-2.0 * (o->logmstar - 10.6)));
-    o->age = quiescent ? 8.0 + 1.5 * rng_normal(r) : 4.0 + 1.5 * rng_normal(r);
-    o->age = fmin(fmax(o->age, 0.5), 12.5);
-    o->logssfr = quiescent ? -11.6 + 0.35 * rng_normal(r) : -9.9 - 0.25 * (o->logmstar - 10) + 0.25 * rng_normal(r);
-    o->logz = -1.95 + 0.3 * (o->logmstar - 10.5) + 0.12 * rng_normal(r);
-    o->dust = quiescent ? 0.15 + 0.1 * fabs(rng_normal(r)) : 0.5 + 0.25 * fabs(rng_normal(r));
-    o->sersic = quiescent ? 4 : 1;
-    double kpc = pow(10, 0.25 * (o->logmstar - 10) + (quiescent ? 0.35 : 0.6) + 0.12 * rng_normal(r));
-    o->radius = fmin(fmax(kpc / (1 + 8.5 * o->z / (0.2 + o->z)), 0.35), 8);
-    o->axis_ratio = 0.25 + 0.75 * rng_uniform(r);
-    o->angle = M_PI * rng_uniform(r);
 }
 
 /* A position inside the brick's box, by defect at a corner or an edge of it. */
@@ -64,14 +45,25 @@ static void place(MockObject *o, Rng *r)
     o->healpix = healpix_pixel(o->ra, o->dec);
 }
 
+/* Flux of the [OII] doublet in the fibre, 1e-17 erg/s/cm2. */
+static double fibre_oii(const MockObject *o)
+{
+    double lines[N_MOCK_LINES];
+    mock_lines(lines, o);
+    return mock_fibre_share(o) * (lines[MOCK_OII_3726] + lines[MOCK_OII_3729]);
+}
+
 static void make_object(MockObject *o, const MockSky *sky, int64_t number, const Brick *brick, int32_t objid,
                         MockDefect defect)
 {
-    Rng r = rng_stream(sky->seed, "mock.latent", number, 0);
-    *o = (MockObject){.brick = *brick, .objid = objid, .defect = defect};
-    draw_latent(o, &r);
-    place(o, &r);
-    mock_photometry(o);
+    Rng galaxy = rng_stream(sky->seed, "mock.latent", number, 0),
+        where = rng_stream(sky->seed, "mock.place", number, 0);
+    *o = (MockObject){.brick = *brick, .objid = objid, .defect = defect, .north = sky->north};
+    /* those that the dark program takes for emission-line galaxies (mock_records.c) have a line to be seen by */
+    const bool emits = defect == MOCK_PLAIN && number % 48 == 16;
+    do mock_galaxy(o, &galaxy);
+    while (emits && fibre_oii(o) < 8);
+    place(o, &where);
     int32_t release = sky->north ? RELEASE_DR9_NORTH : RELEASE_DR9_SOUTH;
     o->targetid = mock_targetid(objid, brick->id, release, defect == MOCK_SKY);
     if (defect == MOCK_NEGATIVE) o->targetid = -(1 + number);
@@ -162,6 +154,7 @@ Status mock_sky(MockSky *sky, const MockConfig *c, const LegacyConfig *legacy, i
         if (defect == MOCK_NO_BRICK) brick = n_full + 1;
         make_object(&sky->object[i], sky, i, &sky->brick[brick], used[brick]++, defect);
     }
+    TRY(mock_index(sky, a));
     TRY(list_sweeps(sky, a));
     return mock_groups(sky, a);
 }

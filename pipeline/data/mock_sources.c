@@ -91,12 +91,12 @@ static void make_other(MockSource *s, const MockSky *sky, const Brick *b, MockOt
 
 Status mock_sources(MockSource **out, int64_t *n, const MockSky *sky, const Brick *brick, Arena *a)
 {
-    int64_t k = 0, objid = 0;
-    for (int64_t i = 0; i < sky->n; i++) objid += sky->object[i].brick.id == brick->id;
+    const int64_t *number;
+    int64_t k = 0, objid = mock_brick_objects(&number, sky, brick->id);
     TRY(arena_new(out, a, objid + N_MOCK_OTHERS));
-    for (int64_t i = 0; i < sky->n; i++) {
-        const MockObject *o = &sky->object[i];
-        if (o->brick.id == brick->id && o->defect != MOCK_SKY) make_galaxy(&(*out)[k++], sky, brick, o, i);
+    for (int64_t i = 0; i < objid; i++) {
+        const MockObject *o = &sky->object[number[i]];
+        if (o->defect != MOCK_SKY) make_galaxy(&(*out)[k++], sky, brick, o, number[i]);
     }
     for (int other = 0; other < N_MOCK_OTHERS; other++) make_other(&(*out)[k++], sky, brick, (MockOther)other, objid++);
     *n = k;

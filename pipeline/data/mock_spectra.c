@@ -15,8 +15,9 @@ enum { N_DIAGONALS = 11, MASK_COSMIC = 1 << 2, MOST_EXPOSURES = 8 };
 static const struct {
     const char *band;
     int64_t n, start;
-    double noise; /* 1e-17 erg/s/cm2/Angstrom per pixel at mid-arm */
-} arms[N_ARMS] = {{"B", 2751, 0, 0.45}, {"R", 2326, GRID_R_START, 0.28}, {"Z", 2881, GRID_Z_START, 0.32}};
+    double
+        blur; /* sigma of the line spread, Angstrom: resolution 2000 to 5000 over the arms, Guy et al. 2023 (AJ 165, 144) */
+} arms[N_ARMS] = {{"B", 2751, 0, 0.76}, {"R", 2326, GRID_R_START, 0.72}, {"Z", 2881, GRID_Z_START, 0.76}};
 
 typedef struct {
     float *flux, *ivar; /* (n) of one row and arm */
@@ -25,32 +26,40 @@ typedef struct {
 
 /* ---- spectra ---- */
 
-/* Noise per pixel: bluer than 3900 A and between sky lines' forest in the red it grows. */
-static double noise_at(double w, int arm)
+/* Share of a galaxy's light in the fibre: a growth curve that holds half of it within the half-light radius, widened by
+   a seeing of 1.1 arcsec. */
+double mock_fibre_share(const MockObject *o)
 {
-    double s = arms[arm].noise;
-    if (w < 4200) s *= 1 + 1.5 * (4200 - w) / 600;
-    if (w > 7700) s *= 1 + 1.2 * pow(sin(w / 37.0), 8);
-    if (fabs(w - 5578.9) < 4) s *= 6;
-    return s;
+    const double fibre = 0.75, seeing = 0.62; /* arcsec: radius of the fibre, half-light radius of a star */
+    double round = o->radius * sqrt(o->axis_ratio), radius = hypot(round, seeing);
+    return 1 - pow(2, -pow(fibre / radius, 1.3));
 }
 
-/* What the fibre saw: flux, ivar and mask of one arm of one object. */
-static void observe(Seen seen_by, const double *truth, int arm, const MockObject *o, Rng *r)
+/* What the fibre saw: flux, ivar and mask of one arm of one object. `night` is the noise of the sky alone. The flux
+   calibration gives back what a star loses, a share that differs by a few percent from fibre to fibre. */
+static void observe(Seen seen_by, const double *truth, const double *night, int arm, const MockObject *o, uint64_t seed,
+                    int64_t number)
 {
     float *flux = seen_by.flux, *ivar = seen_by.ivar;
     uint32_t *mask = seen_by.mask;
-    for (int64_t i = 0; i < arms[arm].n; i++) {
-        double w = GRID_START + GRID_STEP * (double)(arms[arm].start + i), sigma = noise_at(w, arm);
-        double seen = o->defect == MOCK_SKY || o->targetid < 0 ? 0 : truth[i] * MOCK_FIBRE_PERCENT / 100;
+    int64_t n = arms[arm].n, hit = 0;
+    bool empty = o->defect == MOCK_SKY || o->targetid < 0;
+    Rng fibre = rng_stream(seed, "mock.fibre", number, 0), r = rng_stream(seed, "mock.noise", number, (uint32_t)arm);
+    double share = empty ? 0 : mock_fibre_share(o) * pow(10, 0.03 * rng_normal(&fibre));
+    double depth = pow(10, 0.06 * rng_normal(&fibre)); /* transparency and time of the exposures */
+    rng_normals(flux, n, &r);
+    for (int64_t i = 0; i < n; i++) {
+        double seen = share * truth[i], sigma = depth * night[i];
         sigma = sqrt(sigma * sigma + 0.02 * fabs(seen));
-        flux[i] = (float)(seen + sigma * rng_normal(r));
+        flux[i] = (float)(seen + sigma * flux[i]);
         ivar[i] = (float)(1 / (sigma * sigma));
         mask[i] = 0;
-        if (rng_uniform(r) < 0.003) { /* a cosmic ray: masked, and only half the time ivar says so */
+        double chance = rng_uniform(&r);
+        hit = chance < 0.0015 ? 1 + rng_below(&r, 3) : hit - (hit > 0);
+        if (hit > 0) { /* a cosmic ray over a few pixels: masked, and only half the time ivar says so */
             mask[i] = MASK_COSMIC;
-            flux[i] += (float)(30 * rng_uniform(r));
-            if (rng_uniform(r) < 0.5) ivar[i] = 0;
+            flux[i] += (float)(30 * rng_uniform(&r));
+            if (rng_uniform(&r) < 0.5) ivar[i] = 0;
         }
         if (o->defect == MOCK_HALF_MASKED && arm == 1) mask[i] |= 1u << 10;
         if (o->defect == MOCK_DEAD_FIBRE) ivar[i] = 0;
@@ -119,8 +128,9 @@ static Status write_resolution(FitsFile *f, int arm, int64_t rows, Arena *a)
     float *resolution;
     TRY(arena_new(&resolution, a, rows * N_DIAGONALS * n));
     for (int64_t d = 0; d < rows * N_DIAGONALS; d++) {
-        double t = (double)(d % N_DIAGONALS - N_DIAGONALS / 2) / 1.6;
-        for (int64_t i = 0; i < n; i++) resolution[d * n + i] = (float)(0.25 * exp(-0.5 * t * t));
+        double pixels = arms[arm].blur / GRID_STEP, t = (double)(d % N_DIAGONALS - N_DIAGONALS / 2) / pixels;
+        float weight = (float)(exp(-0.5 * t * t) / (pixels * sqrt(2 * M_PI)));
+        for (int64_t i = 0; i < n; i++) resolution[d * n + i] = weight;
     }
     snprintf(name, sizeof name, "%s_RESOLUTION", arms[arm].band);
     TRY(fitsfile_new_image(f, name, FITS_F32, false, cube, 3, FITS_PLAIN));
@@ -133,19 +143,20 @@ static Status write_arm(FitsFile *f, int arm, const MockSky *sky, const MockReco
     char name[16];
     int64_t n = arms[arm].n;
     const int64_t dims[2] = {rows, n};
-    double *wave, *truth;
+    double *wave, *truth, *night;
     Seen all;
     TRY(arena_new(&wave, a, n));
+    TRY(arena_new(&night, a, n));
     TRY(arena_new(&truth, a, n));
     TRY(arena_new(&all.flux, a, rows * n));
     TRY(arena_new(&all.ivar, a, rows * n));
     TRY(arena_new(&all.mask, a, rows * n));
     for (int64_t i = 0; i < n; i++) wave[i] = GRID_START + GRID_STEP * (double)(arms[arm].start + i);
+    mock_night(night, wave, n, arm);
     for (int64_t k = 0; k < rows; k++) {
         Seen s = {all.flux + k * n, all.ivar + k * n, all.mask + k * n};
-        Rng r = rng_stream(sky->seed, "mock.noise", row[k].number, (uint32_t)arm);
-        mock_spectrum(truth, wave, n, row[k].object);
-        observe(s, truth, arm, row[k].object, &r);
+        mock_spectrum(truth, wave, n, row[k].object, arms[arm].blur);
+        observe(s, truth, night, arm, row[k].object, sky->seed, row[k].number);
         if (row[k].exposure >= 0) expose(s, sky, &row[k], arm);
     }
     snprintf(name, sizeof name, "%s_WAVELENGTH", arms[arm].band);

@@ -1,4 +1,4 @@
-/* mock_tables.c - the tables beside the pixels: survey-bricks, labels as PROVABGS publishes them, the truth. And how mock files get their names. */
+/* mock_tables.c - the tables beside the pixels: survey-bricks and the truth. And how mock files get their names. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +52,29 @@ static double get_ssfr(const MockObject *o) { return o->logssfr; }
 static double get_dust(const MockObject *o) { return o->dust; }
 static double get_radius(const MockObject *o) { return o->radius; }
 static double get_sersic(const MockObject *o) { return o->sersic; }
+static double get_veldisp(const MockObject *o) { return o->veldisp; }
+static double get_recent(const MockObject *o) { return o->recent; }
+static double get_oxygen(const MockObject *o) { return o->oxygen; }
+static double get_log_u(const MockObject *o) { return o->log_u; }
+static double get_flux_g(const MockObject *o) { return o->flux[0]; }
+static double get_flux_r(const MockObject *o) { return o->flux[1]; }
+static double get_flux_z(const MockObject *o) { return o->flux[2]; }
+static double get_quiescent(const MockObject *o) { return o->quiescent; }
+static double get_bulge(const MockObject *o) { return o->bulge_fraction; }
+static double get_axis_ratio(const MockObject *o) { return o->axis_ratio; }
+static double get_inclination(const MockObject *o) { return o->inclination * 180 / M_PI; }
+static double get_arms(const MockObject *o) { return o->arm_count; }
+static double get_arm_strength(const MockObject *o) { return o->arm_strength; }
+static double get_winding(const MockObject *o) { return o->arm_winding * 180 / M_PI; }
+static double get_bar(const MockObject *o) { return o->bar_strength; }
+static double get_edge_on(const MockObject *o) { return o->edge_on; }
+static double get_merger(const MockObject *o) { return o->merger; }
+static double get_halpha(const MockObject *o)
+{
+    double flux[N_MOCK_LINES];
+    mock_lines(flux, o);
+    return flux[MOCK_HALPHA];
+}
 static double get_defect(const MockObject *o) { return o->defect; }
 
 static const TruthColumn truth_columns[] = {
@@ -68,6 +91,25 @@ static const TruthColumn truth_columns[] = {
     {{"DUST", "D", "", "optical depth at 5500 A"}, get_dust},
     {{"SHAPE_R", "D", "arcsec", "half-light radius"}, get_radius},
     {{"SERSIC", "D", "", ""}, get_sersic},
+    {{"VDISP", "D", "km s^-1", "velocity dispersion of the stars"}, get_veldisp},
+    {{"RECENT_SFR", "D", "", "log10 of SFR of 10 Myr over that of a Gyr"}, get_recent},
+    {{"LOG_OH", "D", "", "12 + log10 O/H of the gas"}, get_oxygen},
+    {{"LOG_U", "D", "", "log10 of the ionisation parameter"}, get_log_u},
+    {{"HALPHA_FLUX", "D", "10**-17 erg/(s cm2)", "dimmed by dust, all of the light"}, get_halpha},
+    {{"FLUX_G", "D", "nanomaggy", ""}, get_flux_g},
+    {{"FLUX_R", "D", "nanomaggy", ""}, get_flux_r},
+    {{"FLUX_Z", "D", "nanomaggy", ""}, get_flux_z},
+    {{"FIBER_SHARE", "D", "", "share of the light in the fibre"}, mock_fibre_share},
+    {{"QUIESCENT", "J", "", ""}, get_quiescent},
+    {{"BULGE_FRACTION", "D", "", "of the r light"}, get_bulge},
+    {{"AXIS_RATIO", "D", "", ""}, get_axis_ratio},
+    {{"INCLINATION", "D", "deg", "of the disk, 0 = face-on"}, get_inclination},
+    {{"ARM_COUNT", "J", "", ""}, get_arms},
+    {{"ARM_STRENGTH", "D", "", ""}, get_arm_strength},
+    {{"ARM_PITCH", "D", "deg", "small = tightly wound"}, get_winding},
+    {{"BAR_STRENGTH", "D", "", ""}, get_bar},
+    {{"EDGE_ON", "J", "", ""}, get_edge_on},
+    {{"MERGER", "J", "", ""}, get_merger},
     {{"DEFECT", "J", "", "what is wrong by design; 0 = nothing"}, get_defect},
 };
 enum { N_TRUTH = sizeof truth_columns / sizeof *truth_columns };
@@ -174,7 +216,8 @@ static void make_brick_row(BrickRow *r, const MockSky *sky, const Brick *b)
     const double degree = M_PI / 180;
     *r = (BrickRow){.id = b->id, .q = b->col % 2 + 2 * (b->row % 2), .row = b->row, .col = b->col};
     r->nexp = 3;
-    for (int64_t i = 0; i < sky->n; i++) r->objects += sky->object[i].brick.id == b->id;
+    const int64_t *number;
+    r->objects = mock_brick_objects(&number, sky, b->id);
     r->primary = 1;
     r->ra = b->ra;
     r->dec = b->dec;
@@ -212,54 +255,4 @@ done:
     fitsfile_close(&f);
     arena_reset(a, mark);
     return st;
-}
-
-/* ---- labels ---- */
-
-/* Nine of ten galaxies are in the label catalogue, each value with the scatter of a fit. */
-static Status fill_labels(H5File *f, const MockSky *sky, Arena *a)
-{
-    enum { N_VALUES = 9 };
-    static const char *const names[N_VALUES] = {
-        "RA", "DEC", "Z_HP", "MAG_G", "MAG_R", "MAG_Z", "PROVABGS_LOGMSTAR_BF", "TAGE_MW", "Z_MW"};
-    int64_t *id = NULL, n = 0;
-    double *x[N_VALUES + 1];
-    TRY(arena_new(&id, a, sky->n));
-    for (int c = 0; c <= N_VALUES; c++) TRY(arena_new(&x[c], a, sky->n));
-    for (int64_t i = 0; i < sky->n; i++) {
-        const MockObject *o = &sky->object[i];
-        Rng r = rng_stream(sky->seed, "mock.labels", i, 0);
-        if (o->targetid < 0 || o->defect == MOCK_SKY || rng_uniform(&r) < 0.1) continue;
-        double mass = o->logmstar + 0.04 * rng_normal(&r);
-        const double values[N_VALUES] = {o->ra,
-                                         o->dec,
-                                         o->z,
-                                         22.5 - 2.5 * log10(o->flux[0]),
-                                         22.5 - 2.5 * log10(o->flux[1]),
-                                         22.5 - 2.5 * log10(o->flux[2]),
-                                         mass,
-                                         o->age * (1 + 0.05 * rng_normal(&r)),
-                                         pow(10, o->logz + 0.04 * rng_normal(&r))};
-        for (int c = 0; c < N_VALUES; c++) x[c][n] = values[c];
-        x[N_VALUES][n] = pow(10, o->logssfr + mass + 0.05 * rng_normal(&r)); /* AVG_SFR */
-        id[n++] = o->targetid;
-    }
-    H5Member members[N_VALUES + 2] = {{"TARGETID", H5_I64, 0, 1, id}};
-    for (int c = 0; c < N_VALUES; c++) members[c + 1] = (H5Member){names[c], H5_F64, 0, 1, x[c]};
-    members[N_VALUES + 1] = (H5Member){"AVG_SFR", H5_F64, 0, 1, x[N_VALUES]};
-    return h5_put_compound(f, "__astropy_table__", members, N_VALUES + 2, n);
-}
-
-Status mock_write_labels(const MockSky *sky, const char *path, Arena *a)
-{
-    H5File f = {0};
-    char part[H5_PATH];
-    Mark mark = arena_mark(a);
-    TRY(artefact_make_folder_of(&par_alone, path));
-    snprintf(part, sizeof part, "%s.part", path);
-    TRY(h5_create(&f, part, NULL));
-    Status st = fill_labels(&f, sky, a), closed = h5_close(&f);
-    if (st == OK) st = closed;
-    arena_reset(a, mark);
-    return st != OK ? st : artefact_publish(&par_alone, path);
 }

@@ -295,11 +295,21 @@ done:
     return st;
 }
 
+/* Shape of one row of a member: how many dimensions. */
+static int member_dims(hsize_t dims[2], const H5Member *m)
+{
+    bool matrix = m->type != H5_TEXT && m->width > 0;
+    dims[0] = (hsize_t)(matrix ? m->n / m->width : m->n);
+    dims[1] = (hsize_t)m->width;
+    return matrix ? 2 : m->n == 1 ? 0 : 1;
+}
+
 static hid_t member_file_type(const H5Member *m)
 {
     hid_t element = h5_file_type(m->type, m->width);
-    hsize_t n = (hsize_t)m->n;
-    hid_t t = m->n == 1 ? H5Tcopy(element) : H5Tarray_create2(element, 1, &n);
+    hsize_t dims[2];
+    int n_dims = member_dims(dims, m);
+    hid_t t = n_dims == 0 ? H5Tcopy(element) : H5Tarray_create2(element, (unsigned)n_dims, dims);
     H5Tclose(element);
     return t;
 }
@@ -325,9 +335,10 @@ static Status write_member(H5File *f, const char *dataset, const H5Member *m, in
     H5Dataset d;
     TRY(h5_dataset_open(&d, f, dataset));
     hid_t element = h5_memory_type(m->type, m->width);
-    hsize_t n = (hsize_t)m->n;
+    hsize_t dims[2];
+    int n_dims = member_dims(dims, m);
     size_t bytes = 0;
-    hid_t row = member_memory(&bytes, m->name, element, &n, m->n == 1 ? 0 : 1);
+    hid_t row = member_memory(&bytes, m->name, element, dims, n_dims);
     Status st = h5_move_rows(f, &d, dataset, row, bytes, NULL, m->data, 0, rows);
     if (row >= 0) H5Tclose(row);
     H5Tclose(element);

@@ -121,7 +121,46 @@ static void image_catalogues_hold_what_selections_leave_out(void)
     }
 }
 
-TEST_MAIN("mock", {"in every layout the files hold every object", files_hold_every_object},
+static void the_plan_of_a_sky_is_near_the_sky(void)
+{
+    static const char *south[] = {"south"};
+    const LegacyConfig legacy = {.root = "", .release = "dr9", .regions = {1, south}};
+    const MockConfig config = {
+        .objects = 500, .per_brick = 20, .ra = 150.1, .dec = 2.25, .layout = MOCK_DR1, .truth = "", .votes = ""};
+    Arena a = {0};
+    MockSky sky;
+    MockEstimate e, without;
+    CU_ASSERT_EQUAL_FATAL(arena_init(&a, "sky", 1 << 27), OK);
+    CU_ASSERT_EQUAL_FATAL(mock_sky(&sky, &config, &legacy, 42, &a), OK);
+    CU_ASSERT_EQUAL_FATAL(mock_estimate(&e, &config, true, true), OK);
+    CU_ASSERT_EQUAL_FATAL(mock_estimate(&without, &config, true, false), OK);
+    CU_ASSERT_EQUAL(e.bricks, sky.n_bricks);
+    /* a small field: its rim is as long as its pixels are wide */
+    CU_ASSERT(e.groups > sky.n_groups / 2 && e.groups < 2 * sky.n_groups);
+    CU_ASSERT(without.bytes < e.bytes && without.seconds < e.seconds && without.files < e.files);
+    arena_free(&a);
+}
+
+static void the_plan_of_a_thousand_million_objects_needs_no_sky(void)
+{
+    MockConfig config = {.objects = 1000000, .per_brick = 125, .ra = 150, .dec = 2, .truth = "", .votes = ""};
+    MockEstimate million, more;
+    CU_ASSERT_EQUAL_FATAL(mock_estimate(&million, &config, true, true), OK);
+    CU_ASSERT_EQUAL(million.bricks, 8002);
+    CU_ASSERT(million.bytes > 5e11 && million.bytes < 1e12); /* 44 MB a brick, 0.46 MB a spectrum */
+    config.objects = 1000000000;
+    CU_ASSERT_EQUAL(mock_estimate(&more, &config, true, true), E_CONFIG); /* more bricks than the sphere has */
+    fail_clear();
+    config.per_brick = 10000;
+    config.dec = -70;
+    CU_ASSERT_EQUAL_FATAL(mock_estimate(&more, &config, true, true), OK);
+    CU_ASSERT_EQUAL(more.bricks, 100002);
+    CU_ASSERT(more.bytes > 1e14);
+}
+
+TEST_MAIN("mock", {"the plan of a sky is near the sky", the_plan_of_a_sky_is_near_the_sky},
+          {"the plan of a thousand million objects needs no sky", the_plan_of_a_thousand_million_objects_needs_no_sky},
+          {"in every layout the files hold every object", files_hold_every_object},
           {"UNIQPIX pixels are of two sizes and hold their positions", uniqpix_are_of_two_sizes_and_hold_the_positions},
           {"a third of the objects has a bad exposure", a_third_of_the_objects_has_a_bad_exposure},
           {"image catalogues hold what selections leave out", image_catalogues_hold_what_selections_leave_out})

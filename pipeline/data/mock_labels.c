@@ -1,0 +1,135 @@
+/* mock_labels.c - physical properties of the mock galaxies as PROVABGS publishes them (formats.md B9): a compound
+   dataset in HDF5 as astropy writes it, with the best parameters and draws of the posterior.
+
+   A label is not the truth: it is what a fit makes of it, off by the fit's own uncertainty (Hahn et al. 2023, ApJ 945,
+   16, section 4: about 0.1 dex in mass, 0.15 in the others, and little knowledge of star formation that has ended). The
+   draws scatter around the fit by the same uncertainty. */
+#include <math.h>
+#include <stdio.h>
+
+#include "core/rng.h"
+#include "data/mock.h"
+#include "io/artefact.h"
+
+/* Parameters of PROVABGS: log mass formed, four shares of the star formation history, burst share and time (Gyr ago),
+   log of two metallicities, optical depths of the birth clouds and of all, slope of the dust, share of the fibre. */
+enum { N_THETA = 13, N_DRAWS = 100 };
+
+/* Where galaxies are many, the draws (10 kB each) are left out. */
+enum { MOST_WITH_DRAWS = 20000 };
+
+typedef enum { LOGMASS, AGE, LOGZ, LOGSFR, N_FITTED } Fitted;
+
+static double clip(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+
+/* One sigma of the fit of each property. */
+static void uncertainty_of(double sigma[N_FITTED], const MockObject *o)
+{
+    sigma[LOGMASS] = 0.08;
+    sigma[AGE] = 0.12 * o->age;
+    sigma[LOGZ] = 0.12;
+    sigma[LOGSFR] = o->quiescent ? 0.3 : 0.12;
+}
+
+/* Parameters that belong to properties. Of the four parts of the star formation history the first is early, the last
+   recent: the shares of a binomial whose mean is the mean time of formation. The formed mass is the surviving one over
+   0.6 (Chabrier initial mass function, old stars). */
+static void theta_of(double theta[N_THETA], const double fitted[N_FITTED], const MockObject *o)
+{
+    double late = clip(1 - fitted[AGE] / mock_universe_age(o->z), 0.02, 0.98), early = 1 - late;
+    double log_ssfr = fitted[LOGSFR] - fitted[LOGMASS], z_sun = fitted[LOGZ];
+    const double values[N_THETA] = {
+        fitted[LOGMASS] + 0.22,
+        early * early * early,
+        3 * early * early * late,
+        3 * early * late * late,
+        late * late * late,
+        clip(o->merger ? 0.1 : 0.01, 0, 1),
+        clip(0.4 * fitted[AGE], 0.01, 13.27),
+        clip(z_sun, -4.35, -1.35),
+        clip(z_sun + 0.05, -4.35, -1.35),
+        clip(o->dust / 0.44 * (1 / (1 + exp(-2 * (log_ssfr + 11)))), 0, 3),
+        clip(o->dust, 0, 3),
+        -0.7,
+        clip(mock_fibre_share(o), 0.02, 1),
+    };
+    for (int i = 0; i < N_THETA; i++) theta[i] = values[i];
+}
+
+/* A fit, or one draw of its posterior: each property off by its sigma. */
+static void scatter(double out[N_FITTED], const double around[N_FITTED], const double sigma[N_FITTED], Rng *r)
+{
+    for (int i = 0; i < N_FITTED; i++) out[i] = around[i] + sigma[i] * rng_normal(r);
+    out[AGE] = clip(out[AGE], 0.1, 13.5);
+    out[LOGZ] = clip(out[LOGZ], -4.35, -1.35);
+}
+
+enum { RA, DEC, Z_HP, ZERR, MAG_G, MAG_R, MAG_Z, LOGMSTAR_BF, TAGE_MW, Z_MW, AVG_SFR, N_VALUES };
+static const char *const names[N_VALUES] = {"RA",      "DEC",   "Z_HP",   "ZERR",
+                                            "MAG_G",   "MAG_R", "MAG_Z",  "PROVABGS_LOGMSTAR_BF",
+                                            "TAGE_MW", "Z_MW",  "AVG_SFR"};
+
+typedef struct {
+    int64_t n, *id;
+    double *value[N_VALUES];
+    double *best, *draws; /* (n, N_THETA), (n, N_DRAWS, N_THETA); draws may be NULL */
+} Table;
+
+static void add_row(Table *t, const MockObject *o, Rng *r)
+{
+    double sigma[N_FITTED], fit[N_FITTED], draw[N_FITTED];
+    const double truth[N_FITTED] = {o->logmstar, o->age, o->logz, o->logssfr + o->logmstar};
+    int64_t row = t->n++;
+    uncertainty_of(sigma, o);
+    scatter(fit, truth, sigma, r);
+    t->id[row] = o->targetid;
+    t->value[RA][row] = o->ra;
+    t->value[DEC][row] = o->dec;
+    t->value[Z_HP][row] = o->z;
+    t->value[ZERR][row] = 3e-5 * (1 + o->z);
+    for (int b = 0; b < N_BANDS; b++) t->value[MAG_G + b][row] = 22.5 - 2.5 * log10(o->flux[b]);
+    t->value[LOGMSTAR_BF][row] = fit[LOGMASS];
+    t->value[TAGE_MW][row] = fit[AGE];
+    t->value[Z_MW][row] = pow(10, fit[LOGZ]);
+    t->value[AVG_SFR][row] = pow(10, fit[LOGSFR]);
+    theta_of(t->best + row * N_THETA, fit, o);
+    for (int64_t d = 0; t->draws && d < N_DRAWS; d++) {
+        scatter(draw, fit, sigma, r);
+        theta_of(t->draws + (row * N_DRAWS + d) * N_THETA, draw, o);
+    }
+}
+
+/* Nine of ten galaxies are in the catalogue. */
+static Status fill_labels(H5File *f, const MockSky *sky, Arena *a)
+{
+    Table t = {0};
+    TRY(arena_new(&t.id, a, sky->n));
+    for (int c = 0; c < N_VALUES; c++) TRY(arena_new(&t.value[c], a, sky->n));
+    TRY(arena_new(&t.best, a, sky->n * N_THETA));
+    if (sky->n <= MOST_WITH_DRAWS) TRY(arena_new(&t.draws, a, sky->n * N_DRAWS * N_THETA));
+    for (int64_t i = 0; i < sky->n; i++) {
+        const MockObject *o = &sky->object[i];
+        Rng r = rng_stream(sky->seed, "mock.labels", i, 0);
+        if (o->targetid < 0 || o->defect == MOCK_SKY || rng_uniform(&r) < 0.1) continue;
+        add_row(&t, o, &r);
+    }
+    H5Member members[N_VALUES + 3] = {{"TARGETID", H5_I64, 0, 1, t.id}};
+    for (int c = 0; c < N_VALUES; c++) members[c + 1] = (H5Member){names[c], H5_F64, 0, 1, t.value[c]};
+    members[N_VALUES + 1] = (H5Member){"PROVABGS_THETA_BF", H5_F64, 0, N_THETA, t.best};
+    members[N_VALUES + 2] = (H5Member){"PROVABGS_MCMC", H5_F64, N_THETA, N_DRAWS * N_THETA, t.draws};
+    return h5_put_compound(f, "__astropy_table__", members, N_VALUES + (t.draws ? 3 : 2), t.n);
+}
+
+Status mock_write_labels(const MockSky *sky, const char *path, Arena *a)
+{
+    H5File f = {0};
+    char part[H5_PATH];
+    Mark mark = arena_mark(a);
+    TRY(artefact_make_folder_of(&par_alone, path));
+    snprintf(part, sizeof part, "%s.part", path);
+    TRY(h5_create(&f, part, NULL));
+    Status st = fill_labels(&f, sky, a), closed = h5_close(&f);
+    if (st == OK) st = closed;
+    arena_reset(a, mark);
+    return st != OK ? st : artefact_publish(&par_alone, path);
+}
