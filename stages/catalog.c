@@ -8,6 +8,7 @@
 #include "data/join.h"
 #include "data/sources.h"
 #include "data/tally.h"
+#include "embed/previous.h"
 #include "stages.h"
 
 static const ConfigSection *const sections[] = {&run_section, &release_section, &catalog_section, NULL};
@@ -353,7 +354,10 @@ static Status make_catalog(const Setup *s, Run *run)
     TRY_DONE(par_agree(par, st));
     TRY_DONE(make_rows(&w, s, pool, par));
     TRY_DONE(tally_log(&w.tally, w.row, w.n, par, &pool[0]));
+    TRY_DONE(previous_keep_catalog(s->run->output, par, run->arena));
     TRY_DONE(write_catalog(&w, s, run, &pool[0]));
+    if (w.tally.rows == 0)
+        log_warn("catalog: no row is left (why: the counts above): the stages after it will write files without rows");
     log_info("catalog: wrote %s", s->path);
 done:
     for (int p = 0; p < N_POOLS; p++) arena_free(&pool[p]);

@@ -89,7 +89,7 @@ static void print_table(const StagePlan *plan, const State *state, int64_t n, co
     for (int64_t i = 0; i < n; i++) {
         const StagePlan *p = &plan[i];
         char text[4][16], rows[24] = "?";
-        int64_t r = ranks < p->max_ranks ? ranks : p->max_ranks;
+        int64_t r = p->max_ranks > 0 && p->max_ranks < ranks ? p->max_ranks : ranks;
         if (p->rows >= 0) snprintf(rows, sizeof rows, "%lld", (long long)p->rows);
         bool known = p->rows >= 0;
         printf("%-10s %-8s %12s %10s %10s %6lld %14s %9s\n", p->stage->name, state_name[state[i]], rows,

@@ -4,6 +4,8 @@
 
 #include "core/log.h"
 #include "embed/embed.h"
+#include "embed/lost.h"
+#include "embed/previous.h"
 #include "embed/volume.h"
 #include "embedder.h"
 #include "nn/gemm.h"
@@ -187,6 +189,19 @@ void embedder_close_images(Embedder *e)
     e->image_source = NULL;
 }
 
+/* Collective. The folder to take rows from: what the configuration names, else this run's own embeddings where they are
+   stale. Those that are wanted once more (--force, a volume that went away) are no help. */
+static Status find_earlier(const char **folder, const EmbedConfig *c, const char *path, const Fingerprint *fingerprint,
+                           const Run *run)
+{
+    const RunConfig *rc = config_get(run->config, &run_section);
+    *folder = c->reuse;
+    if (c->reuse[0] || run->force) return OK;
+    int64_t same = run->par.rank == 0 && artefact_is_current(path, "embeddings", EMBEDDINGS_VERSION, fingerprint);
+    par_bcast(&run->par, &same, sizeof same, 0);
+    return same ? OK : previous_take(folder, rc->output, &run->par, run->arena);
+}
+
 static Status run_embed(Run *run)
 {
     const RunConfig *rc = config_get(run->config, &run_section);
@@ -199,6 +214,7 @@ static Status run_embed(Run *run)
     EmbedLedger ledger;
     Envelope envelope;
     char *path = NULL, *catalog_path = NULL;
+    const char *earlier = "";
     TRY_DONE(par_agree(par, stage_path(&path, run, "embeddings.h5")));
     TRY_DONE(par_agree(par, stage_path(&catalog_path, run, "catalog.h5")));
     TRY_DONE(par_agree(par, stage_made_by("catalog", catalog_open(&catalog, catalog_path, NULL, run->arena))));
@@ -209,11 +225,13 @@ static Status run_embed(Run *run)
 
     Fingerprint fingerprint = fingerprint_of(run, model, &catalog);
     embedder_set_up(&e, run, model, &catalog);
+    e.force = run->force;
     int64_t current = !run->force && par->rank == 0 && volume_all_there(&e, rc->output) &&
                       artefact_is_current(path, "embeddings", EMBEDDINGS_VERSION, &fingerprint);
     par_bcast(par, &current, sizeof current, 0);
     if (current) {
         log_info("embed: %s is current, nothing to do", path);
+        if (!run->ask) st = previous_drop(rc->output, par, run->arena);
         goto done;
     }
     if (run->ask) {
@@ -227,13 +245,22 @@ static Status run_embed(Run *run)
     TRY_DONE(
         par_agree(par, stage_envelope(&envelope, run, "embeddings", EMBEDDINGS_VERSION, &embed_stage, fingerprint)));
     TRY_DONE(par_agree(par, make_recipes(&e, run, model)));
-    TRY_DONE(reuse_open(&e.reuse, &e, c->reuse, rc->output, par, run->arena));
+    TRY_DONE(find_earlier(&earlier, c, path, &fingerprint, run));
+    /* finished volumes with rows of lost files, which could not be put aside to take the others from, serve no more */
+    int64_t again = par->rank == 0 && lost_some(path);
+    par_bcast(par, &again, sizeof again, 0);
+    e.force = e.force || again;
+    TRY_DONE(reuse_open(&e.reuse, &e, earlier, rc->output, par, run->arena));
     TRY_DONE(embed_release(&ledger, &e, rc->output, &envelope, par, run->arena));
     reuse_log(e.reuse, &e, ledger.reuse);
     TRY_DONE(judge(&ledger, run, &e));
+    TRY_DONE(lost_mark(&envelope.fingerprint, &ledger, &e, par, run->arena));
     envelope.seconds = log_elapsed();
     TRY_DONE(volume_join(&e, rc->output, &envelope, &ledger, par, run->arena));
     log_info("embed: wrote %s", path);
+    reuse_close(e.reuse, par);
+    e.reuse = NULL;
+    TRY_DONE(previous_drop(rc->output, par, run->arena));
 done:
     reuse_close(e.reuse, par);
     embedder_close_images(&e);

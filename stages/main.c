@@ -9,6 +9,7 @@
 #include "io/fitsfile.h"
 #include "io/h5.h"
 #include "nn/gemm.h"
+#include "plan.h"
 #include "par/watchdog.h"
 
 static const char usage[] =
@@ -142,6 +143,7 @@ static int run_stage(const Stage *stage, const Command *c, int argc, char **argv
         log_info("astroclip %s (%s): %s on %d ranks", program_version(), program_commit(), stage->name, par.n_ranks);
         log_info("%s; HDF5 %s; cfitsio %s; CPU %s", par_version(), h5_version(), fitsfile_version(),
                  program_instructions());
+        if (!c->dry_run && par.rank == 0) plan_log_memory(&run, stage);
         if (!c->dry_run)
             st = run_watched(&run, stage, &lock);
         else if (par.rank == 0 && stage->plan)

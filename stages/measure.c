@@ -61,10 +61,10 @@ static Status time_encoder(double *seconds, const Model *model, Modality m, cons
 
 static Status measure_encoders(Rates *out, const Run *run, const Model *model)
 {
-    enum { CUTOUT = N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS };
+    enum { CUTOUT = N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS }; /* more than a spectrum has */
     Mark mark = arena_mark(run->arena);
     float *input = NULL;
-    TRY(arena_new(&input, run->arena, CUTOUT > GRID_PIXELS ? CUTOUT : GRID_PIXELS));
+    TRY(arena_new(&input, run->arena, CUTOUT));
     for (int i = 0; i < CUTOUT; i++) input[i] = 0.1f + 0.01f * (float)(i % 97);
     if (wants(run, MODALITY_IMAGE)) TRY(time_encoder(&out->image, model, MODALITY_IMAGE, input, run->arena));
     if (wants(run, MODALITY_SPECTRUM)) TRY(time_encoder(&out->spectrum, model, MODALITY_SPECTRUM, input, run->arena));

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "data/manifest.h"
 #include "data/mock.h"
 #include "embed/embed.h"
@@ -19,7 +20,9 @@
 
 enum { SAMPLE_FILES = 64, MANIFEST_ROWS = 4096 };
 
-static const double program_bytes = 250e6; /* of a rank that does nothing: MPI, HDF5, BLAS with their buffers */
+/* Memory is what a rank has to itself and its part of what the ranks of a node share (PSS; tests/bench/memory.sh measures
+   it): libraries count once. Whoever limits a job adds room for what the system counts besides (jobs/submit). */
+static const double program_bytes = 19e6;           /* of a rank that does nothing */
 static const double band_bytes = 3600.0 * 3600 * 8; /* image and inverse variance of a brick in one band */
 static const double spectrum_bytes = 430e3;         /* of a coadd file per object */
 static const double cutout_bytes = 350e3;           /* of images per object, where bricks are shared by about 100 */
@@ -31,9 +34,8 @@ typedef struct {
     Run *run;
     const Rates *rates;
     Catalog catalog;
-    bool known;      /* the catalogue is there   */
-    int64_t rows;    /* -1 = not known           */
-    int64_t sources; /* source files, 0 = none   */
+    bool known;   /* the catalogue is there   */
+    int64_t rows; /* -1 = not known           */
     int64_t source_bytes;
     int64_t data_bytes; /* spectra and images, -1 = not known */
     int64_t row_bytes;  /* of embeddings            */
@@ -66,7 +68,6 @@ static Status count_rows(Campaign *c, const FileList *files, CountRows count, co
     double share = (double)files->n / (double)sampled;
     c->rows = (c->rows < 0 ? 0 : c->rows) + (int64_t)(rows * share);
     c->source_bytes += (int64_t)(bytes * share);
-    c->sources += files->n;
     return OK;
 }
 
@@ -136,7 +137,6 @@ static Status find_rows(Campaign *c)
     if (c->rows < 0 && runs(c->run, &mock_stage)) {
         const MockConfig *mock = config_get(c->run->config, &mock_section);
         c->rows = mock->objects;
-        c->sources = 2;
     }
     if (!c->known) return OK;
     c->rows = c->catalog.n;
@@ -163,6 +163,10 @@ static Status find_weights(Campaign *c)
 /* ---- the stages ---- */
 
 static int64_t at_least_one(int64_t n) { return n < 1 ? 1 : n; }
+
+/* Ranks that get that many rows each; 0 = not known. */
+static int64_t ranks_for(const Campaign *c, int64_t rows) { return c->rows < 0 ? 0 : at_least_one(c->rows / rows); }
+
 static double rows_of(const Campaign *c) { return c->rows > 0 ? (double)c->rows : 0; }
 
 static void size_mock(StagePlan *p, const Campaign *c)
@@ -196,8 +200,7 @@ static void size_catalog(StagePlan *p, const Campaign *c)
 {
     p->read = c->source_bytes;
     p->write = (int64_t)(rows_of(c) * 400);
-    p->max_ranks = at_least_one(c->rows / 1000);
-    p->memory += 100e6;
+    p->max_ranks = ranks_for(c, 1000);
     p->memory_shared = 6 * rows_of(c) * sizeof(CatalogRow);
     p->seconds += 20;
     p->seconds_shared = (double)c->source_bytes / disk_speed + 2e-3 * rows_of(c);
@@ -210,9 +213,9 @@ static void size_embed(StagePlan *p, const Campaign *c)
     double image = 4.0 * N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS;
     p->read = c->data_bytes >= 0 ? c->data_bytes : (int64_t)(rows_of(c) * (spectrum_bytes + cutout_bytes));
     p->write = (int64_t)rows_of(c) * (c->row_bytes + 128);
-    p->max_ranks = at_least_one(c->rows / embed->block_rows);
+    p->max_ranks = ranks_for(c, embed->block_rows);
     p->memory += c->weights + (double)embed->batch * (24.0 * GRID_PIXELS + image) +
-                 (double)(embed->block_rows * c->row_bytes) + 2 * band_bytes;
+                 (double)(embed->block_rows * c->row_bytes) + band_bytes / 2; /* image or inverse variance, whole */
     p->seconds += 10 + c->weights / disk_speed;
     p->seconds_shared = rows_of(c) * object;
     p->finished = c->finished;
@@ -227,7 +230,7 @@ static void size_probe(StagePlan *p, const Campaign *c)
     while (probe_inputs[inputs].encoder) inputs++;
     p->read = (int64_t)rows_of(c) * c->row_bytes;
     p->write = 8 * (int64_t)dim * probe->properties.n * inputs;
-    p->max_ranks = at_least_one(c->rows / 4096);
+    p->max_ranks = ranks_for(c, 4096);
     p->memory += (double)probe_memory(probe, c->rows > 0 ? c->rows : 0, (int64_t)dim, INT32_MAX);
     p->memory_shared = 256 * rows_of(c);
     p->seconds += 5 + inputs * 10 * dim * dim * dim / solve_speed;
@@ -238,8 +241,8 @@ static void size_tables(StagePlan *p, const Campaign *c)
 {
     p->read = (int64_t)rows_of(c) * c->row_bytes;
     p->write = (int64_t)rows_of(c) * 1000;
-    p->max_ranks = at_least_one(c->rows / 2048);
-    p->memory += 200e6;
+    p->max_ranks = ranks_for(c, 2048);
+    p->memory += 2048 * 3e3; /* tables.chunk_rows as it comes: keys, predictions, bytes of a row */
     p->seconds += 5;
     p->seconds_shared = (double)(p->read + p->write) / disk_speed + 1e-4 * rows_of(c);
 }
@@ -279,4 +282,25 @@ Status plan_stages(StagePlan *out, Run *run, const Rates *rates)
     catalog_close(&c.catalog);
     arena_reset(run->arena, mark);
     return st;
+}
+
+void plan_log_memory(const Run *run, const Stage *stage)
+{
+    const Rates none = {0};
+    Arena a = {0};
+    StagePlan p;
+    Run alone = *run;
+    alone.par = par_alone;
+    alone.arena = &a;
+    Campaign c = {.run = &alone, .rates = &none};
+    Status st = arena_init(&a, "plan", 0);
+    if (st == OK) st = find_rows(&c);
+    if (st == OK) st = find_weights(&c);
+    if (st == OK) st = plan_stage(&p, stage, &c);
+    if (st == OK)
+        log_info("%s: memory per rank about %.0f MB", stage->name,
+                 1e-6 * (p.memory + p.memory_shared / (double)run->par.n_ranks));
+    catalog_close(&c.catalog);
+    arena_free(&a);
+    fail_clear(); /* the stage itself says what is wrong */
 }

@@ -19,7 +19,7 @@ typedef struct {
     const Stage *stage;
     int64_t rows;        /* -1 = not known yet                       */
     int64_t read, write; /* bytes, -1 = not known yet                */
-    int64_t max_ranks;   /* more would have nothing to do            */
+    int64_t max_ranks;   /* more would have nothing to do; 0 = not known */
     int64_t finished;    /* units on disk that a restart keeps: blocks of embed, else 1 = the artefact is there */
     double memory, memory_shared;
     double seconds, seconds_shared;
@@ -33,5 +33,8 @@ Status rates_measure(Rates *out, Run *run);
 
 /* Local. The plan of each stage of run.stages. `out` has room for all of them. */
 Status plan_stages(StagePlan *out, Run *run, const Rates *rates);
+
+/* Local. One line in the log: what memory the stage will take on each of the run's ranks. */
+void plan_log_memory(const Run *run, const Stage *stage);
 
 #endif

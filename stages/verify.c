@@ -268,8 +268,8 @@ Status verify_fits(FitsFile *f, Arena *a)
     HashState *data = hash_open();
     int64_t in = 0, kept = 0, rows = 0;
     printf("verified\n");
-    bool ledger = fitsfile_goto_number(f, 0) == OK && fitsfile_get_i64(&in, f, "ROWSIN") &&
-                  fitsfile_get_i64(&kept, f, "ROWSOUT");
+    bool ledger =
+        fitsfile_goto_number(f, 0) == OK && fitsfile_get_i64(&in, f, "ROWSIN") && fitsfile_get_i64(&kept, f, "ROWSOUT");
     for (int hdu = 0; fitsfile_goto_number(f, hdu) == OK; hdu++) {
         if (hdu == 1 && ledger && fitsfile_rows(&rows, f) == OK)
             find(&out, in == kept && kept == rows, "%lld rows in = %lld out, in the file %lld", (long long)in,

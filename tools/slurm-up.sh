@@ -35,7 +35,7 @@ SlurmctldHost=localhost(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$dir/munge.sock
+AuthInfo=socket=$dir/munge.sock,cred_expire=10
 CredType=cred/munge
 SlurmctldPort=${SLURM_CTLD_PORT:-16817}
 SlurmdPort=${SLURM_D_PORT:-16818}

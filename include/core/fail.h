@@ -14,12 +14,12 @@
 
 typedef enum {
     OK = 0,
-    E_CONFIG = 2,  /* the run file or the command line            */
-    E_INPUT = 3,   /* an input file                               */
-    E_OUTPUT = 4,  /* a file or folder we write                   */
-    E_NUMERIC = 5, /* NaN, a matrix that cannot be factorised     */
-    E_MEMORY = 6,  /* an arena or the machine ran out             */
-    E_BUG = 7,     /* ours                                        */
+    E_CONFIG = 2,      /* the run file or the command line            */
+    E_INPUT = 3,       /* an input file                               */
+    E_OUTPUT = 4,      /* a file or folder we write                   */
+    E_NUMERIC = 5,     /* NaN, a matrix that cannot be factorised     */
+    E_MEMORY = 6,      /* an arena or the machine ran out             */
+    E_BUG = 7,         /* ours                                        */
     E_INTERRUPTED = 8, /* told to stop; the same command continues */
     E_STALLED = 9,     /* no progress for run.stall_minutes        */
 } Status;
@@ -53,8 +53,8 @@ typedef struct {
 /* Our own mistakes only, never a user's input: prints the expression and aborts all ranks. */
 #define MUST(cond) ((cond) ? (void)0 : fail_bug(#cond, __FILE__, __LINE__))
 
-/* Fails here when the environment says FAIL_POINT=NAME:RANK, waits here for ever with HANG_POINT=NAME:RANK (tests); free
-   otherwise. */
+/* For tests: fails here when the environment says FAIL_POINT=NAME:RANK; waits here for ever with HANG_POINT=NAME:RANK,
+   with HANG_POINT=NAME:RANK:SECONDS each time for so long. Several with commas. Free otherwise. */
 #define FAIL_POINT(name) fail_point((name), __FILE__, __LINE__)
 
 /* Local. Fills this process's record and returns `status`. */

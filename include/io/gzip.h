@@ -2,12 +2,16 @@
 #ifndef IO_GZIP_H
 #define IO_GZIP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/fail.h"
 
 /* Writes `to` as the gzip of the file `from`. */
 Status gzip_file(const char *to, const char *from);
+
+/* True when `bytes` bytes are one whole gzip stream that unpacks to at most `most` bytes. */
+bool gzip_ends(const void *data, size_t bytes, int64_t most);
 
 /* CRC-32 of `bytes` bytes that follow those of `crc`; start with 0. */
 uint32_t gzip_crc32(uint32_t crc, const void *data, size_t bytes);

@@ -3,6 +3,9 @@
 #ifndef MODEL_BLOCK_H
 #define MODEL_BLOCK_H
 
+#include <stdbool.h>
+
+#include "nn/dropout.h"
 #include "nn/params.h"
 
 /* The names of a block's parameters differ between encoders; NULL gamma = no layer scale. Weights and biases are
@@ -35,6 +38,45 @@ void block_norm(real *y, const Params *p, LinearParams l, const real *x, int64_t
 /* x (gemm_pad(tokens), dim) in place; rows behind `tokens` are padding that no token sees. */
 Status block_forward(real *x, const Params *p, const Block *b, int64_t tokens, int64_t dim, int64_t heads, real eps,
                      Arena *step);
+
+/* First values: layer norms 1 and 0. */
+void block_init_norm(Params *p, LinearParams l);
+
+/* ---- training ----
+   d_p is a gradient buffer of the parameters' table (params_d_at); frozen parameters get nothing. */
+
+/* What the backward pass needs of a block for one object: filled by block_forward_train, in the step's arena. The
+   fields above the line are the caller's to set. Rows behind `tokens` are padding. */
+typedef struct {
+    int64_t tokens, dim, heads;
+    real eps;
+    real scale_attention, scale_mlp; /* stochastic depth: what multiplies the two branches; 1 = off, 0 = left out */
+    bool recompute;                  /* keep x alone and compute the rest again in the backward pass */
+    Dropout drop;                    /* of the attention's probabilities and of both branches */
+    /* ---- */
+    real *x;                             /* (rows, dim) what came in */
+    real *mean1, *rstd1, *mean2, *rstd2; /* (rows) of the layer norms */
+    real *qkv;                           /* (rows, 3 dim) */
+    real *attended;                      /* (rows, dim) */
+    real *middle;                        /* (rows, dim) between the branches */
+    real *up;                            /* (rows, 4 dim) before gelu */
+    real *branch_attention, *branch_mlp; /* (rows, dim), only where there is a layer scale */
+} BlockTrace;
+
+/* As block_forward, same bits in the rows of x while both scales are 1. */
+Status block_forward_train(real *x, BlockTrace *t, const Params *p, const Block *b, Arena *step);
+
+/* d_x (gemm_pad(tokens), dim), padding zero: the gradient of the output comes in, that of the input goes out. */
+Status block_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p, const Block *b, Arena *step);
+
+/* mean, rstd (rows) are kept. */
+void block_norm_train(real *y, real *mean, real *rstd, const Params *p, LinearParams l, const real *x, int64_t rows,
+                      real eps);
+/* Both add into d_x; that of the linear layer may be NULL. */
+void block_linear_backward(real *d_x, real *d_p, const Params *p, LinearParams l, const real *d_y, const real *x,
+                           int64_t rows);
+void block_norm_backward(real *d_x, real *d_p, const Params *p, LinearParams l, const real *d_y, const real *x,
+                         const real *mean, const real *rstd, int64_t rows);
 
 /* Multiply-adds x 2 of one block. */
 int64_t block_flops(int64_t tokens, int64_t dim);

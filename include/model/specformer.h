@@ -28,10 +28,40 @@ int64_t specformer_input_dim(const SpecformerConfig *c); /* width of a token: 22
 /* Declares its parameters under official names behind `prefix`; tables in `a`. */
 Status specformer_declare(Specformer *out, const SpecformerConfig *c, Params *p, const char *prefix, Arena *a);
 
+/* First values (spec.md 3.4) into `p`, the table it was declared in. */
+void specformer_init(const Specformer *s, Params *p, uint64_t seed);
+
 /* embedding (n_tokens, D); reconstruction (n_tokens, input_dim) or NULL; tokens (n_tokens, input_dim) of
    prepare_spectrum, masked or not. E_INPUT when n_tokens > max_len. */
 Status specformer_forward(real *embedding, real *reconstruction, const Specformer *s, const real *tokens,
                           int64_t n_tokens, Arena *step);
+
+/* ---- training ---- */
+
+typedef struct {
+    bool recompute; /* keep the inputs of the blocks alone: a fourth more work, a tenth of the memory */
+    Dropout drop;   /* as published: off. seed: of this spectrum and step */
+} SpecformerTraining;
+
+/* What the backward pass needs of one spectrum, in the step's arena: about 10 reals per token, layer and dimension, or
+   one with `recompute`. */
+typedef struct {
+    int64_t n_tokens;
+    Dropout drop;
+    const real *tokens;    /* (n_tokens, input_dim) borrowed */
+    BlockTrace *block;     /* (num_layers) */
+    real *x, *mean, *rstd; /* before the final norm (n_tokens, D), and its statistics (n_tokens) */
+    real *embedding;       /* (n_tokens, D) */
+} SpecformerTrace;
+
+/* As specformer_forward, same bits while dropout is off. embedding (n_tokens, D) may be NULL; it is in the trace too. */
+Status specformer_forward_train(real *embedding, real *reconstruction, SpecformerTrace *t, const Specformer *s,
+                                const real *tokens, int64_t n_tokens, const SpecformerTraining *how, Arena *step);
+
+/* Adds to the gradients d_p of the table. d_embedding (n_tokens, D) and d_reconstruction (n_tokens, input_dim) are
+   those of the outputs; either may be NULL. One call per spectrum: gradients are sums over the calls, in order. */
+Status specformer_backward(real *d_p, const SpecformerTrace *t, const Specformer *s, const real *d_embedding,
+                           const real *d_reconstruction, Arena *step);
 
 /* Multiply-adds x 2 for `tokens` tokens. */
 int64_t specformer_flops(const SpecformerConfig *c, int64_t tokens);

@@ -35,6 +35,9 @@ int64_t vit_tokens(const VitConfig *c, int64_t size, VitTokens which);
 /* Declares its parameters under official names behind `prefix`; tables in `a`. */
 Status vit_declare(Vit *out, const VitConfig *c, Params *p, const char *prefix, Arena *a);
 
+/* First values (spec.md 4.2) into `p`, the table it was declared in. */
+void vit_init(const Vit *v, Params *p, uint64_t seed);
+
 /* out (tokens, D): after the final norm; with VIT_CLASS row 0 is the class token. image (3, size, size), size a
    multiple of the patch, else E_INPUT. mask (patches) or NULL: patches that the mask token replaces. */
 Status vit_forward(real *out, const Vit *v, const float *image, int64_t size, VitTokens which, const uint8_t *mask,
@@ -46,6 +49,36 @@ Status vit_patches(real *out, const Vit *v, const float *image, int64_t size, Ar
 /* out (1 + side * side, D): the position embedding for side x side patches, resampled where that is not its own
    size. */
 void vit_positions(real *out, const Vit *v, int64_t side);
+
+/* ---- training ---- */
+
+/* Stochastic depth of one image: what multiplies the attention branch and the MLP branch of each block (depth); 0 leaves
+   a branch out, b / k keeps it (spec.md 4.3). NULL = all 1. */
+typedef struct {
+    const real *attention, *mlp;
+} VitDrop;
+
+/* What the backward pass needs of one image, in the step's arena: about 12 reals per token, block and dimension, or one
+   with `recompute`. */
+typedef struct {
+    VitTokens which;
+    int64_t size, tokens, patches;
+    const float *image;    /* (3, size, size) borrowed */
+    const uint8_t *mask;   /* (patches) or NULL, borrowed */
+    BlockTrace *block;     /* (depth) */
+    real *x, *mean, *rstd; /* before the final norm (tokens, D), and its statistics (tokens) */
+} VitTrace;
+
+/* As vit_forward, same bits while nothing is dropped. recompute: keep the inputs of the blocks alone. */
+Status vit_forward_train(real *out, VitTrace *t, const Vit *v, const float *image, int64_t size, VitTokens which,
+                         const uint8_t *mask, const VitDrop *drop, bool recompute, Arena *step);
+
+/* Adds to the gradients d_p of the table; d_out (tokens, D). One call per image: gradients are sums over the calls, in
+   order. With VIT_PATCHES the class token and the positions, without a mask the mask token get nothing. */
+Status vit_backward(real *d_p, const VitTrace *t, const Vit *v, const real *d_out, Arena *step);
+
+/* d_position (the table's pos_embed) += the transpose of vit_positions; d_out (1 + side * side, D). */
+void vit_positions_backward(real *d_position, const Vit *v, const real *d_out, int64_t side);
 
 /* Multiply-adds x 2 for one image of the own size. */
 int64_t vit_flops(const VitConfig *c, VitTokens which);

@@ -6,4 +6,7 @@
 
 void gelu_forward(real *y, const real *x, int64_t n); /* y may be x */
 
+/* d_x += d_y (Phi(x) + x phi(x)), Phi and phi the normal distribution and its density. */
+void gelu_backward(real *d_x, const real *x, const real *d_y, int64_t n);
+
 #endif

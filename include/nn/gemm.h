@@ -6,7 +6,12 @@
    threads, nor on its offset as long as that moves by whole panels of GEMM_ROWS rows. (On AVX-512 no offset matters;
    OpenBLAS's AVX2 kernels treat the two halves of each dozen rows differently.) Whoever starts every object at row 0
    of its arrays, as the encoders do, gets the same bits in whatever company. Providers pad inside; callers who can
-   give arrays of gemm_pad(rows) rows spare them a copy. Local, serial. */
+   give arrays of gemm_pad(rows) rows spare them a copy. Local, serial.
+
+   d_w has no such promise: it is a sum over the rows of the call, in an order that is the provider's and depends on
+   their number (fixed for a shape, whatever the threads), added to what was there. Gradients that shall not depend on
+   how a batch is cut in microbatches therefore make one call per object, all objects in order into one buffer, as the
+   encoders do. */
 #ifndef NN_GEMM_H
 #define NN_GEMM_H
 

@@ -9,4 +9,9 @@
 void layernorm_forward(real *y, real *mean, real *rstd, const real *x, const real *w, const real *b, int64_t rows,
                        int64_t n, real eps);
 
+/* d_x (rows, n), d_w, d_b (n) are added into; d_w and d_b may be NULL. mean, rstd (rows) as the forward pass kept
+   them. Columns of d_w and d_b are summed over the rows of the call, in order, before they are added. */
+void layernorm_backward(real *d_x, real *d_w, real *d_b, const real *d_y, const real *x, const real *mean,
+                        const real *rstd, const real *w, int64_t rows, int64_t n);
+
 #endif

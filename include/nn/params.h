@@ -1,5 +1,5 @@
 /* params.h - parameters by name: {name, shape, offset} over one flat buffer. Names are those of the PyTorch twin.
-   Local. */
+   Gradients and optimiser moments are flat buffers of the same layout, without the frozen parameters. Local. */
 #ifndef NN_PARAMS_H
 #define NN_PARAMS_H
 
@@ -15,14 +15,16 @@ typedef struct {
     int n_dims;
     int64_t dims[PARAM_DIMS];
     int64_t n, offset; /* reals */
+    int64_t d_offset;  /* reals into a gradient buffer; -1 = frozen: it has no gradient */
 } Param;
 
 typedef struct {
     int64_t n_params, max_params;
     Param *param;
     int64_t n_reals;
-    real *value;  /* (n_reals), after params_allocate */
-    Arena *arena; /* borrowed: where the table and the values live */
+    int64_t n_d_reals; /* reals of a gradient buffer; n_reals while nothing is frozen */
+    real *value;       /* (n_reals), after params_allocate */
+    Arena *arena;      /* borrowed: where the table and the values live */
 } Params;
 
 Status params_init(Params *p, int64_t max_params, Arena *a);
@@ -30,6 +32,10 @@ Status params_init(Params *p, int64_t max_params, Arena *a);
 Status params_declare(int64_t *index, Params *p, const char *prefix, const char *name, int n_dims, const int64_t *dims);
 Status params_allocate(Params *p); /* one 64-byte-aligned slab, zeroed */
 real *params_at(const Params *p, int64_t index);
+/* Where a parameter's gradient is in `d` (n_d_reals); NULL if it is frozen. */
+real *params_d_at(const Params *p, real *d, int64_t index);
+/* Freezes the parameters whose names start with `prefix`; returns how many. Gradient buffers made before are void. */
+int64_t params_freeze(Params *p, const char *prefix);
 const Param *params_find(const Params *p, const char *name); /* NULL if absent */
 /* spec.md section 8: every value a function of (name, seed). */
 void params_deterministic(Params *p, uint64_t seed);

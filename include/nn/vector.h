@@ -38,6 +38,40 @@ static inline real vector_dot(const real *x, const real *y, int64_t n)
     return vector_fold(lane) + tail;
 }
 
+/* sum (n) += the rows of x (rows, n), each column summed on its own before it is added. */
+static inline void vector_add_columns(real *sum, const real *x, int64_t rows, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        real lane[LANES] = {0};
+        for (int64_t r = 0; r < rows; r++)
+            for (int l = 0; l < LANES; l++) lane[l] += x[r * n + i + l];
+        for (int l = 0; l < LANES; l++) sum[i + l] += lane[l];
+    }
+    for (; i < n; i++) {
+        real one = 0;
+        for (int64_t r = 0; r < rows; r++) one += x[r * n + i];
+        sum[i] += one;
+    }
+}
+
+/* The same of the products x y. */
+static inline void vector_add_column_products(real *sum, const real *x, const real *y, int64_t rows, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        real lane[LANES] = {0};
+        for (int64_t r = 0; r < rows; r++)
+            for (int l = 0; l < LANES; l++) lane[l] += x[r * n + i + l] * y[r * n + i + l];
+        for (int l = 0; l < LANES; l++) sum[i + l] += lane[l];
+    }
+    for (; i < n; i++) {
+        real one = 0;
+        for (int64_t r = 0; r < rows; r++) one += x[r * n + i] * y[r * n + i];
+        sum[i] += one;
+    }
+}
+
 /* The largest of n >= 1 values; NaNs are passed over unless x[0] is one. */
 static inline real vector_max(const real *x, int64_t n)
 {

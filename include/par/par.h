@@ -50,8 +50,8 @@ Status par_agree_at(const Par *par, Status mine, const char *file, int line);
    SIGUSR1 or SIGTERM to a rank, or its time limit, ask the job to stop. From then on par_work_next hands out nothing, to
    nobody, and the next par_agree is E_INTERRUPTED on all ranks, so that what is in hand is finished first. Loops of
    one's own between two agreements call par_continue for each unit; it also tells the watchdog that this rank lives. */
-bool par_interrupted(void);                                 /* Local, cheap */
-#define par_continue() par_continue_at(__FILE__, __LINE__)  /* Local: OK or E_INTERRUPTED */
+bool par_interrupted(void);                                /* Local, cheap */
+#define par_continue() par_continue_at(__FILE__, __LINE__) /* Local: OK or E_INTERRUPTED */
 Status par_continue_at(const char *file, int line);
 
 /* Local. Within a unit of work that takes long: E_INTERRUPTED once this rank was asked to stop PAR_HURRY_SECONDS ago; the

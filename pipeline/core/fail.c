@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static FailRecord record;
@@ -56,28 +57,40 @@ void fail_note(const char *format, ...)
     va_end(args);
 }
 
-/* Does the list NAME:RANK[,NAME:RANK...] of the variable name this point on this rank? */
-static bool is_wanted(const char *variable, const char *name)
+/* What follows NAME:RANK in the list NAME:RANK[...][,NAME:RANK[...]...] of the variable, for this point on this rank; NULL
+   if it is not there. */
+static const char *find_wanted(const char *variable, const char *name)
 {
     const char *wanted = getenv(variable);
-    if (!wanted) return false;
     size_t length = strlen(name);
-    while (*wanted) {
+    while (wanted && *wanted) {
         size_t item = strcspn(wanted, ",");
-        if (item > length + 1 && strncmp(wanted, name, length) == 0 && wanted[length] == ':' &&
-            atoi(wanted + length + 1) == my_rank)
-            return true;
+        if (item > length + 1 && strncmp(wanted, name, length) == 0 && wanted[length] == ':') {
+            char *end;
+            if (strtol(wanted + length + 1, &end, 10) == my_rank) return end;
+        }
         wanted += item + (wanted[item] == ',');
     }
-    return false;
+    return NULL;
+}
+
+/* ":0.1" waits so many seconds, anything else for ever; a signal ends the former. */
+static void hang(const char *how)
+{
+    double seconds = *how == ':' ? strtod(how + 1, NULL) : 0;
+    struct timespec time = {.tv_sec = (time_t)seconds, .tv_nsec = (long)(1e9 * (seconds - (double)(time_t)seconds))};
+    if (seconds > 0)
+        nanosleep(&time, NULL);
+    else
+        for (;;) pause();
 }
 
 Status fail_point(const char *name, const char *file, int line)
 {
-    if (is_wanted("HANG_POINT", name))
-        for (;;) pause();
-    if (is_wanted("FAIL_POINT", name)) return fail_set(E_OUTPUT, file, line, "injected failure at point %s", name);
-    return OK;
+    const char *how = find_wanted("HANG_POINT", name);
+    if (how) hang(how);
+    if (!find_wanted("FAIL_POINT", name)) return OK;
+    return fail_set(E_OUTPUT, file, line, "injected failure at point %s", name);
 }
 
 _Noreturn void fail_bug(const char *expression, const char *file, int line)

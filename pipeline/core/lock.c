@@ -150,7 +150,8 @@ static bool take_over(const Lock *l, const char *mine, const Holder *found)
         return false;
     }
     close(fd);
-    bool same = read_holder(&now, l->path) && strcmp(now.token, found->token) == 0 && judge(&now, l->path, mine) == STALE;
+    bool same =
+        read_holder(&now, l->path) && strcmp(now.token, found->token) == 0 && judge(&now, l->path, mine) == STALE;
     bool taken = same && rename(mine, l->path) == 0;
     unlink(guard);
     if (!taken) return false;
@@ -207,7 +208,8 @@ static Status settle(Lock *l, const char *mine, const Holder *me)
         l->held = claim(l, mine, me);
         if (l->held) return OK;
         if (!read_holder(&found, l->path)) {
-            if (clock_now() - started > PATIENCE) return FAIL(E_OUTPUT, "%s: cannot be made: %s", l->path, strerror(errno));
+            if (clock_now() - started > PATIENCE)
+                return FAIL(E_OUTPUT, "%s: cannot be made: %s", l->path, strerror(errno));
             continue; /* was released */
         }
         if (inherited && *inherited && strcmp(found.token, inherited) == 0) {

@@ -240,7 +240,7 @@ Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t num
     TRY(par_agree(par, arena_new(&v->checksum, a, v->n_blocks)));
 
     int64_t state[2] = {0, 0}; /* rank 0 looks: finished, resumable */
-    if (par->rank == 0) {
+    if (par->rank == 0 && !e->force) {
         state[0] = matches(v, v->final, &envelope->fingerprint, a);
         state[1] = !state[0] && matches(v, v->part, &envelope->fingerprint, a);
     }
@@ -352,6 +352,7 @@ done:
 static Status describe_reuse(H5File *f, const Embedder *e, const EmbedLedger *ledger)
 {
     TRY(h5_put_attr_text(f, "/", "inputs", e->catalog->manifest.text));
+    if (ledger->files_lost > 0) TRY(h5_put_attr_i64(f, "/", "files_lost", ledger->files_lost));
     for (int m = 0; m < N_MODALITIES; m++) {
         char name[32];
         snprintf(name, sizeof name, "%s_recipe", modality_name[m]);
@@ -359,7 +360,7 @@ static Status describe_reuse(H5File *f, const Embedder *e, const EmbedLedger *le
         snprintf(name, sizeof name, "%s_rows_reused", modality_name[m]);
         if (e->reuse) TRY(h5_put_attr_i64(f, "/", name, ledger->reuse[m][REUSE_TAKEN]));
     }
-    return e->reuse ? h5_put_attr_text(f, "/", "reused_from", e->config->reuse) : OK;
+    return e->reuse ? h5_put_attr_text(f, "/", "reused_from", e->config->reuse[0] ? e->config->reuse : "previous") : OK;
 }
 
 static Status describe(H5File *f, const Embedder *e, const EmbedLedger *ledger)

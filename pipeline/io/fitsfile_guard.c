@@ -3,7 +3,8 @@
    cfitsio (4.2 at least) divides by ZTILEn, sizes the buffers of the RICE decoder by ZVALn, and formats ZGCOUNT into a
    short text, all without a check: a damaged byte in the header of a compressed image ends the program. And where it
    cannot read the first keywords of a table, it takes memory for as many columns as a variable that nobody has set
-   says. Every other number in a header survives a test that replaces it by nonsense (tests/fault/io/test_bad_fits.c).
+   says; the same where the file ends among them. A TTYPEn of 70 characters, which only one without quotes can be, is one too
+   many for its buffer. Every other number in a header survives a test that replaces it by nonsense (tests/fault/io/test_bad_fits.c).
    So all moves to an HDU that was not visited yet go through here. */
 #include <fitsio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ enum { BLOCK = 2880, CARD = 80, MAX_SIDE = 1 << 24, MAX_TILE = 1 << 27, TABLE_CA
 typedef struct {
     bool rice, bad_tile;
     bool table, bad_table; /* what the first TABLE_CARDS cards say */
+    bool bad_name;         /* a TTYPEn that is no text */
     int n_cards;
     double tile;         /* pixels of a tile: the product of all ZTILEn */
     double bitpix;       /* of the image; 0 = not a compressed image */
@@ -57,6 +59,10 @@ static void read_card(Claims *c, const char *card)
     if (c->n_cards == 0) c->table = strstr(text, "TABLE") != NULL;
     if (c->table && c->n_cards < TABLE_CARDS) c->bad_table |= !table_card_ok(c->n_cards, text);
     c->n_cards++;
+    if (c->table && strncmp(text, "TTYPE", 5) == 0) {
+        const char *value = text + 9 + strspn(text + 9, " ");
+        c->bad_name |= *value != '\'' && *value != '\0';
+    }
     if (text[0] != 'Z' || !equals) return;
     double value = number_of(equals + 1);
     text[strcspn(text, " =")] = '\0';
@@ -78,8 +84,10 @@ static void read_card(Claims *c, const char *card)
 
 static const char *complaint(int *reason, const Claims *c)
 {
-    *reason = c->bad_table ? BAD_ORDER : DATA_DECOMPRESSION_ERR;
-    if (c->bad_table) return "the first eight keywords are not those of a table";
+    const bool bad_table = c->bad_table || (c->table && c->n_cards < TABLE_CARDS);
+    *reason = bad_table ? BAD_ORDER : c->bad_name ? NO_QUOTE : DATA_DECOMPRESSION_ERR;
+    if (bad_table) return "the first eight keywords are not those of a table";
+    if (c->bad_name) return "a TTYPEn is not a text in quotes";
     if (c->bad_tile || !(c->tile <= MAX_TILE)) return "absurd ZTILEn";
     if (c->groups != 1) return "ZGCOUNT is not 1";
     if (!c->rice) return NULL;
@@ -102,13 +110,18 @@ static const char *look_ahead(int *reason, fitsfile *handle)
          end += BLOCK) { /* beyond it cfitsio would make blocks */
         LONGLONG bytes = length - end < BLOCK ? length - end : BLOCK;
         fits_read_ext(handle, end - start, bytes, block, &code);
-        for (int i = 0; i + CARD <= bytes && code == 0; i += CARD) {
+        if (code) {               /* less than a block is left */
+            *reason = READ_ERROR; /* not END_OF_FILE, which is the end of a whole file */
+            fits_clear_errmsg();
+            return "the file ends within a header";
+        }
+        for (int i = 0; i + CARD <= bytes; i += CARD) {
             if (strncmp(block + i, "END     ", 8) == 0) return complaint(reason, &claims);
             read_card(&claims, block + i);
         }
     }
     fits_clear_errmsg();
-    return NULL; /* the header does not end: cfitsio says so itself */
+    return claims.table ? complaint(reason, &claims) : NULL; /* the header does not end: cfitsio says so itself */
 }
 
 int fitsfile_move(FitsFile *f, int number)

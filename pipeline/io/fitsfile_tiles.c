@@ -3,15 +3,16 @@
    cfitsio's RICE decoder looks for the next 1 bit until it finds one, also beyond the tile's bytes and beyond the
    memory of the program: one damaged byte can kill a rank. The walk follows the same codes (FITS standard 4.0, section
    10.4.1), only counts bits, and costs a quarter of the decoding. HCOMPRESS codes carry their own image size, which
-   cfitsio believes: it is held against the tile. GZIP and PLIO check themselves, once the length of a tile is one that the
-   file can hold. */
+   cfitsio believes: it is held against the tile. A gzip stream that is cut short, or unpacks to more than the tile, makes cfitsio take
+   memory until there is none. PLIO checks itself. */
 #include <fitsio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fitsfile_impl.h"
+#include "io/gzip.h"
 
-enum { PAD = 8, HCOMPRESS_HEAD = 25, MAX_BITPLANES = 63, AT_ONCE = 57 };
+enum { PAD = 8, MAX_PIXEL = 8, HCOMPRESS_HEAD = 25, MAX_BITPLANES = 63, AT_ONCE = 57 };
 
 typedef struct {
     unsigned char *bytes; /* one tile's codes and PAD zeros */
@@ -105,31 +106,51 @@ static Status tile_length(LONGLONG *length, FitsFile *f, int column, int64_t row
     return OK;
 }
 
-/* One tile, by its row in the table of tiles. */
-static Status check_tile(FitsFile *f, Codes *codes, int64_t row, int64_t n_pixels)
+/* The bytes of a tile, followed by PAD zeros. */
+static Status read_codes(Codes *codes, FitsFile *f, int column, int64_t row, int64_t length)
 {
-    fitsfile *handle = f->handle;
-    const FITSfile *image = handle->Fptr;
-    LONGLONG length = 0, other = 0;
     int code = 0, any = 0;
-    TRY(tile_length(&other, f, image->cn_gzip_data, row));
-    TRY(tile_length(&other, f, image->cn_uncompressed, row));
-    TRY(tile_length(&length, f, image->cn_compressed, row));
-    if (length == 0) return OK; /* kept in a column of its own: plain or gzip */
-    if (image->compress_type != RICE_1 && image->compress_type != HCOMPRESS_1) return OK;
     if (length + PAD > codes->room) {
         free(codes->bytes);
         codes->room = 2 * length + PAD;
         codes->bytes = malloc((size_t)codes->room);
         if (!codes->bytes) return FITS_FAIL(f, E_MEMORY, 0, "no memory for a tile of %lld bytes", (long long)length);
     }
-    fits_read_col(handle, TBYTE, image->cn_compressed, row + 1, 1, length, NULL, codes->bytes, &any, &code);
+    fits_read_col(f->handle, TBYTE, column, row + 1, 1, length, NULL, codes->bytes, &any, &code);
     if (code) return FITS_FAIL(f, E_INPUT, code, "tile %lld: cannot be read", (long long)row);
     memset(codes->bytes + length, 0, PAD);
-    bool good = image->compress_type == RICE_1
-                    ? rice_ends(codes->bytes, length, n_pixels, image->rice_blocksize, image->rice_bytepix)
-                    : hcompress_fits(codes->bytes, length, n_pixels);
-    return good ? OK : FITS_FAIL(f, E_INPUT, 0, "tile %lld: its compressed pixels are damaged", (long long)row);
+    return OK;
+}
+
+static bool codes_end(const FITSfile *image, int type, const Codes *codes, int64_t length, int64_t n_pixels)
+{
+    switch (type) {
+    case RICE_1: return rice_ends(codes->bytes, length, n_pixels, image->rice_blocksize, image->rice_bytepix);
+    case HCOMPRESS_1: return hcompress_fits(codes->bytes, length, n_pixels);
+    case GZIP_1:
+    case GZIP_2: return gzip_ends(codes->bytes, (size_t)length, n_pixels * MAX_PIXEL);
+    default: return true;
+    }
+}
+
+/* One tile, by its row in the table of tiles. What the codec of the image cannot hold is kept in columns of their own,
+   gzipped or plain. */
+static Status check_tile(FitsFile *f, Codes *codes, int64_t row, int64_t n_pixels)
+{
+    const FITSfile *image = ((fitsfile *)f->handle)->Fptr;
+    int column = image->cn_compressed, type = image->compress_type;
+    LONGLONG length = 0;
+    TRY(tile_length(&length, f, image->cn_uncompressed, row));
+    TRY(tile_length(&length, f, column, row));
+    if (length == 0) {
+        column = image->cn_gzip_data;
+        type = GZIP_1;
+        TRY(tile_length(&length, f, column, row));
+        if (length == 0) return OK;
+    }
+    TRY(read_codes(codes, f, column, row, length));
+    if (codes_end(image, type, codes, length, n_pixels)) return OK;
+    return FITS_FAIL(f, E_INPUT, 0, "tile %lld: its compressed pixels are damaged", (long long)row);
 }
 
 Status fitsfile_check_tiles(FitsFile *f, const int64_t from[FITS_AXES], const int64_t to[FITS_AXES])

@@ -1,4 +1,4 @@
-/* gzip.c - a file compressed as gzip does it; its checksum. */
+/* gzip.c - a file compressed as gzip does it; its checksum; whether a stream is whole. */
 #include "io/gzip.h"
 
 #include <stdio.h>
@@ -17,6 +17,22 @@ Status gzip_file(const char *to, const char *from)
     fclose(in);
     if (out && gzclose(out) != Z_OK) good = false;
     return good ? OK : FAIL(E_OUTPUT, "%s: cannot be written", to);
+}
+
+bool gzip_ends(const void *data, size_t bytes, int64_t most)
+{
+    unsigned char out[1 << 14]; /* what comes out is only counted */
+    z_stream z = {.next_in = (unsigned char *)data, .avail_in = (unsigned)bytes};
+    int code = Z_OK;
+    if (bytes > UINT32_MAX || inflateInit2(&z, 15 + 16) != Z_OK) return false; /* 16: with the header of gzip */
+    for (int64_t total = 0; code == Z_OK && total <= most; total += (int64_t)(sizeof out - z.avail_out)) {
+        z.next_out = out;
+        z.avail_out = sizeof out;
+        code = inflate(&z, Z_NO_FLUSH); /* no input left before the end: Z_BUF_ERROR */
+    }
+    bool good = code == Z_STREAM_END && z.total_out <= (uint64_t)most;
+    inflateEnd(&z);
+    return good;
 }
 
 uint32_t gzip_crc32(uint32_t crc, const void *data, size_t bytes) { return (uint32_t)crc32_z(crc, data, bytes); }

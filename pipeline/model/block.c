@@ -1,13 +1,20 @@
 /* block.c - x += scale1 * proj(attention(norm1(x))), x += scale2 * down(gelu(up(norm2(x)))). Activations live in the
-   step arena. */
+   step arena.
+
+   The backward pass reads the forward one upwards. A trace keeps what costs a product of matrices to compute again;
+   layer norms and gelu are repeated. */
 #include "model/block.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "nn/attention.h"
 #include "nn/gelu.h"
 #include "nn/gemm.h"
+#include "nn/init.h"
 #include "nn/layernorm.h"
+#include "nn/linear.h"
+#include "nn/vector.h"
 
 static Status declare_pair(LinearParams *out, Params *p, const char *prefix, const char *name, int n_dims,
                            const int64_t *dims)
@@ -48,10 +55,16 @@ Status block_declare(Block *b, Params *p, const char *prefix, const BlockNames *
     return declare_gamma(&b->gamma2, p, prefix, names->gamma2, dim);
 }
 
+void block_init_norm(Params *p, LinearParams l)
+{
+    init_constant(p, l.weight, 1);
+    init_constant(p, l.bias, 0);
+}
+
 void block_linear(real *y, const Params *p, LinearParams l, const real *x, int64_t rows)
 {
     const Param *w = &p->param[l.weight];
-    gemm()->forward(y, x, params_at(p, l.weight), params_at(p, l.bias), rows, w->dims[0], w->n / w->dims[0]);
+    linear_forward(y, x, params_at(p, l.weight), params_at(p, l.bias), rows, w->dims[0], w->n / w->dims[0]);
 }
 
 void block_norm(real *y, const Params *p, LinearParams l, const real *x, int64_t rows, real eps)
@@ -101,4 +114,185 @@ int64_t block_flops(int64_t tokens, int64_t dim)
 {
     const int64_t linear = (3 + 1 + 2 * MLP_RATIO) * dim * dim, attention = 2 * tokens * dim;
     return 2 * tokens * (linear + attention);
+}
+
+/* ---- training: forward ---- */
+
+void block_norm_train(real *y, real *mean, real *rstd, const Params *p, LinearParams l, const real *x, int64_t rows,
+                      real eps)
+{
+    layernorm_forward(y, mean, rstd, x, params_at(p, l.weight), params_at(p, l.bias), rows, p->param[l.weight].n, eps);
+}
+
+/* Stochastic depth; nothing happens at 1. */
+static void scale_rows(real *branch, real scale, int64_t n)
+{
+    if (scale == 1) return;
+    for (int64_t i = 0; i < n; i++) branch[i] *= scale;
+}
+
+static Status take_trace(BlockTrace *t, int64_t rows, const Block *b, Arena *step)
+{
+    real **const vectors[] = {&t->mean1, &t->rstd1, &t->mean2, &t->rstd2};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) TRY(arena_new(vectors[i], step, rows));
+    TRY(arena_new(&t->qkv, step, rows * 3 * t->dim));
+    TRY(arena_new(&t->attended, step, rows * t->dim));
+    TRY(arena_new(&t->middle, step, rows * t->dim));
+    TRY(arena_new(&t->up, step, rows * MLP_RATIO * t->dim));
+    t->branch_attention = t->branch_mlp = NULL;
+    if (b->gamma1 >= 0) TRY(arena_new(&t->branch_attention, step, rows * t->dim));
+    if (b->gamma2 >= 0) TRY(arena_new(&t->branch_mlp, step, rows * t->dim));
+    return OK;
+}
+
+/* The block with everything kept; t->x holds x already. A branch of scale 0 is not computed. */
+static Status fill_trace(real *x, BlockTrace *t, const Params *p, const Block *b, Arena *step)
+{
+    const int64_t rows = gemm_pad(t->tokens), dim = t->dim;
+    TRY(take_trace(t, rows, b, step));
+    const Mark mark = arena_mark(step);
+    real *norm, *spare, *hidden;
+    TRY(arena_new(&norm, step, rows * dim));
+    TRY(arena_new(&spare, step, rows * dim));
+    TRY(arena_new(&hidden, step, rows * MLP_RATIO * dim));
+    if (t->scale_attention != 0) {
+        real *branch = t->branch_attention ? t->branch_attention : spare;
+        block_norm_train(norm, t->mean1, t->rstd1, p, b->norm1, x, rows, t->eps);
+        block_linear(t->qkv, p, b->qkv, norm, rows);
+        TRY(attention_forward_train(t->attended, t->qkv, t->tokens, t->heads, dim / t->heads, &t->drop, step));
+        block_linear(branch, p, b->proj, t->attended, rows);
+        scale_rows(branch, t->scale_attention, rows * dim);
+        dropout_apply(branch, t->tokens * dim, &t->drop, "dropout.branch", 0);
+        add_branch(x, p, b->gamma1, branch, rows, dim);
+    }
+    memcpy(t->middle, x, sizeof *x * (size_t)(rows * dim));
+    if (t->scale_mlp != 0) {
+        real *branch = t->branch_mlp ? t->branch_mlp : spare;
+        block_norm_train(norm, t->mean2, t->rstd2, p, b->norm2, x, rows, t->eps);
+        block_linear(t->up, p, b->up, norm, rows);
+        gelu_forward(hidden, t->up, rows * MLP_RATIO * dim);
+        block_linear(branch, p, b->down, hidden, rows);
+        scale_rows(branch, t->scale_mlp, rows * dim);
+        dropout_apply(branch, t->tokens * dim, &t->drop, "dropout.branch", 1);
+        add_branch(x, p, b->gamma2, branch, rows, dim);
+    }
+    arena_reset(step, mark);
+    return OK;
+}
+
+Status block_forward_train(real *x, BlockTrace *t, const Params *p, const Block *b, Arena *step)
+{
+    const int64_t n = gemm_pad(t->tokens) * t->dim;
+    TRY(arena_new(&t->x, step, n));
+    memcpy(t->x, x, sizeof *x * (size_t)n);
+    const Mark mark = arena_mark(step);
+    TRY(fill_trace(x, t, p, b, step));
+    if (t->recompute) arena_reset(step, mark);
+    return OK;
+}
+
+/* ---- training: backward ---- */
+
+void block_linear_backward(real *d_x, real *d_p, const Params *p, LinearParams l, const real *d_y, const real *x,
+                           int64_t rows)
+{
+    const Param *w = &p->param[l.weight];
+    linear_backward(d_x, params_d_at(p, d_p, l.weight), params_d_at(p, d_p, l.bias), d_y, x, params_at(p, l.weight),
+                    rows, w->dims[0], w->n / w->dims[0]);
+}
+
+void block_norm_backward(real *d_x, real *d_p, const Params *p, LinearParams l, const real *d_y, const real *x,
+                         const real *mean, const real *rstd, int64_t rows)
+{
+    layernorm_backward(d_x, params_d_at(p, d_p, l.weight), params_d_at(p, d_p, l.bias), d_y, x, mean, rstd,
+                       params_at(p, l.weight), rows, p->param[l.weight].n);
+}
+
+/* Through x += gamma * (scale * branch): d_branch (rows, dim) is set, gamma's gradient added. `branch` is what the
+   trace kept, scaled. */
+static void branch_backward(real *d_branch, real *d_p, const Params *p, int64_t gamma, real scale, const real *branch,
+                            const real *d_x, int64_t rows, int64_t dim)
+{
+    real *d_gamma = gamma < 0 ? NULL : params_d_at(p, d_p, gamma);
+    if (d_gamma) vector_add_column_products(d_gamma, d_x, branch, rows, dim);
+    const real *factor = gamma < 0 ? NULL : params_at(p, gamma);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < dim; i++)
+            d_branch[r * dim + i] = d_x[r * dim + i] * (factor ? factor[i] * scale : scale);
+}
+
+typedef struct {
+    real *d_branch, *norm, *d_norm; /* (rows, dim) */
+    real *hidden, *d_wide;          /* (rows, 4 dim) */
+} BlockScratch;
+
+/* Products over rows of d_x run on whole panels, whose padding is zero; sums over rows on the tokens. */
+static void mlp_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p, const Block *b, BlockScratch *s)
+{
+    const int64_t tokens = t->tokens, rows = gemm_pad(tokens), dim = t->dim, wide = MLP_RATIO * dim;
+    real *d_hidden = s->d_wide, *d_up = s->hidden; /* once gelu's output has been used, its place takes d_up */
+    branch_backward(s->d_branch, d_p, p, b->gamma2, t->scale_mlp, t->branch_mlp, d_x, rows, dim);
+    dropout_apply(s->d_branch, tokens * dim, &t->drop, "dropout.branch", 1);
+    gelu_forward(s->hidden, t->up, tokens * wide);
+    memset(d_hidden, 0, sizeof *d_hidden * (size_t)(rows * wide));
+    block_linear_backward(NULL, d_p, p, b->down, s->d_branch, s->hidden, tokens);
+    gemm()->backward_x(d_hidden, s->d_branch, params_at(p, b->down.weight), rows, dim, wide);
+    memset(d_up, 0, sizeof *d_up * (size_t)(rows * wide));
+    gelu_backward(d_up, t->up, d_hidden, tokens * wide);
+
+    block_norm(s->norm, p, b->norm2, t->middle, tokens, t->eps);
+    memset(s->d_norm, 0, sizeof *s->d_norm * (size_t)(rows * dim));
+    block_linear_backward(NULL, d_p, p, b->up, d_up, s->norm, tokens);
+    gemm()->backward_x(s->d_norm, d_up, params_at(p, b->up.weight), rows, wide, dim);
+    block_norm_backward(d_x, d_p, p, b->norm2, s->d_norm, t->middle, t->mean2, t->rstd2, tokens);
+}
+
+static Status attention_branch_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p, const Block *b,
+                                        BlockScratch *s, Arena *step)
+{
+    const int64_t tokens = t->tokens, rows = gemm_pad(tokens), dim = t->dim;
+    real *d_qkv = s->d_wide, *d_attended = s->norm;
+    branch_backward(s->d_branch, d_p, p, b->gamma1, t->scale_attention, t->branch_attention, d_x, rows, dim);
+    dropout_apply(s->d_branch, tokens * dim, &t->drop, "dropout.branch", 0);
+    memset(d_attended, 0, sizeof *d_attended * (size_t)(rows * dim));
+    block_linear_backward(NULL, d_p, p, b->proj, s->d_branch, t->attended, tokens);
+    gemm()->backward_x(d_attended, s->d_branch, params_at(p, b->proj.weight), rows, dim, dim);
+    memset(d_qkv, 0, sizeof *d_qkv * (size_t)(rows * 3 * dim));
+    TRY(attention_backward(d_qkv, t->qkv, d_attended, tokens, t->heads, dim / t->heads, &t->drop, step));
+
+    block_norm(s->norm, p, b->norm1, t->x, tokens, t->eps);
+    memset(s->d_norm, 0, sizeof *s->d_norm * (size_t)(rows * dim));
+    block_linear_backward(NULL, d_p, p, b->qkv, d_qkv, s->norm, tokens);
+    gemm()->backward_x(s->d_norm, d_qkv, params_at(p, b->qkv.weight), rows, 3 * dim, dim);
+    block_norm_backward(d_x, d_p, p, b->norm1, s->d_norm, t->x, t->mean1, t->rstd1, tokens);
+    return OK;
+}
+
+/* The trace again from its x. */
+static Status recompute(BlockTrace *full, const BlockTrace *t, const Params *p, const Block *b, Arena *step)
+{
+    const int64_t n = gemm_pad(t->tokens) * t->dim;
+    real *x;
+    *full = *t;
+    TRY(arena_new(&x, step, n));
+    memcpy(x, t->x, sizeof *x * (size_t)n);
+    return fill_trace(x, full, p, b, step);
+}
+
+Status block_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p, const Block *b, Arena *step)
+{
+    const int64_t rows = gemm_pad(t->tokens), dim = t->dim;
+    const Mark mark = arena_mark(step);
+    BlockTrace full = *t;
+    if (t->recompute) TRY(recompute(&full, t, p, b, step));
+    BlockScratch s;
+    TRY(arena_new(&s.d_branch, step, rows * dim));
+    TRY(arena_new(&s.norm, step, rows * dim));
+    TRY(arena_new(&s.d_norm, step, rows * dim));
+    TRY(arena_new(&s.hidden, step, rows * MLP_RATIO * dim));
+    TRY(arena_new(&s.d_wide, step, rows * MLP_RATIO * dim));
+    if (t->scale_mlp != 0) mlp_backward(d_x, d_p, &full, p, b, &s);
+    if (t->scale_attention != 0) TRY(attention_branch_backward(d_x, d_p, &full, p, b, &s, step));
+    arena_reset(step, mark);
+    return OK;
 }

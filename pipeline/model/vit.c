@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nn/gemm.h"
+#include "nn/init.h"
 
 static const real eps = (real)1e-6;
 
@@ -51,6 +52,30 @@ Status vit_declare(Vit *v, const VitConfig *c, Params *p, const char *prefix, Ar
     return block_declare_norm(&v->norm, p, prefix, "norm", dim);
 }
 
+void vit_init(const Vit *v, Params *p, uint64_t seed)
+{
+    static const double std = 0.02, limit = 2, scale = 1e-5;
+    const double bound = 1 / sqrt((double)(PLANES * v->config.patch_size * v->config.patch_size));
+    init_truncated(p, v->pos_embed, std, limit, seed);
+    init_normal(p, v->cls_token, 1e-6, seed);
+    init_constant(p, v->mask_token, 0);
+    init_uniform(p, v->patch_embed.weight, bound, seed);
+    init_uniform(p, v->patch_embed.bias, bound, seed);
+    for (int64_t i = 0; i < v->config.depth; i++) {
+        const Block *b = &v->block[i];
+        const LinearParams linear[] = {b->qkv, b->proj, b->up, b->down};
+        for (int k = 0; k < 4; k++) {
+            init_truncated(p, linear[k].weight, std, limit, seed);
+            init_constant(p, linear[k].bias, 0);
+        }
+        block_init_norm(p, b->norm1);
+        block_init_norm(p, b->norm2);
+        init_constant(p, b->gamma1, scale);
+        init_constant(p, b->gamma2, scale);
+    }
+    block_init_norm(p, v->norm);
+}
+
 /* ---- patches ---- */
 
 /* Row `patch` of the matrix: its pixels ordered plane, row, column. */
@@ -62,14 +87,22 @@ static void gather_patch(real *out, const float *image, int64_t size, int64_t pa
             for (int64_t u = 0; u < patch_size; u++) *out++ = (real)image[(c * size + y + v) * size + x + u];
 }
 
+/* pixels (patches, 3 patch^2) in `a`. */
+static Status gather_patches(real **pixels, const VitConfig *c, const float *image, int64_t size, Arena *a)
+{
+    const int64_t patches = vit_tokens(c, size, VIT_PATCHES), n = PLANES * c->patch_size * c->patch_size;
+    TRY(arena_new(pixels, a, patches * n));
+    for (int64_t i = 0; i < patches; i++) gather_patch(*pixels + i * n, image, size, c->patch_size, i);
+    return OK;
+}
+
 Status vit_patches(real *out, const Vit *v, const float *image, int64_t size, Arena *step)
 {
     const VitConfig *c = &v->config;
-    const int64_t patches = vit_tokens(c, size, VIT_PATCHES), n = PLANES * c->patch_size * c->patch_size;
+    const int64_t patches = vit_tokens(c, size, VIT_PATCHES);
     const Mark mark = arena_mark(step);
     real *pixels;
-    TRY(arena_new(&pixels, step, patches * n));
-    for (int64_t i = 0; i < patches; i++) gather_patch(pixels + i * n, image, size, c->patch_size, i);
+    TRY(gather_patches(&pixels, c, image, size, step));
     block_linear(out, v->params, v->patch_embed, pixels, patches);
     arena_reset(step, mark);
     return OK;
@@ -120,6 +153,32 @@ void vit_positions(real *out, const Vit *v, int64_t side)
             resample_cell(out + (1 + row * side + column) * dim, position + dim, row, column, side, own, dim);
 }
 
+static void resample_cell_backward(real *d_grid, const real *d_out, int64_t row, int64_t column, int64_t side,
+                                   int64_t own, int64_t dim)
+{
+    int64_t y[TAPS], x[TAPS];
+    real wy[TAPS], wx[TAPS];
+    bicubic_taps(y, wy, row, side, own);
+    bicubic_taps(x, wx, column, side, own);
+    for (int j = 0; j < TAPS; j++)
+        for (int k = 0; k < TAPS; k++) {
+            real *cell = d_grid + (y[j] * own + x[k]) * dim;
+            for (int64_t i = 0; i < dim; i++) cell[i] += wy[j] * wx[k] * d_out[i];
+        }
+}
+
+void vit_positions_backward(real *d_position, const Vit *v, const real *d_out, int64_t side)
+{
+    const int64_t dim = v->config.embed_dim, own = v->config.image_size / v->config.patch_size;
+    const int64_t plain = side == own ? 1 + own * own : 1; /* rows taken over unchanged */
+    for (int64_t i = 0; i < plain * dim; i++) d_position[i] += d_out[i];
+    if (side == own) return;
+    for (int64_t row = 0; row < side; row++)
+        for (int64_t column = 0; column < side; column++)
+            resample_cell_backward(d_position + dim, d_out + (1 + row * side + column) * dim, row, column, side, own,
+                                   dim);
+}
+
 /* ---- forward ---- */
 
 /* Class token in front, positions added. `x` has the patches from row 1 on. */
@@ -136,26 +195,107 @@ static Status add_class(real *x, const Vit *v, int64_t side, Arena *step)
     return OK;
 }
 
+static Status check_size(const VitConfig *c, int64_t size)
+{
+    if (size >= c->patch_size && size % c->patch_size == 0) return OK;
+    return FAIL(E_INPUT, "an image of %lld pixels cannot be cut into patches of %lld", (long long)size,
+                (long long)c->patch_size);
+}
+
+/* x (tokens, D): what enters the blocks. */
+static Status prepare_tokens(real *x, const Vit *v, const float *image, int64_t size, VitTokens which,
+                             const uint8_t *mask, Arena *step)
+{
+    const int64_t dim = v->config.embed_dim, patches = vit_tokens(&v->config, size, VIT_PATCHES);
+    real *first = x + (vit_tokens(&v->config, size, which) - patches) * dim;
+    TRY(vit_patches(first, v, image, size, step));
+    for (int64_t i = 0; mask && i < patches; i++)
+        if (mask[i]) memcpy(first + i * dim, params_at(v->params, v->mask_token), sizeof *x * (size_t)dim);
+    return which == VIT_CLASS ? add_class(x, v, size / v->config.patch_size, step) : OK;
+}
+
 Status vit_forward(real *out, const Vit *v, const float *image, int64_t size, VitTokens which, const uint8_t *mask,
                    Arena *step)
 {
     const VitConfig *c = &v->config;
     const Params *p = v->params;
     const int64_t dim = c->embed_dim;
-    if (size < c->patch_size || size % c->patch_size != 0)
-        return FAIL(E_INPUT, "an image of %lld pixels cannot be cut into patches of %lld", (long long)size,
-                    (long long)c->patch_size);
-    const int64_t tokens = vit_tokens(c, size, which), patches = vit_tokens(c, size, VIT_PATCHES);
+    TRY(check_size(c, size));
+    const int64_t tokens = vit_tokens(c, size, which);
     const Mark mark = arena_mark(step);
     real *x;
     TRY(arena_new(&x, step, gemm_pad(tokens) * dim));
-    real *first = x + (tokens - patches) * dim;
-    TRY(vit_patches(first, v, image, size, step));
-    for (int64_t i = 0; mask && i < patches; i++)
-        if (mask[i]) memcpy(first + i * dim, params_at(p, v->mask_token), sizeof *x * (size_t)dim);
-    if (which == VIT_CLASS) TRY(add_class(x, v, size / c->patch_size, step));
+    TRY(prepare_tokens(x, v, image, size, which, mask, step));
     for (int64_t i = 0; i < c->depth; i++) TRY(block_forward(x, p, &v->block[i], tokens, dim, c->num_heads, eps, step));
     block_norm(out, p, v->norm, x, tokens, eps);
+    arena_reset(step, mark);
+    return OK;
+}
+
+/* ---- training ---- */
+
+Status vit_forward_train(real *out, VitTrace *t, const Vit *v, const float *image, int64_t size, VitTokens which,
+                         const uint8_t *mask, const VitDrop *dropped, bool recompute, Arena *step)
+{
+    const VitConfig *c = &v->config;
+    TRY(check_size(c, size));
+    const int64_t tokens = vit_tokens(c, size, which);
+    *t = (VitTrace){.which = which,
+                    .size = size,
+                    .tokens = tokens,
+                    .patches = vit_tokens(c, size, VIT_PATCHES),
+                    .image = image,
+                    .mask = mask};
+    TRY(arena_new(&t->block, step, c->depth));
+    TRY(arena_new(&t->x, step, gemm_pad(tokens) * c->embed_dim));
+    TRY(arena_new(&t->mean, step, tokens));
+    TRY(arena_new(&t->rstd, step, tokens));
+    TRY(prepare_tokens(t->x, v, image, size, which, mask, step));
+    for (int64_t i = 0; i < c->depth; i++) {
+        t->block[i] = (BlockTrace){.tokens = tokens,
+                                   .dim = c->embed_dim,
+                                   .heads = c->num_heads,
+                                   .eps = eps,
+                                   .scale_attention = dropped ? dropped->attention[i] : 1,
+                                   .scale_mlp = dropped ? dropped->mlp[i] : 1,
+                                   .recompute = recompute};
+        TRY(block_forward_train(t->x, &t->block[i], v->params, &v->block[i], step));
+    }
+    block_norm_train(out, t->mean, t->rstd, v->params, v->norm, t->x, tokens, eps);
+    return OK;
+}
+
+/* d_x (tokens, D) of what enters the blocks; rows of masked patches are cleared on the way. */
+static Status tokens_backward(real *d_p, const VitTrace *t, const Vit *v, real *d_x, Arena *step)
+{
+    const Params *p = v->params;
+    const int64_t dim = v->config.embed_dim;
+    if (t->which == VIT_CLASS) {
+        real *d_class = params_d_at(p, d_p, v->cls_token), *d_position = params_d_at(p, d_p, v->pos_embed);
+        for (int64_t i = 0; d_class && i < dim; i++) d_class[i] += d_x[i];
+        if (d_position) vit_positions_backward(d_position, v, d_x, t->size / v->config.patch_size);
+    }
+    real *d_first = d_x + (t->tokens - t->patches) * dim, *d_mask = params_d_at(p, d_p, v->mask_token);
+    for (int64_t i = 0; t->mask && i < t->patches; i++) {
+        if (!t->mask[i]) continue;
+        for (int64_t j = 0; d_mask && j < dim; j++) d_mask[j] += d_first[i * dim + j];
+        memset(d_first + i * dim, 0, sizeof *d_first * (size_t)dim);
+    }
+    real *pixels;
+    TRY(gather_patches(&pixels, &v->config, t->image, t->size, step));
+    block_linear_backward(NULL, d_p, p, v->patch_embed, d_first, pixels, t->patches);
+    return OK;
+}
+
+Status vit_backward(real *d_p, const VitTrace *t, const Vit *v, const real *d_out, Arena *step)
+{
+    const Mark mark = arena_mark(step);
+    real *d_x;
+    TRY(arena_new(&d_x, step, gemm_pad(t->tokens) * v->config.embed_dim));
+    block_norm_backward(d_x, d_p, v->params, v->norm, d_out, t->x, t->mean, t->rstd, t->tokens);
+    for (int64_t i = v->config.depth - 1; i >= 0; i--)
+        TRY(block_backward(d_x, d_p, &t->block[i], v->params, &v->block[i], step));
+    TRY(tokens_backward(d_p, t, v, d_x, step));
     arena_reset(step, mark);
     return OK;
 }

@@ -29,8 +29,11 @@ Status params_declare(int64_t *index, Params *p, const char *prefix, const char 
         param->dims[d] = dims[d];
         param->n *= dims[d];
     }
+    const int64_t room = (param->n + ALIGN - 1) / ALIGN * ALIGN;
     param->offset = p->n_reals;
-    p->n_reals += (param->n + ALIGN - 1) / ALIGN * ALIGN;
+    param->d_offset = p->n_d_reals;
+    p->n_reals += room;
+    p->n_d_reals += room;
     *index = p->n_params++;
     return OK;
 }
@@ -38,6 +41,29 @@ Status params_declare(int64_t *index, Params *p, const char *prefix, const char 
 Status params_allocate(Params *p) { return arena_new(&p->value, p->arena, p->n_reals); }
 
 real *params_at(const Params *p, int64_t index) { return p->value + p->param[index].offset; }
+
+real *params_d_at(const Params *p, real *d, int64_t index)
+{
+    const int64_t offset = p->param[index].d_offset;
+    return offset < 0 ? NULL : d + offset;
+}
+
+int64_t params_freeze(Params *p, const char *prefix)
+{
+    int64_t n_frozen = 0;
+    p->n_d_reals = 0;
+    for (int64_t i = 0; i < p->n_params; i++) {
+        Param *param = &p->param[i];
+        if (strncmp(param->name, prefix, strlen(prefix)) == 0) {
+            param->d_offset = -1;
+            n_frozen++;
+        }
+        if (param->d_offset < 0) continue;
+        param->d_offset = p->n_d_reals;
+        p->n_d_reals += (param->n + ALIGN - 1) / ALIGN * ALIGN;
+    }
+    return n_frozen;
+}
 
 const Param *params_find(const Params *p, const char *name)
 {

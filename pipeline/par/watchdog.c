@@ -78,7 +78,8 @@ static void look_at_stop(Memory *m, double now)
             say("stalled: %s, no sign of life for %.0f s\n", where, now - m->alive);
     }
     if (now - m->asked < WATCHDOG_STOP_SECONDS) return;
-    say("error (interrupted): told to stop, but not there yet on %s after %.0f s: what is in hand is given up; the same "
+    say("error (interrupted): told to stop, but not there yet on %s after %.0f s: what is in hand is given up; the "
+        "same "
         "command continues\n",
         where, now - m->asked);
     leave(E_INTERRUPTED);

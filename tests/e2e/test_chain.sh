@@ -21,6 +21,24 @@ for file in catalog.h5 embeddings.h5 probes.h5 properties.fits; do
     "$ASTROCLIP_BIN" inspect "$work/two/$file" --verify > "$work/inspect.log" 2>&1 || { fail "inspect $file"; cat "$work/inspect.log"; }
 done
 
+# one flipped bit in the data of each file, and inspect --verify says so
+volume=embeddings/volume-00000.h5
+for place in catalog.h5:/Z catalog.h5:/rejected/ROW catalog.h5:/labels/age "$volume:/image_embeddings" "$volume:/spectrum_flag" "$volume:/ra" \
+    probes.h5:/astroclip_image/ridge/z/weight probes.h5:/astroclip_both/mean properties.fits:; do
+    file=$work/two/${place%%:*}
+    looked=$file
+    [ "$file" = "$work/two/$volume" ] && looked=$work/two/embeddings.h5
+    cp "$file" "$work/kept"
+    if [ "${file##*.}" = fits ]; then at=$(($(stat -c %s "$file") / 2)); else at=$(($(start "$file" "${place#*:}") + 9)); fi
+    flip "$file" "$at"
+    cmp -s "$file" "$work/kept" && fail "nothing was flipped in $place"
+    "$ASTROCLIP_BIN" inspect "$looked" --verify > "$work/inspect.log" 2>&1
+    code=$?
+    [ $code -eq 3 ] && grep -q 'DOES NOT HOLD' "$work/inspect.log" || { fail "a flipped bit in $place: exit code $code"; tail -3 "$work/inspect.log"; }
+    cp "$work/kept" "$file"
+    "$ASTROCLIP_BIN" inspect "$looked" --verify > "$work/inspect.log" 2>&1 || fail "flipped back, $place does not hold"
+done
+
 # mistakes in the run file are found by any stage, all at once, before anything is computed
 printf 'run: {seeed: 1}\nembed: {batch: 0, weights: x, batch: 3}\n' > "$work/bad.yaml"
 "$ASTROCLIP_BIN" check "$work/bad.yaml" > "$work/bad.log" 2>&1

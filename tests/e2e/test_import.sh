@@ -24,6 +24,14 @@ for file in astroclip_tiny.ckpt specformer_tiny_fp16.ckpt astrodino_tiny_teacher
     same_weights "$work/$file.h5" "$work/$file.again.h5"
 done
 
+# a flipped bit in the weights is found
+weights=$work/astroclip_tiny.ckpt.h5
+"$ASTROCLIP_BIN" inspect "$weights" --verify > "$work/inspect.log" 2>&1 || { fail "an imported checkpoint does not hold"; tail -3 "$work/inspect.log"; }
+cp "$weights" "$work/hurt.h5"
+flip "$work/hurt.h5" $(($(start "$weights" "/weights/$(h5ls "$weights/weights" | awk 'NR == 1 { print $1 }')") + 5))
+"$ASTROCLIP_BIN" inspect "$work/hurt.h5" --verify > "$work/inspect.log" 2>&1
+[ $? -eq 3 ] || fail "a flipped bit in a checkpoint is not found"
+
 # what is refused leaves nothing behind, and ends with the exit code of bad input
 printf 'import: {input: %s}\n' "$golden/bad_crc.ckpt" > "$work/bad.yaml"
 "$ASTROCLIP_BIN" import "$work/bad.yaml" --set "run.output=$work/bad" > "$work/bad.log" 2>&1

@@ -26,19 +26,11 @@ done
 
 # ---- the sky ----
 
-# sums FOLDER: names and DATASUMs of its files (checksum cards bear the time of writing); bytes where there are none
-sums() {
-    local file found
-    (cd "$1" && find . -type f | sort | while read -r file; do
-        found=$(zcat -f "$file" | grep -ao "DATASUM = '[0-9]*" | tr -dc '0-9\n' | tr '\n' ' ')
-        echo "$file ${found:-$(cksum < "$file")}"
-    done)
-}
 make_sky
-sums "$work/sky" > "$work/sky.first"
+file_sums "$work/sky" > "$work/sky.first"
 mv "$work/sky" "$work/first"
 ASTROCLIP_SHUFFLE=3 stage mock sky 3 > "$work/mock.log" 2>&1 || fail "mock on 3 ranks"
-sums "$work/sky" | diff "$work/sky.first" - > "$work/skies.diff" || fail "the sky differs: $(head -3 "$work/skies.diff")"
+file_sums "$work/sky" | diff "$work/sky.first" - > "$work/skies.diff" || fail "the sky differs: $(head -3 "$work/skies.diff")"
 
 # ---- ranks, sizes, order ----
 

@@ -1,6 +1,7 @@
 /* driver.c - runs a target without libFuzzer: damage number i of seed s is the same everywhere and every time.
 
-       fuzz_NAME [-t SECONDS] [-n COUNT] [-s SEED] [-i FIRST] [-w FOLDER]    damage FIRST, FIRST + 1, ...
+       fuzz_NAME [-t SECONDS] [-n COUNT] [-s SEED] [-i FIRST] [-w FOLDER]    damage FIRST, FIRST + 1, ...; $FUZZ_SECONDS
+       fuzz_NAME -n 0                                                        the good files alone
        fuzz_NAME FILE...                                                     inputs of old: crash-* files
        fuzz_NAME -o FOLDER                                                   writes the seeds, a corpus for libFuzzer
 
@@ -40,6 +41,7 @@ static void put(const char *path, const uint8_t *bytes, int64_t n)
 
 static void on_death(void)
 {
+    if (!input) return; /* leaks are reported at the end */
     char path[FUZZ_PATH];
     snprintf(path, sizeof path, "%s/crash-%s-%llu-%lld", options.crashes, fuzz_target.name,
              (unsigned long long)options.seed, (long long)number);
@@ -116,6 +118,8 @@ static void take_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    const char *seconds = getenv("FUZZ_SECONDS");
+    if (seconds && *seconds) options.seconds = atof(seconds);
     take_options(argc, argv);
     fuzz_begin();
     signal(SIGALRM, on_alarm);
@@ -133,6 +137,7 @@ int main(int argc, char **argv)
         for (int i = optind; i < argc; i++) status |= run_file(argv[i]);
     } else {
         double start = clock_now();
+        if (options.count == 0) options.count = fuzz_n_seeds;
         for (number = options.first; number - options.first < options.count; number++) {
             if (clock_now() - start > options.seconds) break;
             run_number();
@@ -142,6 +147,7 @@ int main(int argc, char **argv)
                fuzz_n_seeds);
     }
     free(input);
+    input = NULL;
     fuzz_end();
     return status;
 }

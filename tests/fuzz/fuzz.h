@@ -24,7 +24,8 @@ typedef struct {
     Status (*seeds)(Arena *a);
     /* The file of one input lies at `path`; its bytes are there too. `a` is empty again for the next one. */
     void (*one)(int kind, const char *path, const uint8_t *bytes, int64_t n, Arena *a);
-    const char *const *files; /* (n_kinds) names that inputs of each kind get in fuzz_folder(); NULL = no file is made */
+    const char *const
+        *files; /* (n_kinds) names that inputs of each kind get in fuzz_folder(); NULL = no file is made */
     const char *const *words; /* ended by NULL: what the format is sensitive to; may be NULL */
 } FuzzTarget;
 extern const FuzzTarget fuzz_target; /* of this program */

@@ -5,14 +5,17 @@
 #include "fuzz.h"
 #include "stages.h"
 
-static const char *const words[] = {"run:", "release:", "kind: ", "desi", "legacy", "stein", "model: {", "[", "]", "{", "}",
-                                    "&a", "*a", "<<: ", "!!int ", "---\n", "...\n", "\t", "\"\\u0000\"", "? ", "- ", "|\n",
-                                    ">\n", "~", "null", "yes", "0x", "0o7", ".nan", "%YAML 1.2\n", "\xef\xbb\xbf", "\xff\xfe",
-                                    "#", ": ", ",", "'", "\"", NULL};
+static const char *const words[] = {"run:",         "release:", "kind: ", "desi",  "legacy", "stein",
+                                    "model: {",     "[",        "]",      "{",     "}",      "&a",
+                                    "*a",           "<<: ",     "!!int ", "---\n", "...\n",  "\t",
+                                    "\"\\u0000\"",  "? ",       "- ",     "|\n",   ">\n",    "~",
+                                    "null",         "yes",      "0x",     "0o7",   ".nan",   "%YAML 1.2\n",
+                                    "\xef\xbb\xbf", "\xff\xfe", "#",      ": ",    ",",      "'",
+                                    "\"",           NULL};
 
 static Status seeds(Arena *a)
 {
-    static const char *const source[] = {"config/demo.yaml", "config/desi-dr1.yaml", "config/desi-edr.yaml",
+    static const char *const source[] = {"config/demo.yaml",        "config/desi-dr1.yaml",  "config/desi-edr.yaml",
                                          "config/legacy-dr10.yaml", "config/reference.yaml", "tests/e2e/small.yaml"};
     static const char odd[] = "run: {seed: 1, stages: [catalog, embed]}\n\"embed\": {batch: 0x10, weights: 'a b'}\n"
                               "release:\n  rows: [spectra, images]\n  spectra: {kind: mmu, root: \"/tmp/\\u00e9\"}\n";

@@ -5,12 +5,12 @@
 #include "fuzz.h"
 
 static const char *const files[] = {"cutout_150.25_2.5.fits"};
-static const char *const words[] = {"BANDS   ", "BAND    ", "BAND0   ", "BAND2   ", "IMAGETYP", "INVVAR  ", "BRICK   ",
-                                    "CRPIX1  ", "CRVAL1  ", "CD1_1   ", "CDELT1  ", "PC1_1   ", "CTYPE1  ", "RA---TAN",
-                                    "DEC--SIP", "LONPOLE ", "NAXIS   ", "NAXIS1  ", "NAXIS2  ", "NAXIS3  ", "BITPIX  ",
-                                    "ZIMAGE  ", "ZTILE1  ", "ZCMPTYPE", "RICE_1  ", "HCOMPRES", "PLIO_1  ", "ZNAXIS1 ",
-                                    "ZBITPIX ", "PV1_1   ", "A_ORDER ", "WCSAXES ", "'grz'", "'gibberish", "FILTER  ",
-                                    NULL};
+static const char *const words[] = {"BANDS   ", "BAND    ", "BAND0   ", "BAND2   ",   "IMAGETYP", "INVVAR  ",
+                                    "BRICK   ", "CRPIX1  ", "CRVAL1  ", "CD1_1   ",   "CDELT1  ", "PC1_1   ",
+                                    "CTYPE1  ", "RA---TAN", "DEC--SIP", "LONPOLE ",   "NAXIS   ", "NAXIS1  ",
+                                    "NAXIS2  ", "NAXIS3  ", "BITPIX  ", "ZIMAGE  ",   "ZTILE1  ", "ZCMPTYPE",
+                                    "RICE_1  ", "HCOMPRES", "PLIO_1  ", "ZNAXIS1 ",   "ZBITPIX ", "PV1_1   ",
+                                    "A_ORDER ", "WCSAXES ", "'grz'",    "'gibberish", "FILTER  ", NULL};
 
 static Status put_image(FitsFile *f, const char *bands, int n_bands, int64_t side, FitsCompression how, Arena *a)
 {

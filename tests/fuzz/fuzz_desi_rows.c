@@ -8,11 +8,13 @@
 enum { ZPIX, REDROCK, ZPIX_V2, ZTILE, N_FILES, ROWS = 64 };
 
 static const char *const files[] = {"zcatalog/zpix-main-bright.fits", "redrock-main-dark-9144.fits",
-                                    "zcatalog/v2/main/zpix-main-bright.fits", "zcatalog/ztile-main-dark-cumulative.fits"};
-static const char *const words[] = {"TARGETID", "SURVEY  ", "PROGRAM ", "ZCATALOG", "REDSHIFTS", "FIBERMAP", "HEALPIX",
-                                    "UNIQPIX", "Z_BEST", "SPECTYPE", "NAXIS1  ", "NAXIS2  ", "TFIELDS ", "TFORM1  ",
-                                    "TTYPE1  ", "TDIM1   ", "TSCAL2  ", "TZERO2  ", "TNULL2  ", "PCOUNT  ", "THEAP   ",
-                                    "1PJ(3)", "K       ", "../../..", "999999999A", "QA", NULL};
+                                    "zcatalog/v2/main/zpix-main-bright.fits",
+                                    "zcatalog/ztile-main-dark-cumulative.fits"};
+static const char *const words[] = {"TARGETID",   "SURVEY  ", "PROGRAM ", "ZCATALOG", "REDSHIFTS", "FIBERMAP",
+                                    "HEALPIX",    "UNIQPIX",  "Z_BEST",   "SPECTYPE", "NAXIS1  ",  "NAXIS2  ",
+                                    "TFIELDS ",   "TFORM1  ", "TTYPE1  ", "TDIM1   ", "TSCAL2  ",  "TZERO2  ",
+                                    "TNULL2  ",   "PCOUNT  ", "THEAP   ", "1PJ(3)",   "K       ",  "../../..",
+                                    "999999999A", "QA",       NULL};
 
 /* Catalogues of one layout, and the redrock file of a group. */
 static Status add(int layout, int kind, Arena *a)
@@ -46,7 +48,9 @@ static void one(int kind, const char *path, const uint8_t *bytes, int64_t n, Are
 {
     const DesiConfig config = {.root = fuzz_folder(),
                                .specprod = "mock",
-                               .layout = kind == ZTILE ? LAYOUT_TILES : n % 2 ? LAYOUT_UNIQPIX : LAYOUT_HEALPIX,
+                               .layout = kind == ZTILE ? LAYOUT_TILES
+                                         : n % 2       ? LAYOUT_UNIQPIX
+                                                       : LAYOUT_HEALPIX,
                                .redshifts = kind == REDROCK ? REDSHIFTS_REDROCK : REDSHIFTS_ZCATALOG};
     CatalogRow *rows;
     int64_t count = 0;

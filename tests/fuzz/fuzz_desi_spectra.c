@@ -6,14 +6,16 @@
 enum { ROWS = 6 };
 
 static const char *const files[] = {"coadd-main-dark-9144.fits", "spectra-main-dark-9144.fits"};
-static const char *const words[] = {"B_FLUX  ", "R_IVAR  ", "Z_MASK  ", "BRZ_FLUX", "FIBERMAP", "TARGETID", "EXPID   ",
-                                    "NAXIS1  ", "NAXIS2  ", "NAXIS   ", "BITPIX  ", "PCOUNT  ", "TFIELDS ", "TFORM1  ",
-                                    "TSCAL1  ", "TZERO1  ", "TNULL1  ", "BZERO   ", "BSCALE  ", "BLANK   ", "ZIMAGE  ",
-                                    "THEAP   ", "COADD_FIBERSTATUS", "FIBERSTATUS", "END     ", "CONTINUE", NULL};
+static const char *const words[] = {"B_FLUX  ", "R_IVAR  ", "Z_MASK  ", "BRZ_FLUX", "FIBERMAP",          "TARGETID",
+                                    "EXPID   ", "NAXIS1  ", "NAXIS2  ", "NAXIS   ", "BITPIX  ",          "PCOUNT  ",
+                                    "TFIELDS ", "TFORM1  ", "TSCAL1  ", "TZERO1  ", "TNULL1  ",          "BZERO   ",
+                                    "BSCALE  ", "BLANK   ", "ZIMAGE  ", "THEAP   ", "COADD_FIBERSTATUS", "FIBERSTATUS",
+                                    "END     ", "CONTINUE", NULL};
 
 static Status seeds(Arena *a)
 {
-    static const char *const real[] = {"data/desi/coadd-special-dark-27247.fits", "data/desi/coadd-main-dark-9144.fits"};
+    static const char *const real[] = {"data/desi/coadd-special-dark-27247.fits",
+                                       "data/desi/coadd-main-dark-9144.fits"};
     const DesiConfig desi = {.root = fuzz_folder(), .specprod = "mock"};
     MockSky sky;
     for (int i = 0; i < 2; i++) fuzz_seed_shared(0, real[i]);
@@ -36,8 +38,10 @@ static Status seeds(Arena *a)
 
 static void one(int kind, const char *path, const uint8_t *bytes, int64_t n, Arena *a)
 {
-    const DesiConfig config = {
-        .root = fuzz_folder(), .specprod = "mock", .spectra = kind, .redshifts = REDSHIFTS_COADD};
+    const DesiConfig config = {.root = fuzz_folder(),
+                               .specprod = "mock",
+                               .spectra = kind,
+                               .redshifts = REDSHIFTS_COADD};
     const SpectraConfig options = {n % 2 ? MERGE_LEGACY_2022 : MERGE_DESISPEC_2024, BAD_PIXELS_ZERO, 0.5,
                                    EXTINCTION_NONE};
     CatalogRow *rows;

@@ -1,4 +1,9 @@
-/* fuzz_h5_artefacts.c - our own HDF5 files: catalogue, embeddings, probes, weights. */
+/* fuzz_h5_artefacts.c - our own HDF5 files: catalogue, embeddings, probes, weights.
+
+   libhdf5 1.10.8 believes its own metadata: of 8 runs of at most 5 s all ended in the library, most in H5HG_read, which
+   follows a damaged global heap (texts of variable length) out of its block, two in an endless loop of the metadata
+   cache, one in a huge malloc. Nothing can be checked before it from outside. Under ctest the good files alone are
+   read; by hand this shows what is ours and what is theirs. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,8 +17,9 @@
 enum { CATALOG, EMBEDDINGS, PROBES, WEIGHTS, N_FORMS, ROWS = 12, DIM = 4 };
 
 static const char *const files[] = {"catalog.h5", "embeddings.h5", "probes.h5", "weights.ckpt.h5"};
-static const char *const words[] = {"TARGETID", "FILE", "IMAGE_FILE", "catalog", "embeddings", "probes", "weights", "OHDR",
-                                    "TREE", "HEAP", "SNOD", "OCHK", "FRHP", "FHDB", "BTHD", "GCOL", NULL};
+static const char *const words[] = {"TARGETID", "FILE", "IMAGE_FILE", "catalog", "embeddings", "probes",
+                                    "weights",  "OHDR", "TREE",       "HEAP",    "SNOD",       "OCHK",
+                                    "FRHP",     "FHDB", "BTHD",       "GCOL",    NULL};
 
 static Status put_catalog(const Par *par, Arena *a)
 {
@@ -30,7 +36,7 @@ static Status put_catalog(const Par *par, Arena *a)
     }
     const RejectedRow rejected = {.row = rows[0], .reason = REJECT_ZWARN};
     const SkippedRows skipped = {.file = 1, .reason = REJECT_TYPE, .rows = 4};
-    const CatalogParts parts = {rows, ROWS, &rejected, 1, &manifest, 1, &skipped, 1, &(FileList){names, 2}};
+    const CatalogParts parts = {rows, ROWS, &rejected, 1, &manifest, 1, &skipped, 1, &(FileList){names, 2}, ROWS + 5};
     return catalog_write(fuzz_path(files[CATALOG]), &e, &parts, par, a);
 }
 

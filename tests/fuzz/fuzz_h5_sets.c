@@ -11,9 +11,16 @@ enum { PAIRED, STEIN, MMU_SPECTRA, MMU_IMAGES, LABELS, N_FORMS, N = 2, SIDE = CU
 
 static const char *const files[] = {"astroclip.h5", "images_npix152_000000000_000000002.h5",
                                     "spectra/healpix=3/001-of-001.h5", "images/healpix=3/001-of-001.h5", "labels.hdf5"};
-static const char *const words[] = {"targetids", "redshifts", "images", "spectra", "object_id", "spectrum_lambda",
-                                    "image_band", "image_scale", "TARGETID", "PROVABGS_LOGMSTAR_BF", "OHDR", "TREE",
-                                    "HEAP", "SNOD", "OCHK", "FRHP", "BTHD", "GCOL", "../x", NULL};
+static const char *const words[] = {"targetids",  "redshifts",
+                                    "images",     "spectra",
+                                    "object_id",  "spectrum_lambda",
+                                    "image_band", "image_scale",
+                                    "TARGETID",   "PROVABGS_LOGMSTAR_BF",
+                                    "OHDR",       "TREE",
+                                    "HEAP",       "SNOD",
+                                    "OCHK",       "FRHP",
+                                    "BTHD",       "GCOL",
+                                    "../x",       NULL};
 
 static Status column(H5File *f, const char *name, H5Type type, const void *data)
 {

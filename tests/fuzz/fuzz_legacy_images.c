@@ -7,12 +7,26 @@
 
 enum { SIDE = 200, FIRST = 1700 }; /* the part of the brick's 3600 pixels that the files show */
 
-static const char *const words[] = {"ZIMAGE  ", "ZCMPTYPE", "RICE_1  ", "GZIP_1  ", "GZIP_2  ", "HCOMPRES", "PLIO_1  ",
-                                    "NOCOMPRS", "ZTILE1  ", "ZTILE2  ", "ZNAXIS  ", "ZNAXIS1 ", "ZNAXIS2 ", "ZBITPIX ",
-                                    "ZNAME1  ", "ZVAL1   ", "BLOCKSIZE", "BYTEPIX ", "ZQUANTIZ", "SUBTRACTIVE_DITHER_1",
-                                    "ZDITHER0", "ZBLANK  ", "ZSCALE  ", "ZZERO   ", "COMPRESSED_DATA", "GZIP_COMPRESSED_DATA",
-                                    "TFORM1  ", "1PB(9999)", "1QB     ", "PCOUNT  ", "THEAP   ", "NAXIS1  ", "NAXIS2  ",
-                                    "CD1_1   ", "CRPIX1  ", "CRVAL2  ", "CTYPE1  ", "RA---ZPN", "TFIELDS ", NULL};
+static const char *const words[] = {"ZIMAGE  ",        "ZCMPTYPE",
+                                    "RICE_1  ",        "GZIP_1  ",
+                                    "GZIP_2  ",        "HCOMPRES",
+                                    "PLIO_1  ",        "NOCOMPRS",
+                                    "ZTILE1  ",        "ZTILE2  ",
+                                    "ZNAXIS  ",        "ZNAXIS1 ",
+                                    "ZNAXIS2 ",        "ZBITPIX ",
+                                    "ZNAME1  ",        "ZVAL1   ",
+                                    "BLOCKSIZE",       "BYTEPIX ",
+                                    "ZQUANTIZ",        "SUBTRACTIVE_DITHER_1",
+                                    "ZDITHER0",        "ZBLANK  ",
+                                    "ZSCALE  ",        "ZZERO   ",
+                                    "COMPRESSED_DATA", "GZIP_COMPRESSED_DATA",
+                                    "TFORM1  ",        "1PB(9999)",
+                                    "1QB     ",        "PCOUNT  ",
+                                    "THEAP   ",        "NAXIS1  ",
+                                    "NAXIS2  ",        "CD1_1   ",
+                                    "CRPIX1  ",        "CRVAL2  ",
+                                    "CTYPE1  ",        "RA---ZPN",
+                                    "TFIELDS ",        NULL};
 static const struct {
     LegacyProduct product;
     int band;

@@ -11,10 +11,11 @@ enum { TRACTOR, SWEEP, PHOTO_Z, BRICKS, N_FILES, ROWS = 128 };
 static const char *const files[] = {"dr9/south/tractor/330/tractor-3301m002.fits",
                                     "dr9/south/sweep/9.0/sweep-320m005-330p000.fits",
                                     "dr9/south/sweep/9.1-photo-z/sweep-320m005-330p000-pz.fits", "survey-bricks.fits"};
-static const char *const words[] = {"BRICKNAME", "BRICKID ", "OBJID   ", "RELEASE ", "brick_primary", "TYPE    ",
-                                    "maskbits", "FLUX_G  ", "flux_z  ", "DUP ", "Z_PHOT_MEAN", "NAXIS1  ", "NAXIS2  ",
-                                    "TFIELDS ", "TFORM1  ", "TTYPE1  ", "TSCAL2  ", "TZERO2  ", "TNULL2  ", "PCOUNT  ",
-                                    "1PE(9)", "../../x", "TDIM3   ", "THEAP   ", NULL};
+static const char *const words[] = {"BRICKNAME",   "BRICKID ", "OBJID   ", "RELEASE ", "brick_primary",
+                                    "TYPE    ",    "maskbits", "FLUX_G  ", "flux_z  ", "DUP ",
+                                    "Z_PHOT_MEAN", "NAXIS1  ", "NAXIS2  ", "TFIELDS ", "TFORM1  ",
+                                    "TTYPE1  ",    "TSCAL2  ", "TZERO2  ", "TNULL2  ", "PCOUNT  ",
+                                    "1PE(9)",      "../../x",  "TDIM3   ", "THEAP   ", NULL};
 static FuzzSeed sweep;
 
 /* The first file of a folder of the mock sky. */

@@ -9,12 +9,44 @@
 enum { ARCHIVE, WRAPPED, PICKLE, N_FORMS, STORAGE = 4096 };
 
 static const char *const files[] = {"a.ckpt", "data.pkl", "data.pkl"};
-static const char *const words[] = {
-    "state_dict", "teacher", "ctorch._utils\n_rebuild_tensor_v2\n", "ctorch\nFloatStorage\n", "ctorch\nHalfStorage\n",
-    "ccollections\nOrderedDict\n", "storage", "cpu", "cos\nsystem\n", "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f", "}q",
-    "(", "t", "R", "Q", "s", "u", "e", "]", "\x94", "h", "j\xff\xff\xff\x7f", "2", "0", "1", "\x85", "\x86", "\x87",
-    "X\xff\xff\xff\x7f", "\x95", "PK\x01\x02", "PK\x03\x04", "PK\x05\x06", "PK\x06\x06", "PK\x06\x07", "\xff\xff\xff\xff",
-    "../../etc/x", NULL};
+static const char *const words[] = {"state_dict",
+                                    "teacher",
+                                    "ctorch._utils\n_rebuild_tensor_v2\n",
+                                    "ctorch\nFloatStorage\n",
+                                    "ctorch\nHalfStorage\n",
+                                    "ccollections\nOrderedDict\n",
+                                    "storage",
+                                    "cpu",
+                                    "cos\nsystem\n",
+                                    "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f",
+                                    "}q",
+                                    "(",
+                                    "t",
+                                    "R",
+                                    "Q",
+                                    "s",
+                                    "u",
+                                    "e",
+                                    "]",
+                                    "\x94",
+                                    "h",
+                                    "j\xff\xff\xff\x7f",
+                                    "2",
+                                    "0",
+                                    "1",
+                                    "\x85",
+                                    "\x86",
+                                    "\x87",
+                                    "X\xff\xff\xff\x7f",
+                                    "\x95",
+                                    "PK\x01\x02",
+                                    "PK\x03\x04",
+                                    "PK\x05\x06",
+                                    "PK\x06\x06",
+                                    "PK\x06\x07",
+                                    "\xff\xff\xff\xff",
+                                    "../../etc/x",
+                                    NULL};
 
 /* The pickle of an archive as a seed of its own. */
 static void add_pickle(const char *path, Arena *a)
@@ -36,7 +68,7 @@ static void add_pickle(const char *path, Arena *a)
 static Status seeds(Arena *a)
 {
     static const char *const golden[] = {"specformer_tiny_fp16.ckpt", "views.pth", "astrodino_tiny_teacher.pth",
-                                       "legacy_nonzip.pth"};
+                                         "legacy_nonzip.pth"};
     const char *path = fuzz_path("own.ckpt");
     TorchWriter w = {0};
     const float x[12] = {1, 2, 3};
@@ -65,7 +97,8 @@ static void read_all(const char *path, Arena *a)
         torchfile_identity(&f);
         for (int64_t i = 0; i < f.n && i < 40; i++) {
             float *values;
-            if (!fuzz_ok(f.tensor[i].n > 1 << 24 ? FAIL(E_INPUT, "large") : arena_new(&values, a, f.tensor[i].n))) continue;
+            if (!fuzz_ok(f.tensor[i].n > 1 << 24 ? FAIL(E_INPUT, "large") : arena_new(&values, a, f.tensor[i].n)))
+                continue;
             fuzz_ok(torchfile_read(values, &f, &f.tensor[i], a));
         }
     }
@@ -82,7 +115,9 @@ static void one(int kind, const char *path, const uint8_t *bytes, int64_t n, Are
     } else if (kind == WRAPPED) {
         const char *wrapped = fuzz_path("wrapped.ckpt");
         MUST(torch_zip_create(&w, wrapped, a) == OK && torch_zip_put(&w, "any/data.pkl", bytes, n) == OK);
-        for (int i = 0; i < 10; i++) MUST(torch_zip_put(&w, (char[]){'a', 'n', 'y', '/', 'd', 'a', 't', 'a', '/', (char)('0' + i), 0}, storage, STORAGE - i) == OK);
+        for (int i = 0; i < 10; i++)
+            MUST(torch_zip_put(&w, (char[]){'a', 'n', 'y', '/', 'd', 'a', 't', 'a', '/', (char)('0' + i), 0}, storage,
+                               STORAGE - i) == OK);
         MUST(torch_zip_finish(&w) == OK);
         read_all(wrapped, a);
     } else {

@@ -35,9 +35,10 @@ static int64_t place(const uint8_t *data, int64_t n, Rng *r)
 
 static int64_t odd_number(Rng *r)
 {
-    static const int64_t edges[] = {0,     1,     -1,    2,          3,          7,          127,       128,      255,
-                                    256,   999,   1000,  32767,      32768,      65535,      65536,     -2,       -128,
-                                    -32768, 1 << 20, 1 << 24, 2147483647, -2147483648, 4294967295, INT64_MAX, INT64_MIN};
+    static const int64_t edges[] = {0,          1,           -1,         2,         3,        7,       127,
+                                    128,        255,         256,        999,       1000,     32767,   32768,
+                                    65535,      65536,       -2,         -128,      -32768,   1 << 20, 1 << 24,
+                                    2147483647, -2147483648, 4294967295, INT64_MAX, INT64_MIN};
     int64_t n = sizeof edges / sizeof *edges;
     switch (rng_below(r, 3)) {
     case 0: return rng_below(r, 300);

@@ -1,10 +1,12 @@
-/* test_specformer.c - SpecFormer's forward pass against golden/specformer_tiny.h5, with every gemm provider. */
+/* test_specformer.c - SpecFormer's forward pass, masked loss and gradients against golden/specformer_tiny.h5, with every gemm provider. */
+#include "model/masked.h"
 #include "model/prepare_spectrum.h"
 #include "model/specformer.h"
 #include "parity.h"
 
 static const double tolerance = TOLERANCE(5e-6, 1e-11); /* golden README: forward */
-static const double tolerance_f32 = 5e-6;               /* where the reference itself is float */
+static const double gradient_tolerance = TOLERANCE(5e-5, 1e-10);
+static const double tolerance_f32 = 5e-6; /* where the reference itself is float */
 
 typedef struct {
     H5File g;
@@ -78,32 +80,25 @@ static void forward_agrees(void)
     CHECK_OK(h5_close(&c.g));
 }
 
-/* Chunks of tokens, given by their first tokens, are set to zero. */
+/* The masks are given by the first tokens of their chunks. */
 static void mask_chunks(real *masked, Case *c)
 {
     H5Shape shape;
     const int64_t *start = golden_i64(&shape, &c->g, "inputs/mask_chunk_start");
-    const int64_t width = golden_int(&c->g, "mask_chunk_width");
+    const MaskConfig config = {shape.dims[1], golden_int(&c->g, "mask_chunk_width")};
+    const int64_t n = c->n_tokens * c->input_dim;
     CU_ASSERT_EQUAL_FATAL(shape.dims[0], c->n);
-    memcpy(masked, c->tokens, sizeof *masked * (size_t)(c->n * c->n_tokens * c->input_dim));
-    for (int64_t i = 0; i < golden_items(&shape); i++) {
-        CU_ASSERT_FATAL(start[i] >= 0 && start[i] + width <= c->n_tokens);
-        memset(masked + (i / shape.dims[1] * c->n_tokens + start[i]) * c->input_dim, 0,
-               sizeof *masked * (size_t)(width * c->input_dim));
-    }
+    CU_ASSERT_EQUAL_FATAL(shape.dims[1], golden_int(&c->g, "mask_num_chunks"));
+    for (int64_t i = 0; i < c->n; i++)
+        mask_apply(masked + i * n, &config, start + i * config.num_chunks, c->tokens + i * n, c->n_tokens,
+                   c->input_dim);
 }
 
-/* The loss is a mean over the elements that masking changed. */
+/* The loss is a mean over the elements that masking changed, in all spectra. */
 static double masked_loss(const Case *c, const real *reconstruction, const real *masked)
 {
-    double sum = 0, count = 0;
-    for (int64_t i = 0; i < c->n * c->n_tokens * c->input_dim; i++) {
-        const double residual = (double)reconstruction[i] - (double)c->tokens[i];
-        if (masked[i] == c->tokens[i]) continue;
-        sum += residual * residual;
-        count++;
-    }
-    return sum / count;
+    const int64_t n = c->n * c->n_tokens * c->input_dim;
+    return masked_squares(reconstruction, masked, c->tokens, n) / (double)masked_count(masked, c->tokens, n);
 }
 
 static void masked_forward_agrees(void)
@@ -131,5 +126,39 @@ static void masked_forward_agrees(void)
     CHECK_OK(h5_close(&c.g));
 }
 
+/* A spectrum at a time, as in training. */
+static void backward_all(real *d_p, const Case *c, const real *masked)
+{
+    const int64_t n = c->n_tokens * c->input_dim, count = masked_count(masked, c->tokens, c->n * n);
+    for (int64_t i = 0; i < c->n; i++) {
+        const Mark mark = arena_mark(&test_arena);
+        real *reconstruction, *d_reconstruction;
+        SpecformerTrace trace;
+        CHECK_OK(arena_new(&reconstruction, &test_arena, n));
+        CHECK_OK(arena_new(&d_reconstruction, &test_arena, n));
+        CHECK_OK(specformer_forward_train(NULL, reconstruction, &trace, &c->model, masked + i * n, c->n_tokens,
+                                          &(SpecformerTraining){0}, &test_arena));
+        masked_backward(d_reconstruction, reconstruction, masked + i * n, c->tokens + i * n, n, count);
+        CHECK_OK(specformer_backward(d_p, &trace, &c->model, NULL, d_reconstruction, &test_arena));
+        arena_reset(&test_arena, mark);
+    }
+}
+
+static void gradients_agree(void)
+{
+    Case c;
+    if (!open_case(&c)) return;
+    real *masked;
+    CHECK_OK(arena_new(&masked, &test_arena, c.n * c.n_tokens * c.input_dim));
+    mask_chunks(masked, &c);
+    FOR_EACH_PROVIDER({
+        real *d_p = parity_gradients(&c.params);
+        backward_all(d_p, &c, masked);
+        parity_gradients_near(&c.g, "grads", &c.params, d_p, gradient_tolerance);
+    })
+    CHECK_OK(h5_close(&c.g));
+}
+
 TEST_MAIN("specformer", {"the forward pass agrees", forward_agrees},
-          {"the forward pass on masked tokens agrees", masked_forward_agrees})
+          {"the forward pass on masked tokens agrees", masked_forward_agrees},
+          {"the gradients of the masked loss agree", gradients_agree})

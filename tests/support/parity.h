@@ -40,6 +40,28 @@ static inline void parity_load(Params *p, H5File *f, const char *group)
     }
 }
 
+/* A gradient buffer of the table, zeroed. */
+static inline real *parity_gradients(const Params *p)
+{
+    real *d;
+    if (!CHECK_OK(arena_new(&d, &test_arena, p->n_d_reals))) CU_FAIL_FATAL("no memory for gradients");
+    return d;
+}
+
+/* Every gradient agrees with GROUP/name; a parameter that the group lacks must have none. */
+static inline void parity_gradients_near(H5File *f, const char *group, const Params *p, const real *d, double tolerance)
+{
+    for (int64_t i = 0; i < p->n_params; i++) {
+        const char *name = golden_name("%s/%s", group, p->param[i].name);
+        const real *got = d + p->param[i].d_offset;
+        if (h5_has(f, name)) {
+            CU_ASSERT(parity_near(f, name, got, p->param[i].n, tolerance));
+            continue;
+        }
+        for (int64_t k = 0; k < p->param[i].n; k++) CU_ASSERT_EQUAL_FATAL(got[k], 0);
+    }
+}
+
 /* Runs `body` (a statement) with each provider chosen. */
 #define FOR_EACH_PROVIDER(body)                                                                                        \
     for (const GemmProvider *const *provider_ = gemm_providers; *provider_; provider_++)                               \

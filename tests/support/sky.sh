@@ -35,6 +35,15 @@ make_sky() { stage mock sky 2 "$@" > "$work/mock.log" 2>&1 || { cat "$work/mock.
 # DATASUMs of all HDUs of a FITS file
 datasums() { head -c 400000 "$1" | fold -w 80 | grep -a '^DATASUM' | cut -c1-30; }
 
+# file_sums FOLDER: names and DATASUMs of its files (checksum cards bear the time of writing); bytes where there are none
+file_sums() {
+    local file found
+    (cd "$1" && find . -type f | sort | while read -r file; do
+        found=$(zcat -f "$file" | grep -ao "DATASUM = '[0-9]*" | tr -dc '0-9\n' | tr '\n' ' ')
+        echo "$file ${found:-$(cksum < "$file")}"
+    done)
+}
+
 # same_data A B: the data of embeddings, probes and properties of two outputs are the same bits
 same_data() {
     local file
@@ -44,6 +53,15 @@ same_data() {
     cmp -s "$work/$1/scores.csv" "$work/$2/scores.csv" || fail "scores.csv of $1 and $2 differ"
     [ "$(datasums "$work/$1/properties.fits")" = "$(datasums "$work/$2/properties.fits")" ] || fail "data of properties.fits of $1 and $2 differ"
 }
+
+# flip FILE OFFSET: one bit of one byte
+flip() {
+    local byte
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+    printf "\\$(printf %o $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc 2> /dev/null
+}
+# start FILE DATASET: where the bytes of a dataset of an HDF5 file begin
+start() { h5dump -p -H -d "$2" "$1" | sed -nE 's/.*OFFSET ([0-9]+).*/\1/p' | head -1; }
 
 no_parts() { [ -z "$(find "$work/$1" -name '*.part')" ] || fail "partial files in $1: $(find "$work/$1" -name '*.part')"; }
 

@@ -1,4 +1,5 @@
 /* Every unit is handed out exactly once, in order, to whoever asks; nobody waits for a slow rank. */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,6 +32,30 @@ static void every_unit_is_handed_out_once(void)
 {
     hand_out(N_MOST, -1);
     hand_out(7, -1);
+}
+
+static void shuffled_units_are_handed_out_once_each_too(void)
+{
+    static const int64_t counts[] = {0, 1, 2, 3, 6, 30, 97, N_MOST};
+    char seed[8];
+    bool moved = false;
+    for (int k = 0; k < 8 * (int)(sizeof counts / sizeof *counts); k++) {
+        Work w;
+        int64_t n = counts[k / 8], count[N_MOST] = {0}, turn = 0;
+        snprintf(seed, sizeof seed, "%d", k);
+        setenv("ASTROCLIP_SHUFFLE", seed, 1);
+        CHECK_OK(par_work_open(&w, &test_par, n));
+        for (int64_t unit; (unit = par_work_next(&w, &test_par)) >= 0; turn++) {
+            CU_ASSERT_FATAL(unit < n);
+            count[unit]++;
+            if (test_par.n_ranks == 1) moved = moved || unit != turn;
+        }
+        par_work_close(&w, &test_par);
+        par_sum_i64(&test_par, count, N_MOST);
+        for (int64_t i = 0; i < N_MOST; i++) CU_ASSERT_EQUAL(count[i], i < n);
+    }
+    unsetenv("ASTROCLIP_SHUFFLE");
+    CU_ASSERT(moved || test_par.n_ranks > 1);
 }
 
 static void more_ranks_than_units_is_fine(void)
@@ -88,6 +113,7 @@ static void closing_what_was_never_opened_does_nothing(void)
 }
 
 TEST_MAIN("par_work", {"every unit is handed out once", every_unit_is_handed_out_once},
+          {"shuffled units are handed out once each, too", shuffled_units_are_handed_out_once_each_too},
           {"more ranks than units is fine", more_ranks_than_units_is_fine},
           {"each rank in turn may be slow", each_rank_in_turn_may_be_slow},
           {"a slow rank gets fewer units", a_slow_rank_gets_fewer_units},
