@@ -4,7 +4,6 @@
 
 #include "core/log.h"
 #include "embed/embed.h"
-#include "embed/lost.h"
 #include "embed/previous.h"
 #include "embed/volume.h"
 #include "embedder.h"
@@ -246,15 +245,10 @@ static Status run_embed(Run *run)
         par_agree(par, stage_envelope(&envelope, run, "embeddings", EMBEDDINGS_VERSION, &embed_stage, fingerprint)));
     TRY_DONE(par_agree(par, make_recipes(&e, run, model)));
     TRY_DONE(find_earlier(&earlier, c, path, &fingerprint, run));
-    /* finished volumes with rows of lost files, which could not be put aside to take the others from, serve no more */
-    int64_t again = par->rank == 0 && lost_some(path);
-    par_bcast(par, &again, sizeof again, 0);
-    e.force = e.force || again;
     TRY_DONE(reuse_open(&e.reuse, &e, earlier, rc->output, par, run->arena));
     TRY_DONE(embed_release(&ledger, &e, rc->output, &envelope, par, run->arena));
     reuse_log(e.reuse, &e, ledger.reuse);
     TRY_DONE(judge(&ledger, run, &e));
-    TRY_DONE(lost_mark(&envelope.fingerprint, &ledger, &e, par, run->arena));
     envelope.seconds = log_elapsed();
     TRY_DONE(volume_join(&e, rc->output, &envelope, &ledger, par, run->arena));
     log_info("embed: wrote %s", path);

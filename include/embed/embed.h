@@ -61,7 +61,6 @@ typedef struct {
     int64_t count[N_MODALITIES][FLAG_BITS + 1];               /* rows by flag bit; [FLAG_BITS]: no bit */
     int64_t embedded[N_MODALITIES];
     int64_t reuse[N_MODALITIES][N_REUSE]; /* rows of blocks done now, by what became of them; without embed.reuse 0 */
-    int64_t files_lost;                   /* input files that went away since the catalogue was made (lost.h) */
 } EmbedLedger;
 
 /* Collective. Embeds the whole catalogue into volumes FOLDER/embeddings/volume-NNNNN.h5; volume_join (volume.h) then makes FOLDER/embeddings.h5. Finished volumes and blocks of the same fingerprint are kept. */

@@ -352,7 +352,6 @@ done:
 static Status describe_reuse(H5File *f, const Embedder *e, const EmbedLedger *ledger)
 {
     TRY(h5_put_attr_text(f, "/", "inputs", e->catalog->manifest.text));
-    if (ledger->files_lost > 0) TRY(h5_put_attr_i64(f, "/", "files_lost", ledger->files_lost));
     for (int m = 0; m < N_MODALITIES; m++) {
         char name[32];
         snprintf(name, sizeof name, "%s_recipe", modality_name[m]);

@@ -365,8 +365,7 @@ Status fitsfile_data_span(int64_t *start, int64_t *bytes, FitsFile *f)
     int code = 0, mode = READONLY, absent = 0;
     char key[FLEN_KEYWORD];
     fits_file_mode(f->handle, &mode, &code);
-    if (mode == READWRITE && fits_flush_file(f->handle, &code))
-        return FITS_FAIL(f, E_OUTPUT, code, "cannot be written; is the disk full?");
+    if (mode == READWRITE) fits_flush_file(f->handle, &code);
     fits_get_hduaddrll(f->handle, NULL, &from, NULL, &code);
     fits_read_key(f->handle, TLONGLONG, "BITPIX", &bitpix, NULL, &code);
     fits_read_key(f->handle, TLONGLONG, "NAXIS", &axes, NULL, &code);

@@ -6,20 +6,12 @@
 
 /* ---- errors and version ---- */
 
-/* Without its handler at exit, which trips over a file whose last writes failed: all of ours are closed by then. */
-void h5_silence(void)
-{
-    static bool begun;
-    if (!begun) H5dont_atexit(); /* before anything else of the library */
-    begun = true;
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
+void h5_silence(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
 
 const char *h5_version(void)
 {
     static char text[32];
     unsigned major = 0, minor = 0, release = 0;
-    h5_silence();
     H5get_libversion(&major, &minor, &release);
     snprintf(text, sizeof text, "%u.%u.%u", major, minor, release);
     return text;

@@ -110,23 +110,6 @@ mv "$file" "$work/gone"
 rerun "a coadd that vanished" "$everything"
 mv "$work/gone" "$file"
 
-# files that vanish after the catalogue was made: their rows are flagged, and embedded once the files are back
-for file in "$(first "coadd-main-bright-*.fits")" "$(first "*-image-z.fits.fz")"; do
-    rm -rf "$work/out"
-    mkdir "$work/out"
-    cp -p "$work/base/catalog.h5" "$work/out"
-    mv "$file" "$work/gone"
-    stage embed out 2 > "$work/run.log" 2>&1 || { fail "embed without $file"; tail -3 "$work/run.log"; }
-    grep -q '1 input files that the catalogue saw are gone' "$work/run.log" || fail "embed does not tell that $file is gone"
-    mv "$work/gone" "$file"
-    run out 2 > "$work/run.log" 2>&1 || { fail "the run with $file back"; tail -5 "$work/run.log"; }
-    grep -q 'catalog: .*is current' "$work/run.log" || fail "the catalogue is not current with $file back"
-    grep -qE 'embed: .* of [1-9][0-9]* rows taken from .*previous' "$work/run.log" || fail "nothing was taken with $file back"
-    same_data base out
-    run out 2 > "$work/run.log" 2>&1
-    grep -q 'embed: .*is current, nothing to do' "$work/run.log" || fail "embed goes on although $file is back"
-done
-
 # photometric redshifts lie beside the objects of the image survey
 objects=(--set 'release.rows=[images]' --set 'release.images.regions=[south]' --set 'release.images.objects.max_mag_z=0')
 stage catalog objects 2 "${objects[@]}" > "$work/objects.log" 2>&1 || { fail "a catalogue of objects"; tail -3 "$work/objects.log"; }
