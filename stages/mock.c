@@ -20,38 +20,18 @@ typedef struct {
     char *truth, *votes, *fastspec, *stamp; /* paths; the stamp bears the fingerprint and says "this is a mock sky" */
 } Plan;
 
-/* Units of work in this order; how many of each. */
-typedef enum {
-    UNIT_BANDS,
-    UNIT_MASKS,
-    UNIT_TRACTORS,
-    UNIT_GROUPS,
-    UNIT_SWEEPS,
-    UNIT_ZCATALOGS,
-    UNIT_UNIQPIX,
-    UNIT_BRICKS,
-    UNIT_LABELS,
-    UNIT_FASTSPEC,
-    UNIT_TRUTH,
-    UNIT_VOTES,
-    N_UNITS
-} Unit;
+/* Units of work in this order; how many of each. What lists the whole sky is no unit: all ranks work on it. */
+typedef enum { UNIT_SWEEPS, UNIT_GROUPS, UNIT_IMAGES, UNIT_UNIQPIX, UNIT_BRICKS, N_UNITS } Unit;
 
 static void count_units(int64_t count[N_UNITS], const MockSky *sky, const Plan *p)
 {
     bool desi = p->desi != NULL, legacy = p->legacy != NULL;
     memset(count, 0, N_UNITS * sizeof *count);
-    count[UNIT_BANDS] = legacy ? sky->n_bricks * N_BANDS : 0;
-    count[UNIT_MASKS] = count[UNIT_TRACTORS] = legacy ? sky->n_bricks : 0;
-    count[UNIT_GROUPS] = desi ? sky->n_groups : 0;
     count[UNIT_SWEEPS] = legacy ? sky->n_sweeps : 0;
-    count[UNIT_ZCATALOGS] = desi ? 2 : 0;
+    count[UNIT_GROUPS] = desi ? sky->n_groups : 0;
+    count[UNIT_IMAGES] = legacy ? sky->n_bricks : 0;
     count[UNIT_UNIQPIX] = desi && sky->layout == MOCK_DR3 ? 2 : 0;
     count[UNIT_BRICKS] = legacy ? 2 : 0;
-    count[UNIT_LABELS] = p->labels[0] != '\0';
-    count[UNIT_FASTSPEC] = p->fastspec != NULL;
-    count[UNIT_TRUTH] = 1;
-    count[UNIT_VOTES] = p->config->votes[0] != '\0';
 }
 
 static int64_t sum_units(const int64_t count[N_UNITS])
@@ -67,18 +47,11 @@ static Status write_unit(const MockSky *sky, const Plan *p, const int64_t count[
     for (; unit >= count[kind]; kind++) unit -= count[kind];
     const char *program = unit == 0 ? "bright" : "dark";
     switch ((Unit)kind) {
-    case UNIT_BANDS: return mock_write_brick(sky, p->legacy, unit / N_BANDS, (int)(unit % N_BANDS), a);
-    case UNIT_MASKS: return mock_write_maskbits(sky, p->legacy, unit, a);
-    case UNIT_TRACTORS: return mock_write_tractor(sky, p->legacy, unit, a);
-    case UNIT_GROUPS: return mock_write_group(sky, p->desi, unit, a);
     case UNIT_SWEEPS: return mock_write_sweep(sky, p->legacy, unit, a);
-    case UNIT_ZCATALOGS: return mock_write_zcatalog(sky, p->desi, program, a);
+    case UNIT_GROUPS: return mock_write_group(sky, p->desi, unit, a);
+    case UNIT_IMAGES: return mock_write_brick(sky, p->legacy, unit, a);
     case UNIT_UNIQPIX: return mock_write_uniqpix(sky, p->desi, program, a);
-    case UNIT_BRICKS: return mock_write_bricks(sky, p->legacy, unit == 1, a);
-    case UNIT_LABELS: return mock_write_labels(sky, p->labels, a);
-    case UNIT_VOTES: return mock_write_votes(sky, p->votes);
-    case UNIT_FASTSPEC: return mock_write_fastspec(sky, p->fastspec, a);
-    default: return mock_write_truth(sky, p->truth, a);
+    default: return mock_write_bricks(sky, p->legacy, unit == 1, a);
     }
 }
 
@@ -176,7 +149,7 @@ static Status write_files(const MockSky *sky, const Plan *p, const Par *par, Are
     count_units(count, sky, p);
     int64_t n = sum_units(count);
     TRY(par_work_open(&work, par, n));
-    progress_start(&progress, "mock", "files", n);
+    progress_start(&progress, "mock", "bricks and files", n);
     Status st = OK;
     for (int64_t unit; st == OK && (unit = par_work_next(&work, par)) >= 0;) {
         clock_begin("write files");
@@ -215,7 +188,16 @@ static Status run_mock(Run *run)
     TRY(artefact_make_folder(par, p.root));
     TRY(artefact_make_folder(par, rc->output));
     TRY(par_agree(par, par->rank == 0 ? write_stamp(&p, "unfinished") : OK));
-    TRY(par_agree(par, mock_sky(&sky, p.config, p.legacy, rc->seed, run->arena)));
+    TRY(mock_sky(&sky, p.config, p.legacy, rc->seed, par, run->arena));
+    const MockLists lists = {.desi = p.desi,
+                             .labels = p.labels[0] ? p.labels : NULL,
+                             .fastspec = p.fastspec,
+                             .truth = p.truth,
+                             .votes = p.config->votes[0] ? p.votes : NULL};
+    clock_begin("list the sky");
+    Status listed = mock_write_lists(&sky, &lists, par, run->arena);
+    clock_end("list the sky");
+    TRY(listed);
     TRY(write_files(&sky, &p, par, run->arena));
     TRY(par_agree(par, par->rank == 0 ? write_stamp(&p, fingerprint.text) : OK));
     log_info("mock: %lld objects in %lld bricks and %lld coadd files under %s and %s; truth in %s", (long long)sky.n,
@@ -229,7 +211,7 @@ static Status plan_mock(Run *run, FILE *out)
     Plan p;
     MockEstimate e;
     TRY(make_plan(&p, run));
-    TRY(mock_estimate(&e, p.config, p.desi != NULL, p.legacy != NULL));
+    TRY(mock_estimate(&e, p.config, p.desi != NULL, p.legacy != NULL, run->par.n_ranks));
     const double n = (double)p.config->objects, hours = e.seconds / 3600 / run->par.n_ranks;
     fprintf(out, "mock: %lld objects; %lld bricks, %lld groups of spectra; about %lld files, %.3g GB\n",
             (long long)p.config->objects, (long long)(p.legacy ? e.bricks : 0), (long long)e.groups, (long long)e.files,
@@ -252,7 +234,7 @@ const Stage mock_stage = {
                "and layout, with the\n"
                "things that go wrong in a survey on purpose, so that a campaign can be rehearsed before the real files "
                "arrive.",
-    .revision = 3,
+    .revision = 4,
     .sections = sections,
     .tells = true,
     .run = run_mock,

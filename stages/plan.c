@@ -178,12 +178,12 @@ static void size_mock(StagePlan *p, const Campaign *c)
     MockEstimate e;
     p->rows = mock->objects;
     p->read = 0;
-    if (mock_estimate(&e, mock, spectra, images) != OK) { /* the stage says what is wrong */
+    if (mock_estimate(&e, mock, spectra, images, c->run->par.n_ranks) != OK) { /* the stage says what is wrong */
         fail_clear();
         return;
     }
     p->write = (int64_t)e.bytes;
-    p->max_ranks = at_least_one((images ? 4 * e.bricks : 0) + e.groups);
+    p->max_ranks = at_least_one((images ? e.bricks : 0) + e.groups);
     p->memory += e.memory;
     p->seconds_shared = e.seconds;
 }
@@ -295,7 +295,7 @@ void plan_log_memory(const Run *run, const Stage *stage)
     Campaign c = {.run = &alone, .rates = &none};
     Status st = arena_init(&a, "plan", 0);
     if (st == OK) st = find_rows(&c);
-    if (st == OK) st = find_weights(&c);
+    if (st == OK && stage != &mock_stage) st = find_weights(&c); /* the mock sky needs no model */
     if (st == OK) st = plan_stage(&p, stage, &c);
     if (st == OK)
         log_info("%s: memory per rank about %.0f MB", stage->name,

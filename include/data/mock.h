@@ -2,8 +2,8 @@
 
    One latent galaxy drives both instruments: redshift, mass, age, metallicity, sSFR and dust make one spectral energy
    distribution, from which come the DESI spectrum (as seen through a fibre) and the g, r, z fluxes of the Sersic image.
-   Every number is a function of (seed, object), so any rank can write any file, and a spectrum is the same in every
-   layout. Among the objects are, on purpose, the things that go wrong in a survey: see MockDefect; among the sources of
+   Every number is a function of (seed, object): nothing is kept of objects that are not being written, any rank writes
+   any file, memory does not grow with the sky, and a spectrum is the same in every layout. Among the objects are, on purpose, the things that go wrong in a survey: see MockDefect; among the sources of
    the image catalogues, what a selection of galaxies leaves out: see MockOther. Local, serial; the stage hands files to
    ranks. */
 #ifndef DATA_MOCK_H
@@ -13,6 +13,7 @@
 #include "data/brick.h"
 #include "data/desi.h"
 #include "data/legacy.h"
+#include "par/par.h"
 
 /* How the productions of DESI lay out their files (formats.md B1, B6). */
 typedef enum {
@@ -50,6 +51,7 @@ typedef enum {
 
 /* What a galaxy is. Drawn by mock_galaxy.c, which names the source of each relation. */
 typedef struct {
+    int64_t number; /* in the sky: all that is random about it follows from this and the seed */
     int64_t targetid;
     double ra, dec;
     double z;
@@ -97,6 +99,9 @@ typedef struct {
     int32_t healpix, uniqpix;     /* the pixel of the file in its layout; 0 otherwise */
     int32_t tileid, night, petal; /* tileid 0 = not by tile */
     bool missing;                 /* the files of spectra are not written, though the catalogue names them */
+    int64_t rows;                 /* objects; of tiles: not counted, 0 */
+    /* where its objects are: bricks of these rows and columns of the field, or of these numbers; last ones included */
+    int64_t row[2], column[2], brick[2];
 } MockGroup;
 
 /* A file of sweeps: its box in deg. */
@@ -104,22 +109,20 @@ typedef struct {
     int ra, dec; /* low corner; 10 by 5 deg */
 } MockSweep;
 
-/* Objects of a brick: in_brick[first .. first + n). */
+/* What follows from the configuration. Bricks have numbers 0 .. n_bricks - 1: a square of full ones, left to right and
+   upwards, then the one without a band, then the one without files; objects lie in them one after the other. */
 typedef struct {
-    int32_t id; /* BRICKID */
-    int64_t first, n;
-} MockBrick;
-
-typedef struct {
-    int64_t n;
-    MockObject *object; /* ordered as made: stable numbers */
-    int64_t *in_brick;  /* (n) numbers of the objects, brick by brick, mock_index.c */
-    MockBrick *by_id;   /* (n_bricks) by BRICKID */
-    int64_t n_bricks;
-    Brick *brick;                         /* all bricks with objects          */
-    int32_t missing_band_brick, no_brick; /* BRICKIDs       */
-    int64_t n_groups;
-    MockGroup *group; /* the bright program's, then the dark one's */
+    int64_t n, objects, per_brick;   /* with and without those that defects add */
+    int64_t n_bricks, n_full, width; /* bricks of a row of the field */
+    int32_t row, col, columns;       /* of the first brick in the grid of bricks; columns of its row */
+    int32_t missing_band_brick, no_brick; /* BRICKIDs */
+    int32_t crowded;                      /* nside 64 pixel that MOCK_DR3 splits: that of the first object */
+    int64_t n_groups;                     /* the bright program's, then the dark one's */
+    MockGroup *group;                     /* NULL in MOCK_TILES: mock_group makes them */
+    int64_t last_dark;                    /* the group whose file is lost, -1 = none */
+    int64_t rows[2];                      /* of the catalogues: bright, dark */
+    int64_t n_fitted, n_labels;           /* rows of the fastspec and PROVABGS tables */
+    int64_t n_sources;                    /* of the catalogues of all bricks          */
     int64_t n_sweeps;
     MockSweep *sweep;
     uint64_t seed;
@@ -130,15 +133,21 @@ typedef struct {
     bool north;         /* BASS / MzLS */
 } MockSky;
 
-/* Local. The whole sky, about 400 bytes an object. `legacy` says which release and region the images are of; NULL = DR9
-   south. */
-Status mock_sky(MockSky *out, const MockConfig *config, const LegacyConfig *legacy, int64_t seed, Arena *a);
+/* Collective. Who is where; positions are looked through once, by all ranks together, to list the files: at most 5 MB,
+   however large the sky. `legacy` says which release and region the images are of; NULL = DR9 south. */
+Status mock_sky(MockSky *out, const MockConfig *config, const LegacyConfig *legacy, int64_t seed, const Par *par,
+                Arena *a);
 
-/* Fills in_brick and by_id. Then: numbers of the objects of a brick, in the order of the sky; returns how many. True
-   where the sky has the brick. mock_index.c */
-Status mock_index(MockSky *sky, Arena *a);
-int64_t mock_brick_objects(const int64_t **number, const MockSky *sky, int32_t brickid);
-bool mock_has_brick(const MockSky *sky, int32_t brickid);
+/* Local. A brick by its number; the number of a brick, -1 = the sky has no such brick. mock_sky.c */
+void mock_brick(Brick *out, const MockSky *sky, int64_t brick);
+int64_t mock_brick_number(const MockSky *sky, const Brick *b);
+int64_t mock_brick_objects(const MockSky *sky, int64_t brick); /* how many */
+/* Object k of a brick: where it is and what it is called; all of it. 2 microseconds, 0.2 milliseconds. */
+void mock_place(MockObject *o, const MockSky *sky, int64_t brick, const Brick *b, int64_t k);
+void mock_object(MockObject *o, const MockSky *sky, int64_t brick, const Brick *b, int64_t k);
+/* All objects of bricks [first, last), brick by brick; those of a group likewise. */
+Status mock_objects(MockObject **out, int64_t *n, const MockSky *sky, int64_t first, int64_t last, Arena *a);
+Status mock_group_objects(MockObject **out, int64_t *n, const MockSky *sky, const MockGroup *g, Arena *a);
 
 /* Local. Everything that a galaxy is but its place: redshift to companion, fluxes through the curves of o->north, which
    is set before. Depends on the stream alone. mock_galaxy.c */
@@ -152,8 +161,9 @@ double mock_universe_age(double z);
    erg/s/cm2/Angstrom, all of the light, seen with a Gaussian of `blur` Angstrom (0 = as it is). mock_sed.c */
 void mock_spectrum(double *flux, const double *wavelength, int64_t n, const MockObject *o, double blur);
 double mock_gas_speed(const MockObject *o); /* sigma of the emission lines, km/s. mock_sed.c */
-/* flux[] and bulge_flux[] of the object. mock_sed.c */
+/* flux[] and bulge_flux[] of the object; about the flux of a band without the gas's lines, within some per cent. mock_sed.c */
 void mock_photometry(MockObject *o);
+double mock_rough_flux(const MockObject *o, int band);
 
 /* Emission lines whose strengths are published: 1e-17 erg/s/cm2, dimmed by dust, all of the light. mock_lines.c */
 typedef enum {
@@ -180,6 +190,10 @@ void mock_lines(double flux[N_MOCK_LINES], const MockObject *o);
 /* Attenuation curve relative to 5500 A. mock_lines.c */
 double mock_attenuation(double rest);
 
+/* Does the object have a row in them? Asks for its place alone. mock_fastspec.c, mock_labels.c */
+bool mock_is_fitted(const MockObject *o);
+bool mock_is_labelled(const MockSky *sky, const MockObject *o);
+
 /* The 4000 A break of the noise-free spectrum, narrow windows. mock_fastspec.c */
 double mock_dn4000(const MockObject *o);
 
@@ -199,8 +213,12 @@ int64_t mock_targetid(int64_t objid, int64_t brickid, int64_t release, bool sky)
 
 /* ---- where things lie: mock_layout.c ---- */
 
-Status mock_groups(MockSky *sky, Arena *a); /* lists sky->group, sets uniqpix of the objects */
+Status mock_groups(MockSky *sky, const Par *par, Arena *a); /* Collective. Fills group, n_groups, last_dark and rows */
+void mock_group(MockGroup *out, const MockSky *sky, int64_t g);
 bool mock_in_group(const MockObject *o, const MockGroup *g);
+/* The groups of a program that an object is in: two on two tiles; returns how many. Without rows and place. */
+int mock_groups_of(MockGroup out[2], const MockSky *sky, const MockObject *o, const char *program);
+int32_t mock_uniqpix(const MockSky *sky, const MockObject *o);
 /* Path of a file of spectra or redshifts of a group: KIND is coadd, spectra, redrock, emline, qso_mgii or qso_qn. */
 Status mock_group_path(char path[FITS_PATH], const MockSky *sky, const DesiConfig *desi, const MockGroup *g,
                        const char *kind);
@@ -233,43 +251,53 @@ typedef struct {
     double flux[4]; /* g, r, i, z nanomaggies */
     double ebv, transmission[4], sersic, radius;
     double z_phot, z_phot_std, z_phot_low, z_phot_high; /* -99 = no estimate */
+    double psfsize[4], psfdepth[4], galdepth[4];        /* FWHM in arcsec; 1/nanomaggies^2 of a star, a small disk */
     char brickname[16], type[16];
 } MockSource;
 
-/* Local. All sources of a brick, the sky's objects first. */
-Status mock_sources(MockSource **out, int64_t *n, const MockSky *sky, const Brick *brick, Arena *a);
+/* Local. All sources of a brick: the sky's objects, as mock_objects draws them, first. */
+Status mock_sources(MockSource **out, int64_t *n, const MockSky *sky, const Brick *brick, const MockObject *object,
+                    int64_t n_objects, Arena *a);
+/* Those that are no objects of the sky. */
+void mock_other_sources(MockSource out[N_MOCK_OTHERS], const MockSky *sky, const Brick *brick, int64_t n_objects);
 
 /* ---- the plan: mock_estimate.c ---- */
 
 typedef struct {
     int64_t bricks, groups, files;
     double bytes;   /* on disk                                              */
-    double memory;  /* bytes of the rank that needs most; others need less  */
+    double memory;  /* bytes of the rank that needs most                    */
     double seconds; /* of one core                                          */
 } MockEstimate;
 /* Local. Draws nothing: any number of objects. E_CONFIG where the bricks have no room on the sphere. */
-Status mock_estimate(MockEstimate *out, const MockConfig *config, bool spectra, bool images);
+Status mock_estimate(MockEstimate *out, const MockConfig *config, bool spectra, bool images, int n_ranks);
 
 /* ---- writers: each writes one file (or a few of one name) under its root through temporary names ---- */
 
 /* mock_spectra.c: coadd, and spectra where exposures are asked for, with redrock and its companions */
 Status mock_write_group(const MockSky *sky, const DesiConfig *desi, int64_t group, Arena *a);
-/* mock_zcatalog.c: the redshift catalogue of a program; in MOCK_DR3 its table of pixels */
-Status mock_write_zcatalog(const MockSky *sky, const DesiConfig *desi, const char *program, Arena *a);
+/* mock_zcatalog.c: the table of pixels of a program in MOCK_DR3 */
 Status mock_write_uniqpix(const MockSky *sky, const DesiConfig *desi, const char *program, Arena *a);
-/* mock_images.c: image and invvar of a band of a brick; its maskbits */
-Status mock_write_brick(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, int band, Arena *a);
-Status mock_write_maskbits(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, Arena *a);
-/* mock_sources.c: the Tractor table of a brick; a file of sweeps with its photo-z */
-Status mock_write_tractor(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, Arena *a);
+/* mock_images.c: image and invvar of a brick's bands, its maskbits and its Tractor table: all that needs its galaxies */
+Status mock_write_brick(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, Arena *a);
+/* mock_sources.c: a file of sweeps with its photo-z; the Tractor table of a brick */
 Status mock_write_sweep(const MockSky *sky, const LegacyConfig *legacy, int64_t sweep, Arena *a);
-/* mock_tables.c: survey-bricks of the release and of the region, the truth; mock_labels.c: the label table (PROVABGS columns) */
+Status mock_write_tractor(const MockSky *sky, const LegacyConfig *legacy, const Brick *b, const MockSource *source,
+                          int64_t n, Arena *a);
+/* mock_tables.c: survey-bricks of the release and of the region */
 Status mock_write_bricks(const MockSky *sky, const LegacyConfig *legacy, bool region, Arena *a);
-Status mock_write_labels(const MockSky *sky, const char *path, Arena *a);
-Status mock_write_fastspec(const MockSky *sky, const char *path, Arena *a); /* mock_fastspec.c */
-Status mock_write_truth(const MockSky *sky, const char *path, Arena *a);
-/* mock_votes.c: a CSV of Galaxy Zoo DECaLS (formats.md B12), of galaxies brighter than r 18.5 */
-Status mock_write_votes(const MockSky *sky, const char *path);
+
+/* Paths; NULL = not written. */
+typedef struct {
+    const DesiConfig *desi; /* redshift catalogues of both programs, mock_zcatalog.c */
+    const char *labels;     /* HDF5 with PROVABGS columns, mock_labels.c             */
+    const char *fastspec;   /* FITS, mock_fastspec.c                                 */
+    const char *truth;      /* FITS, mock_truth.c                                    */
+    const char *votes;      /* CSV of Galaxy Zoo DECaLS (formats.md B12), of galaxies brighter than r 18.5, mock_votes.c */
+} MockLists;
+/* Collective. The tables that list the whole sky: all ranks draw objects, a few thousand at a time; each table has a
+   rank that writes it. mock_lists.c */
+Status mock_write_lists(const MockSky *sky, const MockLists *lists, const Par *par, Arena *a);
 
 /* Position of a source in the image of a brick, 0-based pixels. mock_images.c */
 void mock_project(double *x, double *y, const Brick *b, double ra, double dec);

@@ -19,7 +19,10 @@ typedef struct {
     double noise;                      /* standard deviation of a pixel, nanomaggies, where all passes are */
 } MockSeeing;
 void mock_seeing(MockSeeing *out, const MockSky *sky, const Brick *b, int band);
-/* The same for a FWHM in arcsec. */
+/* Inverse variance of the flux of a star, and of a round exponential disk of half-light radius 0.45 arcsec, fitted where
+   all passes are: 1/nanomaggies^2. */
+void mock_depth(double *star, double *disk, const MockSeeing *seeing);
+/* Sigmas and shares for a FWHM in arcsec. */
 void mock_psf(MockSeeing *out, double fwhm);
 
 /* Inverse variance (1/nanomaggies^2) of the pixels of row y: three passes with gaps between the detectors at places of
@@ -27,10 +30,15 @@ void mock_psf(MockSeeing *out, double fwhm);
 void mock_invvar_row(float *out, const MockSky *sky, const Brick *b, int band, const MockSeeing *seeing, int64_t y);
 
 /* n normal deviates, of numbers first, first + 1, ... of a stream: first is a multiple of 4 * MOCK_LANES. In steps of
-   1e-3 sigma or finer; none is beyond 5.2 sigma. */
-enum { MOCK_LANES = 16 };
-Status mock_noise(float *out, int64_t n, int64_t first, uint64_t seed, const char *purpose, int64_t object,
-                  uint32_t step, Arena *scratch);
+   1e-3 sigma or finer; none is beyond 5.2 sigma. `level` is a table that mock_levels fills, for as many calls as one
+   likes. */
+enum { MOCK_LANES = 16, MOCK_LEVELS = 4096 };
+void mock_levels(float level[MOCK_LEVELS]);
+void mock_noise(float *out, int64_t n, int64_t first, const Rng *stream, const float level[MOCK_LEVELS]);
+
+/* Adds to n pixels their noise, as deep as `invvar` says; 0 where that is 0. */
+Status mock_add_noise(float *image, const float *invvar, int64_t n, uint64_t seed, int64_t object, uint32_t step,
+                      Arena *scratch);
 
 /* ---- mock_render.c: a galaxy ---- */
 
@@ -39,10 +47,10 @@ typedef struct {
     float *pixel; /* nanomaggies, rows upwards, east to the left */
 } MockStamp;
 
-/* Noise-free stamp of an object whose centre lies (dx, dy) pixels from that of the middle pixel: flux[band] in all, its
-   companion's light included. */
-Status mock_render(MockStamp *out, const MockObject *o, uint64_t seed, double dx, double dy, int band,
-                   const MockSeeing *seeing, Arena *a);
+/* Noise-free stamps of an object in all bands, whose centre lies (dx, dy) pixels from that of the middle pixel:
+   flux[band] in all, its companion's light included. */
+Status mock_render(MockStamp out[N_BANDS], const MockObject *o, uint64_t seed, double dx, double dy,
+                   const MockSeeing seeing[N_BANDS], Arena *a);
 /* Adds a stamp whose middle is pixel (x, y) to an image of BRICK_PIXELS a side. */
 void mock_add_stamp(float *image, const MockStamp *s, int64_t x, int64_t y);
 
@@ -55,10 +63,9 @@ typedef struct {
 
 /* Adds everything of the field that this band of the brick shows: faint stars and galaxies, the sources that catalogues
    alone have, the bright star. */
-Status mock_paint_field(float *image, const MockSky *sky, const Brick *b, int band, const MockSeeing *seeing, Arena *a);
-/* The bright star of a brick and the radius of its mask, pixels; false where the brick has none: a galaxy or a source
-   would lie under it. */
-bool mock_bright_star(MockFaint *out, double *radius, const MockSky *sky, const Brick *b, const MockSource *source,
-                      int64_t n_sources);
+void mock_paint_field(float *image, const MockSky *sky, const Brick *b, int band, const MockSeeing *seeing);
+/* The bright star of a brick and the radius of its mask, pixels; false where the brick has none: it is not of the sky, or
+   a galaxy or a source would lie under it. */
+bool mock_bright_star(MockFaint *out, double *radius, const MockSky *sky, const Brick *b);
 
 #endif

@@ -111,6 +111,8 @@ Status fitsfile_write_column(FitsFile *f, const char *column, FitsType type, con
 /* A text longer than its column fails. */
 Status fitsfile_write_text(FitsFile *f, const char *column, const char *data, size_t cell, int64_t first, int64_t n);
 Status fitsfile_write_pixels(FitsFile *f, FitsType type, const void *data, int64_t n); /* the whole image */
+/* The next n pixels of an image that is not compressed, from pixel `first` on. */
+Status fitsfile_write_some(FitsFile *f, FitsType type, const void *data, int64_t first, int64_t n);
 Status fitsfile_write_mask(FitsFile *f, const uint32_t *data, int64_t n);
 /* Replace the keyword or add it. Long texts continue on further cards; what is not printable ASCII becomes '?'. */
 Status fitsfile_put_text(FitsFile *f, const char *key, const char *value, const char *comment);

@@ -77,6 +77,10 @@ typedef struct {
     const void *data; /* (rows, n) */
 } H5Member;
 Status h5_put_compound(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t rows);
+/* The same in pieces: the dataset, whose members' data are not looked at; rows [first, first + rows). */
+Status h5_new_compound(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t rows);
+Status h5_put_members(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t first,
+                      int64_t rows);
 
 /* Attributes of a group or dataset ("/" = the root). Text attributes are UTF-8 of variable length: h5py shows them as str, and a long config
    fits. Existing ones are replaced. The `get` forms return false when absent or of another kind. */

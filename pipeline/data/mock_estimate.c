@@ -37,7 +37,7 @@ static double count_groups(const MockConfig *c, int64_t bricks)
     return fmin(pixels * (2 - exp(-dark)), 2 * (double)c->objects);
 }
 
-Status mock_estimate(MockEstimate *out, const MockConfig *c, bool spectra, bool images)
+Status mock_estimate(MockEstimate *out, const MockConfig *c, bool spectra, bool images, int n_ranks)
 {
     const double n = (double)c->objects, exposures = (double)c->exposures;
     *out = (MockEstimate){0};
@@ -45,13 +45,13 @@ Status mock_estimate(MockEstimate *out, const MockConfig *c, bool spectra, bool 
     const double bricks = (double)out->bricks, planes = N_BANDS * bricks;
     out->files = 2;
     out->bytes = 2 * catalogue_bytes * n / 3;
-    out->memory =
-        n * (double)(sizeof(MockObject) + sizeof(int64_t)) + bricks * (double)(sizeof(Brick) + sizeof(MockBrick));
-    double table = (double)sizeof(MockSource);
+    const double here = (double)(c->objects < c->per_brick ? c->objects : c->per_brick);
     if (images) {
         out->files += (int64_t)(2 * planes + 2 * bricks) + 4;
         out->bytes += planes * (plane_bytes + invvar_bytes) + bricks * mask_bytes + 2 * tractor_bytes * n;
-        out->memory += 2.0 * sizeof(float) * 3600 * 3600;
+        const double pixels = 3600.0 * 3600, sweep = fmin(bricks, 50 / (BRICK_SIZE * BRICK_SIZE));
+        out->memory = fmax(out->memory, (N_BANDS + 1) * sizeof(float) * pixels + here * sizeof(MockObject));
+        out->memory = fmax(out->memory, sweep * (double)c->per_brick * 2 * sizeof(MockSource));
         out->seconds += planes * plane_seconds + n * image_seconds;
     }
     if (spectra) {
@@ -59,10 +59,13 @@ Status mock_estimate(MockEstimate *out, const MockConfig *c, bool spectra, bool 
         out->groups = (int64_t)groups;
         out->files += (int64_t)(groups * (FILES_OF_GROUP + (c->exposures > 0))) + 3;
         out->bytes += rows * n * (spectrum_bytes + exposures * exposure_bytes + catalogue_bytes);
-        out->memory += n * 4.0 * sizeof(MockGroup);
-        table = fmax(table, (double)sizeof(MockRecord) * fmax(1, exposures));
+        const double in_group = fmin(n, c->layout == MOCK_TILES ? 400 + here / 10 : 13.4 * (double)c->per_brick);
+        const double row = sizeof(MockObject) + sizeof(MockRecord) * (1 + exposures) + 12.0 * 2881 * fmax(1, exposures);
+        out->memory = fmax(out->memory, in_group * row);
         out->seconds += rows * n * spectrum_seconds * (1 + 0.7 * exposures);
     }
-    out->memory += table * n; /* of the rank that writes the largest table */
+    /* what all ranks draw for the tables at once; rows of the widest table, and the draws of a small sky's labels */
+    out->memory = fmax(out->memory, (double)n_ranks * fmax(here, 1024) * sizeof(MockObject) + here * 12e3);
+    out->memory += 6e6;
     return OK;
 }

@@ -124,7 +124,7 @@ static void measure_lines(Row *row, const MockObject *o, Rng *r)
 static void make_row(Row *row, const MockSky *sky, const MockRecord *record)
 {
     const MockObject *o = record->object;
-    Rng r = rng_stream(sky->seed, "mock.fastspec", record->number, 0);
+    Rng r = rng_stream(sky->seed, "mock.fastspec", record->object->number, 0);
     *row = (Row){.targetid = record->targetid, .healpix = record->healpix, .fiberstatus = record->coadd_fiberstatus};
     row->zwarn = record->zwarn;
     row->ra = record->ra;
@@ -149,28 +149,68 @@ static void make_row(Row *row, const MockSky *sky, const MockRecord *record)
     measure_lines(row, o, &r);
 }
 
-Status mock_write_fastspec(const MockSky *sky, const char *path, Arena *a)
+/* ---- the file ---- */
+
+enum { N_TABLES = 3 };
+static const struct {
+    const char *extname;
+    const MockColumn *lists[3];
+} tables[N_TABLES] = {{"METADATA", {key_columns, metadata_columns, NULL}},
+                      {"SPECPHOT", {key_columns, specphot_columns, NULL}},
+                      {"FASTSPEC", {key_columns, line_columns, NULL}}};
+
+typedef struct {
+    MockList list;
+    FitsFile f;
+    const char *path;
+    int64_t rows;
+} Fits;
+
+bool mock_is_fitted(const MockObject *o)
 {
-    Status st = OK;
-    FitsFile f = {0};
+    return o->targetid > 0 && o->defect != MOCK_SKY && o->defect != MOCK_DEAD_FIBRE;
+}
+
+static Status add_objects(MockList *list, const MockSky *sky, const MockObject *object, int64_t n_objects, Arena *a)
+{
+    Fits *t = (Fits *)list;
     MockRecord *record;
     Row *row;
     int64_t n, kept = 0;
-    static const MockColumn *const metadata[] = {key_columns, metadata_columns, NULL},
-                                   *const specphot[] = {key_columns, specphot_columns, NULL},
-                                   *const lines[] = {key_columns, line_columns, NULL};
-    Mark mark = arena_mark(a);
-    TRY_DONE(mock_records(&record, &n, sky, NULL, "bright", 0, a));
-    TRY_DONE(arena_new(&row, a, n));
+    TRY(mock_records(&record, &n, sky, NULL, "bright", 0, object, n_objects, a));
+    TRY(arena_new(&row, a, n));
     for (int64_t i = 0; i < n; i++)
-        if (record[i].targetid > 0 && record[i].zwarn == 0) make_row(&row[kept++], sky, &record[i]);
-    TRY_DONE(mock_begin(&f, path));
-    TRY_DONE(mock_write_table(&f, "METADATA", metadata, row, sizeof *row, kept, a));
-    TRY_DONE(mock_write_table(&f, "SPECPHOT", specphot, row, sizeof *row, kept, a));
-    TRY_DONE(mock_write_table(&f, "FASTSPEC", lines, row, sizeof *row, kept, a));
-    TRY_DONE(mock_end(&f, path));
-done:
-    fitsfile_close(&f);
-    arena_reset(a, mark);
+        if (mock_is_fitted(record[i].object)) make_row(&row[kept++], sky, &record[i]);
+    for (int i = 0; i < N_TABLES; i++) {
+        TRY(fitsfile_goto_number(&t->f, i + 1));
+        TRY(mock_put_rows(&t->f, tables[i].lists, row, sizeof *row, t->rows, kept, a));
+    }
+    t->rows += kept;
+    return OK;
+}
+
+static Status end_file(MockList *list, const MockSky *sky, bool good, Arena *a)
+{
+    Fits *t = (Fits *)list;
+    Status st = OK;
+    (void)a;
+    MUST(!good || t->rows == sky->n_fitted);
+    for (int i = 0; i < N_TABLES && good && st == OK; i++) {
+        st = fitsfile_goto_number(&t->f, i + 1);
+        if (st == OK) st = fitsfile_put_checksum(&t->f);
+    }
+    if (good && st == OK) st = mock_end(&t->f, t->path);
+    fitsfile_close(&t->f);
     return st;
+}
+
+Status mock_fastspec_begin(MockList **out, const MockSky *sky, const char *path, Arena *a)
+{
+    Fits *t;
+    TRY(arena_new(&t, a, 1));
+    *t = (Fits){.list = {add_objects, end_file}, .path = path};
+    *out = &t->list;
+    TRY(mock_begin(&t->f, path));
+    for (int i = 0; i < N_TABLES; i++) TRY(mock_new_table(&t->f, tables[i].extname, tables[i].lists, sky->n_fitted));
+    return OK;
 }

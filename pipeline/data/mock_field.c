@@ -99,13 +99,31 @@ static void add_faint(float *image, const MockFaint *f, double x, double y, int 
 
 /* ---- the bright star ---- */
 
-bool mock_bright_star(MockFaint *out, double *radius, const MockSky *sky, const Brick *b, const MockSource *source,
-                      int64_t n_sources)
+/* Would its mask hide something? Galaxies and sources of the brick are looked at; those of neighbours lie outside. */
+static bool hides(const MockSky *sky, const Brick *b, int64_t brick, double x, double y, double reach)
+{
+    MockSource other[N_MOCK_OTHERS];
+    double ox, oy;
+    const int64_t n = mock_brick_objects(sky, brick);
+    for (int64_t k = 0; k < n; k++) {
+        MockObject o;
+        mock_place(&o, sky, brick, b, k);
+        mock_project(&ox, &oy, b, o.ra, o.dec);
+        if (o.defect != MOCK_SKY && hypot(ox - x, oy - y) < reach) return true;
+    }
+    mock_other_sources(other, sky, b, n);
+    for (int i = 0; i < N_MOCK_OTHERS; i++)
+        if (hypot(other[i].bx - x, other[i].by - y) < reach) return true;
+    return false;
+}
+
+bool mock_bright_star(MockFaint *out, double *radius, const MockSky *sky, const Brick *b)
 {
     Rng r = rng_stream(sky->seed, "mock.bright", b->id, 0);
     const double rim = 25.0 / 3600; /* deg: its mask stays in the box */
     double magnitude = draw_magnitude(11.5, 14.5, 0.2, &r), g_r = 0.3 + 0.6 * rng_uniform(&r);
     double u = rng_uniform(&r), v = rng_uniform(&r), x, y;
+    const int64_t brick = mock_brick_number(sky, b);
     *out = (MockFaint){.axis_ratio = 1};
     set_fluxes(out, magnitude, g_r, 0.5 * g_r);
     out->dec = b->dec1 + rim + v * (b->dec2 - b->dec1 - 2 * rim);
@@ -114,9 +132,7 @@ bool mock_bright_star(MockFaint *out, double *radius, const MockSky *sky, const 
     *radius = 0.5 * 1630 * pow(1.396, -magnitude) / PIXEL_SCALE; /* half the radius of the surveys' masks */
     if (*radius > 80) *radius = 80;
     mock_project(&x, &y, b, out->ra, out->dec);
-    for (int64_t i = 0; i < n_sources; i++)
-        if (hypot(source[i].bx - x, source[i].by - y) < *radius + 60) return false;
-    return true;
+    return brick >= 0 && !hides(sky, b, brick, x, y, *radius + 60);
 }
 
 /* ---- the field ---- */
@@ -130,29 +146,25 @@ static void add_where_seen(float *image, const MockFaint *f, const Brick *b, int
 }
 
 /* Sources of a brick of the sky that are no objects of it. */
-static Status add_listed(float *image, const MockSky *sky, const Brick *of, const Brick *b, int band,
-                         const MockSeeing *seeing, Arena *scratch)
+static void add_listed(float *image, const MockSky *sky, const Brick *of, const Brick *b, int band,
+                       const MockSeeing *seeing)
 {
     static const int plane[N_BANDS] = {0, 1, 3}; /* of g, r, i, z */
-    MockSource *source;
+    MockSource source[N_MOCK_OTHERS];
     MockFaint star;
-    int64_t n;
     double radius;
-    Mark mark = arena_mark(scratch);
-    TRY(mock_sources(&source, &n, sky, of, scratch));
-    for (int64_t i = 0; i < n; i++) {
+    mock_other_sources(source, sky, of, mock_brick_objects(sky, mock_brick_number(sky, of)));
+    for (int i = 0; i < N_MOCK_OTHERS; i++) {
         const MockSource *s = &source[i];
-        if (s->other < 0 || s->other == MOCK_UNSEEN || s->other == MOCK_DUPLICATE) continue;
+        if (s->other == MOCK_UNSEEN || s->other == MOCK_DUPLICATE) continue;
         MockFaint f = {.ra = s->ra, .dec = s->dec, .radius = s->radius, .axis_ratio = 0.7, .angle = (double)s->objid};
         for (int k = 0; k < N_BANDS; k++) f.flux[k] = s->flux[plane[k]];
         add_where_seen(image, &f, b, band, seeing);
     }
-    if (mock_bright_star(&star, &radius, sky, of, source, n)) add_where_seen(image, &star, b, band, seeing);
-    arena_reset(scratch, mark);
-    return OK;
+    if (mock_bright_star(&star, &radius, sky, of)) add_where_seen(image, &star, b, band, seeing);
 }
 
-Status mock_paint_field(float *image, const MockSky *sky, const Brick *b, int band, const MockSeeing *seeing, Arena *a)
+void mock_paint_field(float *image, const MockSky *sky, const Brick *b, int band, const MockSeeing *seeing)
 {
     Brick near[BRICK_LIST];
     int n = brick_list(near, b->ra, b->dec, 0.28); /* their boxes reach into this image */
@@ -162,7 +174,6 @@ Status mock_paint_field(float *image, const MockSky *sky, const Brick *b, int ba
             make_faint(&f, sky, &near[k], i);
             add_where_seen(image, &f, b, band, seeing);
         }
-        if (mock_has_brick(sky, near[k].id)) TRY(add_listed(image, sky, &near[k], b, band, seeing, a));
+        if (mock_brick_number(sky, &near[k]) >= 0) add_listed(image, sky, &near[k], b, band, seeing);
     }
-    return OK;
 }

@@ -15,6 +15,8 @@ enum { MOST_DRAWS = 200 };
 
 static double clip(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
 
+static double magnitude(double nanomaggies) { return 22.5 - 2.5 * log10(nanomaggies); }
+
 static double logistic(double x) { return 1 / (1 + exp(-x)); }
 
 /* ---- cosmology ---- */
@@ -257,15 +259,19 @@ static void draw(MockObject *o, Rng *r)
     draw_size(o, r);
     draw_disk(o, r);
     draw_companion(o, r);
-    mock_photometry(o);
 }
 
-/* Until one is bright enough: about one in three is. */
+/* Until one is bright enough: about one in three is. Those that are much too faint without their lines are not worth a
+   full look. */
 void mock_galaxy(MockObject *o, Rng *r)
 {
+    const double margin = 0.75; /* magnitudes: a starburst's lines and more */
     for (int i = 0; i < MOST_DRAWS; i++) {
         draw(o, r);
-        int band = o->z > 0.6 ? 2 : 1;
-        if (22.5 - 2.5 * log10(o->flux[band]) < (band == 2 ? limit_z : limit_r)) return;
+        const int band = o->z > 0.6 ? 2 : 1;
+        const double limit = band == 2 ? limit_z : limit_r;
+        if (magnitude(mock_rough_flux(o, band)) > limit + margin && i < MOST_DRAWS - 1) continue;
+        mock_photometry(o);
+        if (magnitude(o->flux[band]) < limit) return;
     }
 }

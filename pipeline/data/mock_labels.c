@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "core/rng.h"
-#include "data/mock.h"
+#include "data/mock_table.h"
 #include "io/artefact.h"
 
 /* Parameters of PROVABGS: log mass formed, four shares of the star formation history, burst share and time (Gyr ago),
@@ -99,37 +99,78 @@ static void add_row(Table *t, const MockObject *o, Rng *r)
     }
 }
 
+/* ---- the file ---- */
+
+static const char dataset[] = "__astropy_table__";
+
+typedef struct {
+    MockList list;
+    H5File f;
+    const char *path;
+    int64_t rows;
+    bool draws;
+} Labels;
+
 /* Nine of ten galaxies are in the catalogue. */
-static Status fill_labels(H5File *f, const MockSky *sky, Arena *a)
+static bool starts_row(Rng *r, const MockSky *sky, const MockObject *o)
 {
-    Table t = {0};
-    TRY(arena_new(&t.id, a, sky->n));
-    for (int c = 0; c < N_VALUES; c++) TRY(arena_new(&t.value[c], a, sky->n));
-    TRY(arena_new(&t.best, a, sky->n * N_THETA));
-    if (sky->n <= MOST_WITH_DRAWS) TRY(arena_new(&t.draws, a, sky->n * N_DRAWS * N_THETA));
-    for (int64_t i = 0; i < sky->n; i++) {
-        const MockObject *o = &sky->object[i];
-        Rng r = rng_stream(sky->seed, "mock.labels", i, 0);
-        if (o->targetid < 0 || o->defect == MOCK_SKY || rng_uniform(&r) < 0.1) continue;
-        add_row(&t, o, &r);
-    }
-    H5Member members[N_VALUES + 3] = {{"TARGETID", H5_I64, 0, 1, t.id}};
-    for (int c = 0; c < N_VALUES; c++) members[c + 1] = (H5Member){names[c], H5_F64, 0, 1, t.value[c]};
-    members[N_VALUES + 1] = (H5Member){"PROVABGS_THETA_BF", H5_F64, 0, N_THETA, t.best};
-    members[N_VALUES + 2] = (H5Member){"PROVABGS_MCMC", H5_F64, N_THETA, N_DRAWS * N_THETA, t.draws};
-    return h5_put_compound(f, "__astropy_table__", members, N_VALUES + (t.draws ? 3 : 2), t.n);
+    *r = rng_stream(sky->seed, "mock.labels", o->number, 0);
+    return o->targetid >= 0 && o->defect != MOCK_SKY && rng_uniform(r) >= 0.1;
 }
 
-Status mock_write_labels(const MockSky *sky, const char *path, Arena *a)
+bool mock_is_labelled(const MockSky *sky, const MockObject *o)
 {
-    H5File f = {0};
+    Rng r;
+    return starts_row(&r, sky, o);
+}
+
+/* The members of the table; returns how many. */
+static int members_of(H5Member member[N_VALUES + 3], const Table *t, bool draws)
+{
+    member[0] = (H5Member){"TARGETID", H5_I64, 0, 1, t->id};
+    for (int c = 0; c < N_VALUES; c++) member[c + 1] = (H5Member){names[c], H5_F64, 0, 1, t->value[c]};
+    member[N_VALUES + 1] = (H5Member){"PROVABGS_THETA_BF", H5_F64, 0, N_THETA, t->best};
+    member[N_VALUES + 2] = (H5Member){"PROVABGS_MCMC", H5_F64, N_THETA, N_DRAWS * N_THETA, t->draws};
+    return N_VALUES + (draws ? 3 : 2);
+}
+
+static Status add_objects(MockList *list, const MockSky *sky, const MockObject *object, int64_t n, Arena *a)
+{
+    Labels *l = (Labels *)list;
+    Table t = {0};
+    H5Member member[N_VALUES + 3];
+    Rng r;
+    TRY(arena_new(&t.id, a, n));
+    for (int c = 0; c < N_VALUES; c++) TRY(arena_new(&t.value[c], a, n));
+    TRY(arena_new(&t.best, a, n * N_THETA));
+    if (l->draws) TRY(arena_new(&t.draws, a, n * N_DRAWS * N_THETA));
+    for (int64_t i = 0; i < n; i++)
+        if (starts_row(&r, sky, &object[i])) add_row(&t, &object[i], &r);
+    if (t.n > 0) TRY(h5_put_members(&l->f, dataset, member, members_of(member, &t, l->draws), l->rows, t.n));
+    l->rows += t.n;
+    return OK;
+}
+
+static Status end_file(MockList *list, const MockSky *sky, bool good, Arena *a)
+{
+    Labels *l = (Labels *)list;
+    (void)a;
+    MUST(!good || l->rows == sky->n_labels);
+    Status st = h5_close(&l->f);
+    return good && st == OK ? artefact_publish(&par_alone, l->path) : good ? st : OK;
+}
+
+Status mock_labels_begin(MockList **out, const MockSky *sky, const char *path, Arena *a)
+{
+    Labels *l;
     char part[H5_PATH];
-    Mark mark = arena_mark(a);
+    Table none = {0};
+    H5Member member[N_VALUES + 3];
+    TRY(arena_new(&l, a, 1));
+    *l = (Labels){.list = {add_objects, end_file}, .path = path, .draws = sky->n <= MOST_WITH_DRAWS};
+    *out = &l->list;
     TRY(artefact_make_folder_of(&par_alone, path));
     snprintf(part, sizeof part, "%s.part", path);
-    TRY(h5_create(&f, part, NULL));
-    Status st = fill_labels(&f, sky, a), closed = h5_close(&f);
-    if (st == OK) st = closed;
-    arena_reset(a, mark);
-    return st != OK ? st : artefact_publish(&par_alone, path);
+    TRY(h5_create(&l->f, part, NULL));
+    return h5_new_compound(&l->f, dataset, member, members_of(member, &none, l->draws), sky->n_labels);
 }

@@ -25,7 +25,7 @@ typedef struct {
     double height;                    /* of a disk seen from the side, 0 = not             */
     double bar, bar_angle;            /* half length in the disk's plane; from its major axis */
     double phase, wobble[2], lean[2]; /* of the arms: where they start, how they depart from a spiral */
-    double share[N_PARTS];            /* of the band's flux */
+    double share[N_BANDS][N_PARTS];   /* of the band's flux */
 } Plan;
 
 /* ---- parts and their light ---- */
@@ -66,12 +66,12 @@ static void share_light(double share[N_PARTS], const MockObject *o, int band)
     share[PART_COMPANION] = companion / (1 + companion);
 }
 
-static void plan_galaxy(Plan *p, const MockObject *o, uint64_t seed, int band)
+static void plan_galaxy(Plan *p, const MockObject *o, uint64_t seed)
 {
     const double radius = fmax(o->radius, 0.05) / PIXEL_SCALE;
     Rng r = rng_stream(seed, "mock.shape", o->targetid, 0);
     *p = (Plan){.object = o, .cos_a = cos(o->angle), .sin_a = sin(o->angle)};
-    share_light(p->share, o, band);
+    for (int b = 0; b < N_BANDS; b++) share_light(p->share[b], o, b);
     double sin_i = sin(o->inclination), cos_i = cos(o->inclination);
     bool elliptical = o->bulge_fraction >= 1;
     p->disk_q = fmin(fmax(o->axis_ratio, 0.1), 1);
@@ -84,7 +84,7 @@ static void plan_galaxy(Plan *p, const MockObject *o, uint64_t seed, int band)
     p->bar_angle = M_PI * rng_uniform(&r);
     p->phase = 2 * M_PI * rng_uniform(&r);
     for (int k = 0; k < 2; k++) p->wobble[k] = 2 * M_PI * rng_uniform(&r), p->lean[k] = 0.5 * rng_normal(&r);
-    p->edge = elliptical ? 5.5 * radius : fmax(5 * p->scale, 5 * p->bulge_re * sqrt(p->share[PART_BULGE]));
+    p->edge = elliptical ? 5.5 * radius : fmax(5 * p->scale, 5 * p->bulge_re * sqrt(p->share[1][PART_BULGE]));
     p->edge = fmax(p->edge, 4);
 }
 
@@ -178,8 +178,9 @@ static double pixel_light(Part part, const Plan *p, double x, double y)
     return sum / (n * n);
 }
 
-/* Adds a map of total `flux`. */
-static void add_map(float *out, float *map, Part part, const Plan *p, int64_t half, double flux)
+/* Adds a part to all bands, with its flux there. */
+static void add_map(float *out[N_BANDS], float *map, Part part, const Plan *p, int64_t half,
+                    const double flux[N_BANDS])
 {
     int64_t side = 2 * half + 1, n = side * side;
     double sum = 0, reach = p->edge + 1;
@@ -190,12 +191,14 @@ static void add_map(float *out, float *map, Part part, const Plan *p, int64_t ha
             map[j * side + i] = dark ? 0 : (float)pixel_light(part, p, x, y);
             sum += map[j * side + i];
         }
-    float unit = sum > 0 ? (float)(flux / sum) : 0;
-    for (int64_t i = 0; i < n; i++) out[i] += unit * map[i];
+    for (int b = 0; b < N_BANDS && sum > 0; b++) {
+        const float unit = (float)(flux[b] / sum);
+        for (int64_t i = 0; i < n; i++) out[b][i] += unit * map[i];
+    }
 }
 
 /* Clusters of young stars, along the arms where there are any. */
-static void add_knots(float *out, const Plan *p, uint64_t seed, int64_t half, double flux)
+static void add_knots(float *out[N_BANDS], const Plan *p, uint64_t seed, int64_t half, const double flux[N_BANDS])
 {
     int64_t side = 2 * half + 1;
     double weight[N_KNOTS], sum = 0;
@@ -216,7 +219,8 @@ static void add_knots(float *out, const Plan *p, uint64_t seed, int64_t half, do
             i >= MARGIN && i < side - MARGIN && j >= MARGIN && j < side - MARGIN ? j * side + i : half * side + half;
         sum += weight[k];
     }
-    for (int k = 0; k < N_KNOTS; k++) out[place[k]] += (float)(flux * weight[k] / sum);
+    for (int b = 0; b < N_BANDS; b++)
+        for (int k = 0; k < N_KNOTS; k++) out[b][place[k]] += (float)(flux[b] * weight[k] / sum);
 }
 
 /* ---- seeing ---- */
@@ -274,7 +278,7 @@ static int64_t half_of(const Plan *p)
 {
     const MockObject *o = p->object;
     double reach = p->edge;
-    if (p->share[PART_COMPANION] > 0) {
+    if (p->share[1][PART_COMPANION] > 0) {
         double away = hypot(o->companion_east, o->companion_north) + 5 * o->companion_radius * o->radius;
         reach = fmax(reach, away / PIXEL_SCALE);
     }
@@ -282,31 +286,46 @@ static int64_t half_of(const Plan *p)
     return half < MIN_HALF ? MIN_HALF : half > MAX_HALF ? MAX_HALF : half;
 }
 
-Status mock_render(MockStamp *out, const MockObject *o, uint64_t seed, double dx, double dy, int band,
-                   const MockSeeing *seeing, Arena *a)
+/* The parts before the seeing. */
+static Status draw_parts(float *sharp[N_BANDS], const Plan *p, const MockObject *o, uint64_t seed, int64_t half,
+                         Arena *a)
+{
+    float *map;
+    const int64_t side = 2 * half + 1;
+    const double knots = o->quiescent ? 0 : o->arm_count > 0 ? 0.25 : 1;
+    TRY(arena_new(&map, a, side * side));
+    for (int part = 0; part < N_PARTS; part++) {
+        double light[N_BANDS], in_knots[N_BANDS], any = 0;
+        for (int b = 0; b < N_BANDS; b++) {
+            light[b] = o->flux[b] * p->share[b][part];
+            in_knots[b] = part == PART_ARMS ? knots * light[b] : 0;
+            light[b] -= in_knots[b];
+            any += light[b];
+        }
+        if (part == PART_ARMS && knots > 0) add_knots(sharp, p, seed, half, in_knots);
+        if (any > 0) add_map(sharp, map, (Part)part, p, half, light);
+    }
+    return OK;
+}
+
+Status mock_render(MockStamp out[N_BANDS], const MockObject *o, uint64_t seed, double dx, double dy,
+                   const MockSeeing seeing[N_BANDS], Arena *a)
 {
     Plan p;
-    float *sharp, *map;
-    plan_galaxy(&p, o, seed, band);
+    float *sharp[N_BANDS];
+    plan_galaxy(&p, o, seed);
     p.x = dx;
     p.y = dy;
-    out->half = half_of(&p);
-    if (p.edge > (double)(out->half - MARGIN - 2)) p.edge = (double)(out->half - MARGIN - 2);
-    int64_t side = 2 * out->half + 1;
-    TRY(arena_new(&out->pixel, a, side * side));
-    Mark mark = arena_mark(a);
-    TRY(arena_new(&sharp, a, side * side));
-    TRY(arena_new(&map, a, side * side));
-    const double flux = o->flux[band], knots = o->quiescent ? 0 : o->arm_count > 0 ? 0.25 : 1;
-    for (int part = 0; part < N_PARTS; part++) {
-        double light = flux * p.share[part];
-        if (part == PART_ARMS) {
-            if (knots > 0) add_knots(sharp, &p, seed, out->half, light * knots);
-            light *= 1 - knots;
-        }
-        if (light > 0) add_map(sharp, map, (Part)part, &p, out->half, light);
+    const int64_t half = half_of(&p), side = 2 * half + 1;
+    if (p.edge > (double)(half - MARGIN - 2)) p.edge = (double)(half - MARGIN - 2);
+    for (int b = 0; b < N_BANDS; b++) {
+        out[b].half = half;
+        TRY(arena_new(&out[b].pixel, a, side * side));
     }
-    TRY(blur(out->pixel, sharp, side, seeing, a));
+    Mark mark = arena_mark(a);
+    for (int b = 0; b < N_BANDS; b++) TRY(arena_new(&sharp[b], a, side * side));
+    TRY(draw_parts(sharp, &p, o, seed, half, a));
+    for (int b = 0; b < N_BANDS; b++) TRY(blur(out[b].pixel, sharp[b], side, &seeing[b], a));
     arena_reset(a, mark);
     return OK;
 }

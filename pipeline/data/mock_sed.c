@@ -4,13 +4,16 @@
    Kinds of star are black bodies under blanketing whose depths were set by eye to the indices of Worthey et al. 1994
    (ApJS 94, 687) and to the D4000 of Kauffmann et al. 2003 (MNRAS 341, 33): a schematic synthesis, whose trends are
    the real ones. The smooth part lies on nodes equal in log wavelength, linear between; lines are Gaussians on top. The
-   fluxes of the bands integrate the same nodes and lines, so catalogue and spectrum cannot disagree. */
+   fluxes of the bands integrate the same nodes and lines, so catalogue and spectrum cannot disagree.
+
+   The nodes are fixed in the rest frame, and what depends on wavelength alone is kept for them: a galaxy is drawn some
+   ten times while a sky is written, each time with its fluxes. */
 #include <math.h>
 
 #include "data/mock.h"
 
-enum { MOST_STARS = 10, MOST_NODES = 512, N_AGES = 5, N_SHAPES = 5 };
-static const double node_step = 0.003; /* of ln wavelength */
+enum { MOST_STARS = 10, N_NODES = 690, N_AGES = 5, N_SHAPES = 5 };
+static const double node_step = 0.003, first_node = 1500; /* of ln wavelength; Angstrom: the last one is at 11850 */
 
 /* A kind of star in the galaxy: its temperature and its light at 5500 Angstrom. */
 typedef struct {
@@ -44,8 +47,8 @@ typedef struct {
 
 typedef struct {
     int n;
-    double wave[MOST_NODES]; /* observed */
-    double flux[MOST_NODES]; /* smooth part, 1e-17 erg/s/cm2/A */
+    double wave[N_NODES]; /* observed */
+    double flux[N_NODES]; /* smooth part, 1e-17 erg/s/cm2/A */
     Line line[N_ALL_LINES];
 } Sed;
 
@@ -94,11 +97,44 @@ static void set_depths(Star *s, double metals)
     s->depth[BANDS] = clip((4200 - s->temperature) / 500, 0, 1.2) * pow(10, 0.3 * metals);
 }
 
-static double star_at(const Star *s, double rest, const double shape[N_SHAPES])
+/* What the stars' light is made of at a wavelength. */
+typedef struct {
+    double rest, steep; /* Angstrom; (5500 / rest)^5 */
+    double dust;        /* attenuation over that at 5500 */
+    double shape[N_SHAPES];
+} Node;
+
+static Node node_at(double rest)
+{
+    Node n = {.rest = rest, .steep = pow(5500 / rest, 5), .dust = mock_attenuation(rest)};
+    shapes_at(n.shape, rest);
+    return n;
+}
+
+/* The nodes of all galaxies, made when first asked for. */
+static const Node *nodes(void)
+{
+    static Node node[N_NODES];
+    if (node[N_NODES - 1].rest == 0)
+        for (int k = 0; k < N_NODES; k++) node[k] = node_at(first_node * exp(node_step * k));
+    return node;
+}
+
+/* A kind of star behind its dust. Exponentials in single precision: 1e-7 of the light, twice as fast. */
+static double star_at(const Star *s, const Node *n)
 {
     double magnitudes = 0;
-    for (int i = 0; i < N_SHAPES; i++) magnitudes += s->depth[i] * shape[i];
-    return s->light * s->unit * planck(rest, s->temperature) * exp(-0.921034 * magnitudes);
+    for (int i = 0; i < N_SHAPES; i++) magnitudes += s->depth[i] * n->shape[i];
+    const float hot = expf((float)(1.438777e8 / (n->rest * s->temperature)));
+    return s->light * s->unit * n->steep / (double)(hot - 1) *
+           (double)expf((float)(-0.921034 * magnitudes - s->dust * n->dust));
+}
+
+static double stars_at(const Star *star, int n_stars, const Node *n)
+{
+    double sum = 0;
+    for (int s = 0; s < n_stars; s++) sum += star_at(&star[s], n);
+    return sum;
 }
 
 static void add_star(Star *star, int *n, double temperature, double light, double metals, double dust)
@@ -169,14 +205,20 @@ static double dilution_of(const MockObject *o)
     return 5.13e29 * 1e17 / (4 * M_PI * cm * cm) / (1 + o->z);
 }
 
+static const Node *line_node(int i)
+{
+    static Node node[N_ABSORBED];
+    if (node[i].rest == 0) node[i] = node_at(absorbed[i].wavelength);
+    return &node[i];
+}
+
 static void add_absorption(Sed *sed, const Star *star, int n_stars, const MockObject *o, double unit)
 {
     double metals = o->logz - log10(0.02);
     for (int i = 0; i < N_ABSORBED; i++) {
-        double rest = absorbed[i].wavelength, shape[N_SHAPES], lost = 0, k = mock_attenuation(rest);
-        shapes_at(shape, rest);
-        for (int s = 0; s < n_stars; s++)
-            lost += star_at(&star[s], rest, shape) * exp(-star[s].dust * k) * width_in(&star[s], i, metals);
+        double rest = absorbed[i].wavelength, lost = 0;
+        const Node *n = line_node(i);
+        for (int s = 0; s < n_stars; s++) lost += star_at(&star[s], n) * width_in(&star[s], i, metals);
         double sigma = hypot(absorbed[i].sigma, rest * o->veldisp / 299792.458);
         sed->line[i] = (Line){rest * (1 + o->z), -lost * unit * (1 + o->z), sigma * (1 + o->z)};
     }
@@ -195,21 +237,22 @@ static void add_emission(Sed *sed, const MockObject *o)
     }
 }
 
-/* The galaxy between two observed wavelengths. */
+/* The galaxy between two observed wavelengths, with a node beyond each. */
 static void build(Sed *sed, const MockObject *o, double low, double high)
 {
     Star star[MOST_STARS];
-    int n_stars = stars_of(star, o);
-    double unit = dilution_of(o), ratio = exp(node_step), wave = low / ratio;
-    for (sed->n = 0; sed->n < MOST_NODES; wave *= ratio) {
-        double rest = wave / (1 + o->z), shape[N_SHAPES], sum = 0, k = mock_attenuation(rest);
-        double clear = exp(-o->dust * k);
-        shapes_at(shape, rest);
-        for (int s = 0; s < n_stars; s++)
-            sum += star_at(&star[s], rest, shape) * (star[s].dust == o->dust ? clear : exp(-star[s].dust * k));
-        sed->wave[sed->n] = wave;
-        sed->flux[sed->n++] = unit * sum;
-        if (wave > high) break;
+    const int n_stars = stars_of(star, o);
+    const double unit = dilution_of(o), stretch = 1 + o->z;
+    int first = (int)floor(log(low / (stretch * first_node)) / node_step);
+    int last = (int)ceil(log(high / (stretch * first_node)) / node_step) + 1;
+    if (last > N_NODES - 1) last = N_NODES - 1;
+    if (first > last - 2) first = last - 2;
+    if (first < 0) first = 0;
+    const Node *node = nodes() + first;
+    sed->n = last - first + 1;
+    for (int k = 0; k < sed->n; k++) {
+        sed->wave[k] = node[k].rest * stretch;
+        sed->flux[k] = unit * stars_at(star, n_stars, &node[k]);
     }
     add_absorption(sed, star, n_stars, o, unit);
     add_emission(sed, o);
@@ -255,6 +298,9 @@ void mock_spectrum(double *flux, const double *wavelength, int64_t n, const Mock
     for (int i = 0; i < N_ALL_LINES; i++) draw_line(flux, wavelength, n, &sed.line[i], blur);
 }
 
+/* 1e-17 erg/s/cm2/Angstrom x Angstrom^2 of one nanomaggy. */
+static const double ab_unit = 3.631e-29 * 2.99792458e18 * 1e17;
+
 /* Nanomaggies: photons through the band over those of a source of 3631e-9 Jy at all frequencies, whose flux density is
    3.631e-29 erg/s/cm2/Hz x c / wavelength^2. A line narrower than the curve's points counts with the response at it. */
 static double through_band(const Sed *sed, int b, bool north)
@@ -275,7 +321,27 @@ static double through_band(const Sed *sed, int b, bool north)
         const Line *l = &sed->line[i];
         photons += l->area * l->at * mock_response(b, north, l->at);
     }
-    return photons / (reference * 3.631e-29 * 2.99792458e18 * 1e17);
+    return photons / (reference * ab_unit);
+}
+
+/* Stars through a band at a few of the nodes: 2 % for a fiftieth of the work. */
+double mock_rough_flux(const MockObject *o, int b)
+{
+    enum { EVERY = 6 };
+    Star star[MOST_STARS];
+    double low, high, photons = 0, reference = 0;
+    const int n_stars = stars_of(star, o);
+    const double unit = dilution_of(o), stretch = 1 + o->z;
+    mock_band_limits(&low, &high, b, o->north);
+    const Node *node = nodes();
+    const int first = (int)fmax(log(low / (stretch * first_node)) / node_step, 0);
+    for (int k = first; k < N_NODES && node[k].rest * stretch < high; k += EVERY) {
+        const double w = node[k].rest * stretch, r = mock_response(b, o->north, w);
+        if (r <= 0) continue;
+        photons += r * w * w * unit * stars_at(star, n_stars, &node[k]);
+        reference += r;
+    }
+    return reference > 0 ? photons / (reference * ab_unit) : 0;
 }
 
 /* Bulges are redder than their disks by 0.2 to 0.3 in g - r: MacArthur et al. 2004 (ApJS 152, 175); less where the disk

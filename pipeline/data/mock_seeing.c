@@ -34,6 +34,30 @@ void mock_seeing(MockSeeing *out, const MockSky *sky, const Brick *b, int band)
     out->noise = median_of[sky->north][band].noise * exp(0.10 * rng_normal(&r));
 }
 
+/* The sum of the squares of a profile made of n round Gaussians; fitted with it, a flux has the inverse variance of a
+   pixel times that. */
+static double squares_of(const double *sigma, const double *share, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < n; k++)
+            sum += share[i] * share[k] / (2 * M_PI * (sigma[i] * sigma[i] + sigma[k] * sigma[k]));
+    return sum;
+}
+
+void mock_depth(double *star, double *disk, const MockSeeing *s)
+{
+    enum { N_DISK = 2, N = N_DISK * N_PSF };
+    static const double disk_sigma[N_DISK] = {0.42, 1.02}, disk_share[N_DISK] = {0.38, 0.62}; /* as in mock_field.c */
+    double sigma[N], share[N];
+    for (int i = 0; i < N; i++) {
+        sigma[i] = hypot(s->sigma[i / N_DISK], disk_sigma[i % N_DISK] * 0.45 / PIXEL_SCALE);
+        share[i] = s->share[i / N_DISK] * disk_share[i % N_DISK];
+    }
+    *star = squares_of(s->sigma, s->share, N_PSF) / (s->noise * s->noise);
+    *disk = squares_of(sigma, share, N) / (s->noise * s->noise);
+}
+
 /* ---- coverage ---- */
 
 enum { PASSES = 3, GAP = 60, STRIP = 1700, STRIP_ROWS = 6 };
@@ -59,15 +83,13 @@ void mock_invvar_row(float *out, const MockSky *sky, const Brick *b, int band, c
 
 /* ---- noise ---- */
 
-enum { LEVELS = 4096 };
-
-/* Middles of LEVELS equally probable parts of a normal distribution, their variance made 1/2: two of them add up to a
+/* Middles of MOCK_LEVELS equally probable parts of a normal distribution, their variance made 1/2: two of them add up to a
    normal deviate. Newton's steps up from the middle; the density falls, so each start lies on the safe side. */
-static void fill_levels(float level[LEVELS])
+void mock_levels(float level[MOCK_LEVELS])
 {
-    double x = 0, squares = 0, value[LEVELS / 2];
-    for (int i = 0; i < LEVELS / 2; i++) {
-        double p = 0.5 - (i + 0.5) / LEVELS; /* the share above */
+    double x = 0, squares = 0, value[MOCK_LEVELS / 2];
+    for (int i = 0; i < MOCK_LEVELS / 2; i++) {
+        double p = 0.5 - (i + 0.5) / MOCK_LEVELS; /* the share above */
         for (int step = 0; step < 40; step++) {
             double off = 0.5 * erfc(x / sqrt(2)) - p;
             x += off / (exp(-0.5 * x * x) / sqrt(2 * M_PI));
@@ -76,10 +98,10 @@ static void fill_levels(float level[LEVELS])
         value[i] = x;
         squares += 2 * x * x;
     }
-    double unit = sqrt(0.5 * LEVELS / squares);
-    for (int i = 0; i < LEVELS / 2; i++) {
-        level[LEVELS / 2 + i] = (float)(unit * value[i]);
-        level[LEVELS / 2 - 1 - i] = (float)(-unit * value[i]);
+    double unit = sqrt(0.5 * MOCK_LEVELS / squares);
+    for (int i = 0; i < MOCK_LEVELS / 2; i++) {
+        level[MOCK_LEVELS / 2 + i] = (float)(unit * value[i]);
+        level[MOCK_LEVELS / 2 - 1 - i] = (float)(-unit * value[i]);
     }
 }
 
@@ -103,22 +125,34 @@ static void philox_lanes(uint32_t out[4][MOCK_LANES], const Rng *r, uint32_t fir
     for (int l = 0; l < MOCK_LANES; l++) out[0][l] = c0[l], out[1][l] = c1[l], out[2][l] = c2[l], out[3][l] = c3[l];
 }
 
-/* 12 bits from each half of a word. */
-Status mock_noise(float *out, int64_t n, int64_t first, uint64_t seed, const char *purpose, int64_t object,
-                  uint32_t step, Arena *scratch)
+/* Numbers first, first + 1, ... of the stream: 12 bits from each half of a word. */
+void mock_noise(float *out, int64_t n, int64_t first, const Rng *r, const float level[MOCK_LEVELS])
 {
     enum { EACH = 4 * MOCK_LANES };
-    float *level;
     uint32_t word[4][MOCK_LANES];
-    Mark mark = arena_mark(scratch);
-    Rng r = rng_stream(seed, purpose, object, step);
     MUST(first % EACH == 0);
-    TRY(arena_new(&level, scratch, LEVELS));
-    fill_levels(level);
     for (int64_t at = 0; at < n; at += EACH) {
-        philox_lanes(word, &r, (uint32_t)((first + at) / 4));
+        philox_lanes(word, r, (uint32_t)((first + at) / 4));
         const uint32_t *w = word[0];
-        for (int64_t i = 0; i < EACH && at + i < n; i++) out[at + i] = level[w[i] & (LEVELS - 1)] + level[w[i] >> 20];
+        for (int64_t i = 0; i < EACH && at + i < n; i++) out[at + i] = level[w[i] & (MOCK_LEVELS - 1)] + level[w[i] >> 20];
+    }
+}
+
+Status mock_add_noise(float *image, const float *invvar, int64_t n, uint64_t seed, int64_t object, uint32_t step,
+                      Arena *scratch)
+{
+    enum { AT_ONCE = 4096 };
+    float *level, noise[AT_ONCE];
+    Mark mark = arena_mark(scratch);
+    const Rng r = rng_stream(seed, "mock.sky", object, step);
+    TRY(arena_new(&level, scratch, MOCK_LEVELS));
+    mock_levels(level);
+    for (int64_t at = 0; at < n; at += AT_ONCE) {
+        const int64_t here = n - at < AT_ONCE ? n - at : AT_ONCE;
+        const float *w = invvar + at;
+        float *pixel = image + at;
+        mock_noise(noise, here, at, &r, level);
+        for (int64_t i = 0; i < here; i++) pixel[i] = w[i] > 0 ? pixel[i] + noise[i] / sqrtf(w[i]) : 0;
     }
     arena_reset(scratch, mark);
     return OK;

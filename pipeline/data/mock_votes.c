@@ -9,6 +9,7 @@
 
 #include "core/rng.h"
 #include "data/mock_render.h"
+#include "data/mock_table.h"
 #include "io/artefact.h"
 
 enum { MOST_ANSWERS = 6, VOLUNTEERS = 40, SPREAD = 16 };
@@ -177,32 +178,55 @@ static double resolution(const MockSky *sky, const MockObject *o)
     return t * t / (1 + t * t);
 }
 
-static Status write_votes(FILE *f, const char *part, const MockSky *sky)
+/* ---- the file ---- */
+
+typedef struct {
+    MockList list;
+    FILE *f;
+    const char *path;
+    char part[FITS_PATH];
+} Ballot;
+
+static Status add_objects(MockList *list, const MockSky *sky, const MockObject *object, int64_t n, Arena *a)
 {
-    put_header(f);
-    for (int64_t i = 0; i < sky->n; i++) {
-        const MockObject *o = &sky->object[i];
+    Ballot *b = (Ballot *)list;
+    (void)a;
+    for (int64_t i = 0; i < n; i++) {
+        const MockObject *o = &object[i];
         if (o->defect == MOCK_SKY || o->targetid < 0 || 22.5 - 2.5 * log10(o->flux[1]) > VOTES_LIMIT) continue;
-        Rng r = rng_stream(sky->seed, "mock.votes", i, 0);
+        Rng r = rng_stream(sky->seed, "mock.votes", o->number, 0);
         Chances seen, sharp;
         Votes v;
         find_chances(seen, o, resolution(sky, o));
         find_chances(sharp, o, 1);
         draw_votes(v, seen, &r);
-        put_row(f, o, v, seen, sharp);
+        put_row(b->f, o, v, seen, sharp);
     }
-    return ferror(f) ? FAIL(E_OUTPUT, "%s: cannot be written; is the disk full?", part) : OK;
+    return ferror(b->f) ? FAIL(E_OUTPUT, "%s: cannot be written; is the disk full?", b->part) : OK;
 }
 
-Status mock_write_votes(const MockSky *sky, const char *path)
+static Status end_file(MockList *list, const MockSky *sky, bool good, Arena *a)
 {
-    char part[FITS_PATH];
+    Ballot *b = (Ballot *)list;
+    (void)sky;
+    (void)a;
+    if (!b->f) return OK;
+    if (fclose(b->f) != 0 && good) return FAIL(E_OUTPUT, "cannot write %s: %s", b->part, strerror(errno));
+    return good ? artefact_publish(&par_alone, b->path) : OK;
+}
+
+Status mock_votes_begin(MockList **out, const MockSky *sky, const char *path, Arena *a)
+{
+    Ballot *b;
+    (void)sky;
+    TRY(arena_new(&b, a, 1));
+    *b = (Ballot){.list = {add_objects, end_file}, .path = path};
+    *out = &b->list;
     TRY(artefact_make_folder_of(&par_alone, path));
-    if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
+    if (snprintf(b->part, sizeof b->part, "%s.part", path) >= (int)sizeof b->part)
         return FAIL(E_CONFIG, "%s: the path is too long", path);
-    FILE *f = fopen(part, "w");
-    if (!f) return FAIL(E_OUTPUT, "cannot write %s: %s", part, strerror(errno));
-    Status st = write_votes(f, part, sky);
-    if (fclose(f) != 0 && st == OK) st = FAIL(E_OUTPUT, "cannot write %s: %s", part, strerror(errno));
-    return st != OK ? st : artefact_publish(&par_alone, path);
+    b->f = fopen(b->part, "w");
+    if (!b->f) return FAIL(E_OUTPUT, "cannot write %s: %s", b->part, strerror(errno));
+    put_header(b->f);
+    return OK;
 }

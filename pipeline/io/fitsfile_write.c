@@ -235,6 +235,14 @@ Status fitsfile_write_pixels(FitsFile *f, FitsType type, const void *data, int64
     return write_image(f, fitsfile_code(type), data, n);
 }
 
+Status fitsfile_write_some(FitsFile *f, FitsType type, const void *data, int64_t first, int64_t n)
+{
+    int code = 0;
+    fits_write_img(f->handle, fitsfile_code(type), first + 1, n, (void *)data, &code);
+    if (code) return FITS_FAIL(f, E_OUTPUT, code, "cannot write %lld pixels", (long long)n);
+    return OK;
+}
+
 Status fitsfile_write_mask(FitsFile *f, const uint32_t *data, int64_t n) { return write_image(f, TUINT, data, n); }
 
 /* ---- keywords ---- */

@@ -330,7 +330,7 @@ static Status make_compound(H5File *f, const char *dataset, const H5Member *memb
     return H5_AGREE(f, st);
 }
 
-static Status write_member(H5File *f, const char *dataset, const H5Member *m, int64_t rows)
+static Status write_member(H5File *f, const char *dataset, const H5Member *m, int64_t first, int64_t rows)
 {
     H5Dataset d;
     TRY(h5_dataset_open(&d, f, dataset));
@@ -339,21 +339,32 @@ static Status write_member(H5File *f, const char *dataset, const H5Member *m, in
     int n_dims = member_dims(dims, m);
     size_t bytes = 0;
     hid_t row = member_memory(&bytes, m->name, element, dims, n_dims);
-    Status st = h5_move_rows(f, &d, dataset, row, bytes, NULL, m->data, 0, rows);
+    Status st = h5_move_rows(f, &d, dataset, row, bytes, NULL, m->data, first, rows);
     if (row >= 0) H5Tclose(row);
     H5Tclose(element);
     h5_dataset_close(&d);
     return st;
 }
 
-Status h5_put_compound(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t rows)
+Status h5_new_compound(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t rows)
 {
     MUST(n_members > 0);
-    TRY(make_compound(f, dataset, members, n_members, rows));
+    return make_compound(f, dataset, members, n_members, rows);
+}
+
+Status h5_put_members(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t first,
+                      int64_t rows)
+{
     Status st = OK;
     if (!f->par || f->par->rank == 0)
-        for (int i = 0; i < n_members && st == OK; i++) st = write_member(f, dataset, &members[i], rows);
+        for (int i = 0; i < n_members && st == OK; i++) st = write_member(f, dataset, &members[i], first, rows);
     return H5_AGREE(f, st);
+}
+
+Status h5_put_compound(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t rows)
+{
+    TRY(h5_new_compound(f, dataset, members, n_members, rows));
+    return h5_put_members(f, dataset, members, n_members, 0, rows);
 }
 
 /* ---- virtual datasets ---- */

@@ -4,10 +4,11 @@
 #include <stdio.h>
 
 #include "data/labels.h"
-#include "data/mock.h"
+#include "data/mock_table.h"
 #include "test_main.h"
 
 static MockSky sky;
+static MockObject *object;
 
 static const char *path_of(const char *name)
 {
@@ -20,13 +21,15 @@ static bool make_sky(void)
 {
     const MockConfig config = {
         .objects = 120, .per_brick = 60, .ra = 150.1, .dec = 2.25, .layout = MOCK_DR1, .truth = "", .votes = ""};
-    return CHECK_OK(mock_sky(&sky, &config, NULL, 42, &test_arena));
+    int64_t n;
+    return CHECK_OK(mock_sky(&sky, &config, NULL, 42, &par_alone, &test_arena)) &&
+           CHECK_OK(mock_objects(&object, &n, &sky, 0, sky.n_bricks, &test_arena));
 }
 
 static const MockObject *object_of(int64_t targetid)
 {
     for (int64_t i = 0; i < sky.n; i++)
-        if (sky.object[i].targetid == targetid) return &sky.object[i];
+        if (object[i].targetid == targetid) return &object[i];
     return NULL;
 }
 
@@ -35,7 +38,7 @@ static void labels_are_near_the_truth_and_not_it(void)
     LabelEntry *e;
     int64_t n;
     double sum = 0;
-    if (!make_sky() || !CHECK_OK(mock_write_labels(&sky, path_of("labels.hdf5"), &test_arena))) return;
+    if (!make_sky() || !CHECK_OK(mock_write_lists(&sky, &(MockLists){.labels = path_of("labels.hdf5")}, &par_alone, &test_arena))) return;
     if (!CHECK_OK(labels_read(&e, &n, path_of("labels.hdf5"), 0, 1, &test_arena))) return;
     CU_ASSERT(n > sky.n / 2 && n < sky.n);
     for (int64_t i = 0; i < n; i++) {
@@ -59,7 +62,7 @@ static void draws_scatter_around_the_best_fit(void)
     H5Shape shape;
     static double best[THETA], draw[DRAWS * THETA];
     double mean = 0, square = 0;
-    if (!make_sky() || !CHECK_OK(mock_write_labels(&sky, path_of("labels.hdf5"), &test_arena))) return;
+    if (!make_sky() || !CHECK_OK(mock_write_lists(&sky, &(MockLists){.labels = path_of("labels.hdf5")}, &par_alone, &test_arena))) return;
     if (!CHECK_OK(h5_open(&f, path_of("labels.hdf5"), NULL))) return;
     CHECK_OK(h5_member_shape(&shape, &f, "__astropy_table__", "PROVABGS_MCMC"));
     CU_ASSERT_EQUAL(shape.n_dims, 3);
@@ -86,7 +89,7 @@ static void lines_are_measured_where_the_spectrum_reaches(void)
     int64_t n, id[MOST];
     static double halpha[MOST], ivar[MOST], sulphur[MOST];
     int64_t far = 0, off = 0;
-    if (!make_sky() || !CHECK_OK(mock_write_fastspec(&sky, path_of("fastspec.fits"), &test_arena))) return;
+    if (!make_sky() || !CHECK_OK(mock_write_lists(&sky, &(MockLists){.fastspec = path_of("fastspec.fits")}, &par_alone, &test_arena))) return;
     if (!CHECK_OK(fitsfile_open(&f, path_of("fastspec.fits")))) return;
     CHECK_OK(fitsfile_goto(&f, "FASTSPEC"));
     CHECK_OK(fitsfile_rows(&n, &f));
