@@ -61,6 +61,11 @@ typedef struct {
     double logssfr;  /* log10 1/yr, mean of the last Gyr */
     double dust;     /* optical depth at 5500 A that the stars see */
 
+    /* what makes galaxies of equal mass, age and star formation look unlike each other */
+    double dust_slope;       /* of their attenuation over Calzetti's: (wavelength / 5500 A)^slope           */
+    double burst, burst_age; /* share of the older stars that one burst formed; how long ago, Gyr; 0 = none */
+    double log_ml;           /* log10 of their mass-to-light ratio over that of their age and metals        */
+
     /* what only the spectrum tells */
     double veldisp; /* of the stars along the line of sight, km/s          */
     double recent;  /* log10 SFR of the last 10 Myr over the last Gyr's    */
@@ -112,9 +117,9 @@ typedef struct {
 /* What follows from the configuration. Bricks have numbers 0 .. n_bricks - 1: a square of full ones, left to right and
    upwards, then the one without a band, then the one without files; objects lie in them one after the other. */
 typedef struct {
-    int64_t n, objects, per_brick;   /* with and without those that defects add */
-    int64_t n_bricks, n_full, width; /* bricks of a row of the field */
-    int32_t row, col, columns;       /* of the first brick in the grid of bricks; columns of its row */
+    int64_t n, objects, per_brick;        /* with and without those that defects add */
+    int64_t n_bricks, n_full, width;      /* bricks of a row of the field */
+    int32_t row, col, columns;            /* of the first brick in the grid of bricks; columns of its row */
     int32_t missing_band_brick, no_brick; /* BRICKIDs */
     int32_t crowded;                      /* nside 64 pixel that MOCK_DR3 splits: that of the first object */
     int64_t n_groups;                     /* the bright program's, then the dark one's */
@@ -187,8 +192,16 @@ typedef enum {
 } MockLine;
 extern const double mock_line_wavelength[N_MOCK_LINES]; /* vacuum, rest frame, Angstrom */
 void mock_lines(double flux[N_MOCK_LINES], const MockObject *o);
+/* Of the optical depth that the gas's lines and the youngest stars see, what the other stars see: our choice, which gives
+   massive star-forming galaxies the colours they have. Calzetti et al. 2000 find 0.44 of the colour excess in starbursts. */
+#define MOCK_DUST_SHARE 0.3
+
 /* Attenuation curve relative to 5500 A. mock_lines.c */
-double mock_attenuation(double rest);
+double mock_attenuation(double rest, double slope);
+
+/* One sigma of log mass, age, log metallicity, log star-formation rate in the PROVABGS table. mock_labels.c */
+enum { MOCK_FITTED = 4 };
+void mock_fit_errors(double sigma[MOCK_FITTED], const MockObject *o);
 
 /* Does the object have a row in them? Asks for its place alone. mock_fastspec.c, mock_labels.c */
 bool mock_is_fitted(const MockObject *o);
@@ -293,7 +306,7 @@ typedef struct {
     const char *labels;     /* HDF5 with PROVABGS columns, mock_labels.c             */
     const char *fastspec;   /* FITS, mock_fastspec.c                                 */
     const char *truth;      /* FITS, mock_truth.c                                    */
-    const char *votes;      /* CSV of Galaxy Zoo DECaLS (formats.md B12), of galaxies brighter than r 18.5, mock_votes.c */
+    const char *votes; /* CSV of Galaxy Zoo DECaLS (formats.md B12), of galaxies brighter than r 18.5, mock_votes.c */
 } MockLists;
 /* Collective. The tables that list the whole sky: all ranks draw objects, a few thousand at a time; each table has a
    rank that writes it. mock_lists.c */

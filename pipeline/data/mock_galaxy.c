@@ -1,16 +1,15 @@
 /* mock_galaxy.c - one galaxy: redshift, mass, star formation, age, metals, dust, gas, shape, each drawn from what the
-   ones before it make likely. The relations are published ones; the sample is flux-limited as DESI's Bright Galaxy
-   Survey is, with a tail beyond it.
+   ones before it make likely. Relations are named where they are published ones, most of them simplified; the
+   other numbers are our choice. The sample is flux-limited as DESI's Bright Galaxy Survey is, with a tail beyond it.
 
    Logarithms are of base 10, masses in solar masses, Chabrier or Kroupa initial mass function. */
 #include <math.h>
 
 #include "data/mock.h"
 
-/* Faint limit of the Bright Galaxy Survey in r, Hahn et al. 2023 (AJ 165, 253), section 3; the tail beyond z 0.6 is
-   selected in z as luminous red galaxies are, Zhou et al. 2023 (AJ 165, 58): fibre magnitude 21.6, here one brighter
-   in total. */
-static const double limit_r = 20.175, limit_z = 20.6, tail_share = 0.03;
+/* Faint limit of the Bright Galaxy Survey in r (Hahn et al. 2023, AJ 165, 253). The tail beyond z 0.6 stands for the
+   survey's other galaxies and has a limit in z: its share and limit are our choice. */
+static const double limit_r = 20.175, limit_z = 20.6, tail_share = 0.1;
 enum { MOST_DRAWS = 200 };
 
 static double clip(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
@@ -44,8 +43,8 @@ double mock_universe_age(double z)
 
 /* ---- redshift and mass ---- */
 
-/* n(z) of a magnitude-limited sample, z^2 exp(-(z/z0)^1.5) (Baugh & Efstathiou 1993, MNRAS 265, 145); z0 puts the peak
-   at the 0.2 of the Bright Galaxy Survey (Hahn et al. 2023, fig. 14). One in thirty is of the tail. */
+/* n(z) of a magnitude-limited sample, z^2 exp(-(z/z0)^1.5) (after Baugh & Efstathiou 1993, MNRAS 265, 145); z0 is
+   our choice, for a median of 0.2. One in ten of the draws is of the tail. */
 static double draw_redshift(Rng *r)
 {
     const double z0 = 0.2, low = 0.003, high = 0.6, top = 0.39; /* of x^2 exp(-x^1.5) */
@@ -79,49 +78,48 @@ static double draw_mass(double z, Rng *r)
 
 /* ---- star formation, age, metals, dust, gas ---- */
 
-/* Quenched fraction: mass quenching 1 - exp(-(M/10^10.66)^0.67), Peng et al. 2010 (ApJ 721, 193), eq. 5 with table 2,
-   and the mean of its environment quenching; fewer at higher z, as Muzzin et al. 2013 (ApJ 777, 18) count. */
+/* Quenched fraction, after Peng et al. 2010 (ApJ 721, 193): mass quenching 1 - exp(-(M/10^10.66)^0.67), and a mean of
+   0.3 for what the environment quenches, at every mass. Fewer at higher z, as (1 + z)^-0.5: our choice. */
 static double quenched_fraction(double logm, double z)
 {
     double by_mass = 1 - exp(-pow(pow(10, logm - 10.66), 0.67));
-    return (1 - (1 - by_mass) * (1 - 0.25)) * pow(1 + z, -0.5);
+    return (1 - (1 - by_mass) * (1 - 0.3)) * pow(1 + z, -0.5);
 }
 
-/* Main sequence: Speagle et al. 2014 (ApJS 214, 15), eq. 28; its scatter 0.2 to 0.3 dex (section 4.3). Passive galaxies
-   lie near log sSFR = -12 and a tenth is on its way, the green valley: Salim 2014 (SerAJ 189, 1). A merger adds half
-   its star formation: Ellison et al. 2013 (MNRAS 435, 3627). The mean over a Gyr cannot exceed 1e-9 per year. */
+/* Main sequence: the ridge of Renzini & Peng 2015 (ApJ 801, L29), log SFR = 0.76 log M - 7.64, here rising as (1 + z)^2.7,
+   scatter 0.33 dex. Our choices: passive galaxies lie near log sSFR = -11.6, an eighth is on its way; a merger adds half
+   its star formation. The mean over a Gyr cannot exceed 1e-9 per year. */
 static void draw_star_formation(MockObject *o, Rng *r)
 {
-    double t = mock_universe_age(o->z);
-    double sequence = (0.84 - 0.026 * t - 1) * o->logmstar - (6.51 - 0.11 * t), scatter = rng_normal(r);
+    double sequence = (0.76 - 1) * o->logmstar - 7.64 + 2.7 * log10(1 + o->z), scatter = rng_normal(r);
     o->quiescent = rng_uniform(r) < quenched_fraction(o->logmstar, o->z);
     bool green = rng_uniform(r) < 0.12;
     double passive = -11.6 + 0.65 * scatter, active = sequence + 0.33 * scatter;
     o->logssfr = green ? 0.5 * (sequence - 11.5) + 0.25 * scatter : o->quiescent ? passive : active;
-    o->merger = rng_uniform(r) < 0.04; /* Casteels et al. 2014 (MNRAS 445, 1157): 1 to 5 % of bright galaxies */
+    o->merger = rng_uniform(r) < 0.04; /* one in 25: our choice */
     if (o->merger && !o->quiescent) o->logssfr += 0.2;
     if (o->logssfr > -9.4) o->logssfr = -9.4 + 0.3 * tanh((o->logssfr + 9.4) / 0.3);
     o->logssfr = fmax(o->logssfr, -13.2);
-    /* lines see 10 Myr, the continuum longer: Weisz et al. 2012 (ApJ 744, 44), burstier in dwarfs */
+    /* lines see 10 Myr, the continuum longer; dwarfs are burstier */
     o->recent = clip((o->logmstar < 9.5 ? 0.25 : 0.15) * rng_normal(r), -0.6, 0.6);
 }
 
-/* Mass-weighted ages: passive galaxies formed early, the massive first (Gallazzi et al. 2005, MNRAS 362, 41, fig. 8;
-   McDermid et al. 2015, MNRAS 448, 3484, fig. 15); star-forming ones lie at half the age of the universe, younger above
-   the main sequence. */
+/* Mass-weighted ages, our choice: passive galaxies formed early, the massive first (the trend of Gallazzi et al. 2005,
+   MNRAS 362, 41); star-forming ones lie at half the age of the universe, younger above the main sequence. */
 static void draw_age(MockObject *o, Rng *r)
 {
     double t = mock_universe_age(o->z), share;
     double above = o->logssfr + 10.2;
     if (o->quiescent)
-        share = 0.68 + 0.08 * (o->logmstar - 10.7) + 0.17 * rng_normal(r);
+        share = 0.68 + 0.08 * (o->logmstar - 10.7) + 0.13 * rng_normal(r);
     else
-        share = 0.50 + 0.07 * (o->logmstar - 10.2) - 0.13 * above + 0.17 * rng_normal(r);
+        share = 0.50 + 0.07 * (o->logmstar - 10.2) - 0.13 * above + 0.13 * rng_normal(r);
     o->age = t * clip(share, 0.12, 0.93);
 }
 
-/* Stellar metallicity against mass: median and half of the 16-84 % range of Gallazzi et al. 2005, table 2, in log
-   Z/0.02. At its mass a passive galaxy is the richer one: Peng, Maiolino & Cochrane 2015 (Nature 521, 192). */
+/* Stellar metallicity against mass in log Z/0.02, after Gallazzi et al. 2005 (MNRAS 362, 41): a line through seven masses,
+   the scatter shrinking with mass. At its mass a passive galaxy is the richer one (Peng, Maiolino & Cochrane 2015,
+   Nature 521, 192), by an amount that is our choice. */
 static void draw_metals(MockObject *o, Rng *r)
 {
     enum { POINTS = 7 };
@@ -135,27 +133,41 @@ static void draw_metals(MockObject *o, Rng *r)
     double offset = o->quiescent ? 0.12 : -0.05, deviation = rng_normal(r);
     double z_sun = clip(centre + offset + 1.2 * width * deviation, -1.7, 0.33);
     o->logz = log10(0.02) + z_sun;
-    /* gas follows stars; 12 + log O/H = 8.69 is solar, Asplund et al. 2009 (ARA&A 47, 481); the scatter of the gas
-       relation is 0.1 dex, Tremonti et al. 2004 (ApJ 613, 898) */
+    /* gas follows stars; at slope, zero point and scatter of our choice; 8.69 is solar, Asplund et al. 2009 (ARA&A 47, 481) */
     o->oxygen = clip(8.80 + 0.5 * z_sun + 0.07 * rng_normal(r), 7.9, 9.1);
-    /* ionisation falls with metallicity and rises with sSFR: Kaasinen et al. 2018 (MNRAS 477, 5568), fig. 6 */
+    /* ionisation falls with metallicity and rises with sSFR: the slopes are our choice */
     o->log_u = clip(-3.1 - 0.5 * (o->oxygen - 8.7) + 0.25 * (o->logssfr + 10) + 0.12 * rng_normal(r), -3.7, -2.2);
 }
 
-/* Attenuation of H alpha against mass: Garn & Best 2010 (MNRAS 409, 421), section 5.3; stars see 0.44 of the gas's
-   colour excess, Calzetti et al. 2000 (ApJ 533, 682). Inclined disks are dustier: Tully et al. 1998 (AJ 115, 2264).
-   Passive galaxies have little: Kauffmann et al. 2003 (MNRAS 341, 33), fig. 10. */
+/* Attenuation of H alpha against mass, after Garn & Best 2010 (MNRAS 409, 421): 0.91 + 0.77 x + 0.11 x^2 - 0.09 x^3 with x
+   = log M/1e10. Our choices: the scatter, the stars' share (mock.h), more dust in inclined disks, little in passive
+   galaxies. 3.33 and 4.05: Calzetti's curve at H alpha and at V. */
 static void draw_dust(MockObject *o, Rng *r)
 {
     double x = clip(o->logmstar - 10, -1.5, 1.5), wiggle = rng_normal(r);
-    double a_halpha = (0.91 + 0.77 * x + 0.11 * x * x - 0.09 * x * x * x) * pow(10, 0.24 * wiggle);
-    double tau = 0.44 * a_halpha / 3.33 * 4.05 / 1.086;
+    double a_halpha = (0.91 + 0.77 * x + 0.11 * x * x - 0.09 * x * x * x) * pow(10, 0.32 * wiggle);
+    double tau = MOCK_DUST_SHARE * a_halpha / 3.33 * 4.05 / 1.086;
     if (o->quiescent) tau = 0.08 * pow(10, 0.25 * wiggle);
-    if (!o->quiescent) tau += 0.35 * log10(1 / o->axis_ratio) * clip(0.6 + 0.4 * x, 0.2, 1.2);
+    if (!o->quiescent) tau += 0.25 * log10(1 / o->axis_ratio) * clip(0.6 + 0.4 * x, 0.2, 1.2);
     o->dust = clip(tau, 0.01, 3);
 }
 
-/* Kinematics: Zahid et al. 2016 (ApJ 832, 203), eq. 5; disks have colder centres. */
+/* What colours do not know, our choices: attenuation curves steeper and shallower than Calzetti's; in a third of the
+   galaxies a burst one to three Gyr ago, which leaves them bluer and brighter than their mean rate of the last Gyr says;
+   mass-to-light ratios that differ at one age and metallicity, as initial mass functions do. */
+static void draw_oddities(MockObject *o, Rng *r)
+{
+    double slope = rng_normal(r), ratio = rng_normal(r), chance = rng_uniform(r), share = rng_uniform(r),
+           when = rng_uniform(r);
+    o->dust_slope = clip(-0.1 + 0.35 * slope, -0.9, 0.7);
+    o->log_ml = 0.25 * ratio;
+    o->burst = chance < 0.4 ? 0.05 * pow(10, 0.9 * share) : 0; /* 5 to 40 % of the mass */
+    o->burst_age = fmin(1 + 2 * when, 0.9 * o->age);
+    if (o->burst_age < 1) o->burst = 0;
+}
+
+/* Velocity dispersion against mass, after Zahid et al. 2016 (ApJ 832, 203): 118 km/s at 10^10.26, slopes 0.40 below and
+   0.29 above; colder disks and the scatter are our choice. */
 static void draw_dispersion(MockObject *o, Rng *r)
 {
     double x = o->logmstar - 10.26, slope = x < 0 ? 0.403 : 0.293;
@@ -166,7 +178,7 @@ static void draw_dispersion(MockObject *o, Rng *r)
 /* ---- shape ---- */
 
 /* Bulge share of the light: small in star-forming disks, growing with mass; large in passive galaxies, of which the
-   massive are mostly ellipticals: Bluck et al. 2014 (MNRAS 441, 599), figs 8 and 9. */
+   massive are mostly ellipticals. Shares are our choice. */
 static void draw_bulge(MockObject *o, Rng *r)
 {
     double x = o->logmstar - 10.5, quiet = logistic(-3 * (o->logssfr + 11.2));
@@ -177,8 +189,7 @@ static void draw_bulge(MockObject *o, Rng *r)
     if (o->logmstar < 9 && o->bulge_fraction < 0.1f) o->bulge_fraction = 0;
 }
 
-/* Disks lie at random, flattened to 0.2 (Holmberg 1958; Padilla & Strauss 2008, MNRAS 388, 1321); ellipticals are
-   rounder when massive. */
+/* Disks lie at random, flattened to 0.2; ellipticals are rounder when massive. */
 static void draw_projection(MockObject *o, Rng *r)
 {
     const double flattest = 0.2;
@@ -192,8 +203,9 @@ static void draw_projection(MockObject *o, Rng *r)
     o->angle = M_PI * rng_uniform(r);
 }
 
-/* Half-light radius in kpc against mass: Shen et al. 2003 (MNRAS 343, 978), table 1, its figs 4 (late) and 11 (early);
-   scatter in ln R falls from 0.47 to 0.34. */
+/* Half-light radius in kpc against mass, after Shen et al. 2003 (MNRAS 343, 978), table 1, the fits by mass of late and
+   early types; below 10^9.8 the latter flatten, our choice. Scatter in ln R falls from 0.47 to 0.34, here four fifths
+   of it. */
 static void draw_size(MockObject *o, Rng *r)
 {
     double m = pow(10, o->logmstar), m_0 = 3.98e10;
@@ -204,13 +216,12 @@ static void draw_size(MockObject *o, Rng *r)
     double angular = mock_distance(o->z) / ((1 + o->z) * (1 + o->z)) * 1e3;          /* kpc per radian */
     o->radius = clip(exp(ln_kpc) / angular * 180 * 3600 / M_PI, 0.3, 10);
     o->sersic = clip(1 + 3.2 * o->bulge_fraction + 0.15 * rng_normal(r), 0.6, 5.5);
-    /* bulges of disks have a quarter of the disk's size, Gadotti 2009 (MNRAS 393, 1531) */
+    /* bulges of disks have about a quarter of the disk's size: our choice */
     o->bulge_radius = (float)(o->bulge_fraction >= 1 ? o->radius : clip(0.28 * o->radius, 0.15, 4));
 }
 
-/* Arms in disks that form stars; the pitch angle opens towards small bulges (Kennicutt 1981, AJ 86, 1847); two arms in
-   half of them, more in the rest (Hart et al. 2016, MNRAS 461, 3663). Bars in a third of disks, more in massive red
-   ones (Masters et al. 2011, MNRAS 411, 2026). */
+/* Arms in disks that form stars; the pitch angle opens towards small bulges; two arms in half of them. Bars in a third of
+   disks, more in massive ones. The trends are those that volunteers of Galaxy Zoo found, the numbers our choice. */
 static void draw_disk(MockObject *o, Rng *r)
 {
     static const int arms[] = {1, 2, 2, 2, 2, 2, 3, 3, 4, 4};
@@ -255,6 +266,7 @@ static void draw(MockObject *o, Rng *r)
     draw_bulge(o, r);
     draw_projection(o, r);
     draw_dust(o, r);
+    draw_oddities(o, r);
     draw_dispersion(o, r);
     draw_size(o, r);
     draw_disk(o, r);

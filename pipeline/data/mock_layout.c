@@ -150,8 +150,8 @@ static Status list_groups(MockSky *sky, const Pixels *p, Arena *a)
         else if (slot < HEALPIX_PIXELS)
             g->uniqpix = (int32_t)uniqpix_encode(HEALPIX_NSIDE, slot);
         else
-            g->uniqpix = (int32_t)uniqpix_encode(
-                SPLIT_NSIDE, (int64_t)sky->crowded * (SLOTS - HEALPIX_PIXELS) + slot - HEALPIX_PIXELS);
+            g->uniqpix = (int32_t)uniqpix_encode(SPLIT_NSIDE, (int64_t)sky->crowded * (SLOTS - HEALPIX_PIXELS) + slot -
+                                                                  HEALPIX_PIXELS);
     }
     const MockGroup *last = n > 0 ? &sky->group[n - 1] : NULL;
     if (last && strcmp(last->program, "dark") == 0) sky->last_dark = n - 1;

@@ -9,12 +9,12 @@ const double mock_line_wavelength[N_MOCK_LINES] = {
     6302.05, 6549.86, 6564.61, 6585.27, 6718.29, 6732.67, 9071.1,  9533.2,
 };
 
-/* Calzetti et al. 2000 (ApJ 533, 682), eq. 4, over its value at 5500 Angstrom. */
-double mock_attenuation(double rest)
+/* Calzetti et al. 2000 (ApJ 533, 682), eq. 4, over its value at 5500 Angstrom; steeper where slope < 0. */
+double mock_attenuation(double rest, double slope)
 {
     double x = 1e4 / rest; /* per micron */
     double k = rest < 6300 ? 2.659 * (-2.156 + x * (1.509 + x * (-0.198 + x * 0.011))) : 2.659 * (-1.857 + 1.040 * x);
-    return (k + 4.05) / 4.05;
+    return (k + 4.05) / 4.05 * (slope == 0 ? 1 : pow(rest / 5500, slope));
 }
 
 /* Over H beta, case B at 1e4 K and 100 per cm3: Osterbrock & Ferland 2006, table 4.4. */
@@ -70,7 +70,7 @@ static void add(double flux[N_MOCK_LINES], double halpha, const Ratios *q)
 }
 
 /* log10 of erg/s in H alpha per solar mass a year: Kennicutt & Evans 2012 (ARA&A 50, 531), table 1. An old solar mass
-   gives 1.2e29 erg/s, which is 0.8 Angstrom of its light. Nebular dust is the stars' over 0.44 (Calzetti et al. 2000).
+   gives 1.2e29 erg/s, which is 0.8 Angstrom of its light. Nebular dust is the stars' over MOCK_DUST_SHARE.
 */
 void mock_lines(double flux[N_MOCK_LINES], const MockObject *o)
 {
@@ -79,5 +79,6 @@ void mock_lines(double flux[N_MOCK_LINES], const MockObject *o)
     for (int i = 0; i < N_MOCK_LINES; i++) flux[i] = 0;
     add(flux, dilution * pow(10, o->logmstar + o->logssfr + o->recent + 41.27), &forming);
     add(flux, dilution * 1.2e29 * pow(10, o->logmstar), &retired_ratios);
-    for (int i = 0; i < N_MOCK_LINES; i++) flux[i] *= exp(-o->dust / 0.44 * mock_attenuation(mock_line_wavelength[i]));
+    for (int i = 0; i < N_MOCK_LINES; i++)
+        flux[i] *= exp(-o->dust / MOCK_DUST_SHARE * mock_attenuation(mock_line_wavelength[i], o->dust_slope));
 }

@@ -117,8 +117,8 @@ const MockColumn *mock_targets_of(const MockSky *sky)
 
 /* ---- tables ---- */
 
-static Status write_cells(FitsFile *f, const MockColumn *c, const char *records, size_t size, int64_t first,
-                          int64_t n, Arena *a)
+static Status write_cells(FitsFile *f, const MockColumn *c, const char *records, size_t size, int64_t first, int64_t n,
+                          Arena *a)
 {
     enum { TEXT = 32 };
     const char *name = c->column.name;

@@ -179,8 +179,7 @@ static double pixel_light(Part part, const Plan *p, double x, double y)
 }
 
 /* Adds a part to all bands, with its flux there. */
-static void add_map(float *out[N_BANDS], float *map, Part part, const Plan *p, int64_t half,
-                    const double flux[N_BANDS])
+static void add_map(float *out[N_BANDS], float *map, Part part, const Plan *p, int64_t half, const double flux[N_BANDS])
 {
     int64_t side = 2 * half + 1, n = side * side;
     double sum = 0, reach = p->edge + 1;

@@ -12,7 +12,7 @@
 
 #include "data/mock.h"
 
-enum { MOST_STARS = 10, N_NODES = 690, N_AGES = 5, N_SHAPES = 5 };
+enum { MOST_STARS = 12, N_NODES = 690, N_AGES = 6, N_SHAPES = 5 };
 static const double node_step = 0.003, first_node = 1500; /* of ln wavelength; Angstrom: the last one is at 11850 */
 
 /* A kind of star in the galaxy: its temperature and its light at 5500 Angstrom. */
@@ -100,13 +100,13 @@ static void set_depths(Star *s, double metals)
 /* What the stars' light is made of at a wavelength. */
 typedef struct {
     double rest, steep; /* Angstrom; (5500 / rest)^5 */
-    double dust;        /* attenuation over that at 5500 */
+    double dust, red;   /* Calzetti's attenuation over that at 5500; ln (rest / 5500) */
     double shape[N_SHAPES];
 } Node;
 
 static Node node_at(double rest)
 {
-    Node n = {.rest = rest, .steep = pow(5500 / rest, 5), .dust = mock_attenuation(rest)};
+    Node n = {.rest = rest, .steep = pow(5500 / rest, 5), .dust = mock_attenuation(rest, 0), .red = log(rest / 5500)};
     shapes_at(n.shape, rest);
     return n;
 }
@@ -120,20 +120,23 @@ static const Node *nodes(void)
     return node;
 }
 
-/* A kind of star behind its dust. Exponentials in single precision: 1e-7 of the light, twice as fast. */
-static double star_at(const Star *s, const Node *n)
+static double dust_at(const Node *n, double slope) { return n->dust * (double)expf((float)(slope * n->red)); }
+
+/* A kind of star behind its dust, whose curve has this value. Exponentials in single precision: 1e-7 of the light, twice as fast. */
+static double star_at(const Star *s, const Node *n, double dust)
 {
     double magnitudes = 0;
     for (int i = 0; i < N_SHAPES; i++) magnitudes += s->depth[i] * n->shape[i];
     const float hot = expf((float)(1.438777e8 / (n->rest * s->temperature)));
     return s->light * s->unit * n->steep / (double)(hot - 1) *
-           (double)expf((float)(-0.921034 * magnitudes - s->dust * n->dust));
+           (double)expf((float)(-0.921034 * magnitudes - s->dust * dust));
 }
 
-static double stars_at(const Star *star, int n_stars, const Node *n)
+static double stars_at(const Star *star, int n_stars, const Node *n, double slope)
 {
+    const double dust = dust_at(n, slope);
     double sum = 0;
-    for (int s = 0; s < n_stars; s++) sum += star_at(&star[s], n);
+    for (int s = 0; s < n_stars; s++) sum += star_at(&star[s], n, dust);
     return sum;
 }
 
@@ -145,20 +148,23 @@ static void add_star(Star *star, int *n, double temperature, double light, doubl
     set_depths(s, metals);
 }
 
-/* Masses of five ages (Gyr): two for what was formed before the last Gyr, around the mean that leaves the galaxy's
-   mass-weighted age as it is; three for the last Gyr at its mean rate, the last 10 Myr at the recent one. */
+/* Masses of the ages (Gyr): what was formed before the last Gyr, a burst's share of it and the rest at two ages around
+   the mean that leaves the galaxy's mass-weighted age as it is; three for the last Gyr at its mean rate, the last 10
+   Myr at the recent one. */
 static void ages_of(double age[N_AGES], double mass[N_AGES], const MockObject *o)
 {
     double rate = pow(10, o->logssfr + 9), last = fmin(rate, 0.9); /* share of the last Gyr */
-    double before = fmax((o->age - 0.5 * last) / (1 - last), 0.7);
-    const double ages[N_AGES] = {0.005, 0.05, 0.45, 0.7 * before, 1.3 * before};
-    const double masses[N_AGES] = {0.01 * last * pow(10, o->recent), 0.09 * last, 0.90 * last, 0.5 * (1 - last),
-                                   0.5 * (1 - last)};
+    double burst = (1 - last) * o->burst, rest = 1 - last - burst;
+    double before = fmax((o->age - 0.5 * last - burst * o->burst_age) / rest, 0.7);
+    const double spread = o->quiescent ? 0.3 : 0.65; /* who still forms stars has done so at all times */
+    const double ages[N_AGES] = {0.005, 0.05, 0.45, o->burst_age, (1 - spread) * before, (1 + spread) * before};
+    const double masses[N_AGES] = {
+        0.01 * last * pow(10, o->recent), 0.09 * last, 0.90 * last, burst, 0.5 * rest, 0.5 * rest};
     for (int i = 0; i < N_AGES; i++) age[i] = ages[i], mass[i] = masses[i];
 }
 
-/* The kinds of star; light in solar V luminosities. Mass-to-light ratio 0.53 t^0.7 in V: Bruzual & Charlot 2003 (MNRAS
-   344, 1000), fig. 1, higher with metals. Turn-off masses by lifetime, 10 Gyr M^-2.5; giants' share grows with age,
+/* The kinds of star; light in solar V luminosities. Mass-to-light ratio 0.53 t^0.7 in V,
+   higher with metals: our choice, near that of common synthesis models. Turn-off masses by lifetime, 10 Gyr M^-2.5; giants' share grows with age,
    and they are cooler with metals; the coolest carry the TiO bands. */
 static int stars_of(Star star[MOST_STARS], const MockObject *o)
 {
@@ -166,7 +172,8 @@ static int stars_of(Star star[MOST_STARS], const MockObject *o)
     double age[N_AGES], mass[N_AGES], metals = o->logz - log10(0.02), giants = 0, cool = 0;
     ages_of(age, mass, o);
     for (int i = 0; i < N_AGES; i++) {
-        double ratio = 0.53 * pow(age[i] + 0.003, 0.7) * pow(10, 0.12 * metals);
+        if (mass[i] <= 0) continue;
+        double ratio = 0.53 * pow(age[i] + 0.003, 0.7) * pow(10, 0.12 * metals + o->log_ml);
         double light = mass[i] * pow(10, o->logmstar) / ratio;
         double turn_off = fmin(5800 * pow(age[i] / 10, -0.22) * pow(10, -0.03 * metals), 32000);
         double giant = clip(0.42 + 0.14 * log10(age[i] / 4), 0.1, 0.5);
@@ -175,7 +182,7 @@ static int stars_of(Star star[MOST_STARS], const MockObject *o)
         double rest = 1 - giant - coolest, dwarfs = old ? 0.3 * rest : 0;
         giants += light * giant;
         cool += light * coolest;
-        add_star(star, &n, turn_off, light * (rest - dwarfs), metals, i == 0 ? o->dust / 0.44 : o->dust);
+        add_star(star, &n, turn_off, light * (rest - dwarfs), metals, i == 0 ? o->dust / MOCK_DUST_SHARE : o->dust);
         if (old) add_star(star, &n, 0.82 * turn_off, light * dwarfs, metals, o->dust);
     }
     double formed = clip(o->age, 1, 13);
@@ -218,7 +225,8 @@ static void add_absorption(Sed *sed, const Star *star, int n_stars, const MockOb
     for (int i = 0; i < N_ABSORBED; i++) {
         double rest = absorbed[i].wavelength, lost = 0;
         const Node *n = line_node(i);
-        for (int s = 0; s < n_stars; s++) lost += star_at(&star[s], n) * width_in(&star[s], i, metals);
+        const double dust = dust_at(n, o->dust_slope);
+        for (int s = 0; s < n_stars; s++) lost += star_at(&star[s], n, dust) * width_in(&star[s], i, metals);
         double sigma = hypot(absorbed[i].sigma, rest * o->veldisp / 299792.458);
         sed->line[i] = (Line){rest * (1 + o->z), -lost * unit * (1 + o->z), sigma * (1 + o->z)};
     }
@@ -252,7 +260,7 @@ static void build(Sed *sed, const MockObject *o, double low, double high)
     sed->n = last - first + 1;
     for (int k = 0; k < sed->n; k++) {
         sed->wave[k] = node[k].rest * stretch;
-        sed->flux[k] = unit * stars_at(star, n_stars, &node[k]);
+        sed->flux[k] = unit * stars_at(star, n_stars, &node[k], o->dust_slope);
     }
     add_absorption(sed, star, n_stars, o, unit);
     add_emission(sed, o);
@@ -338,14 +346,13 @@ double mock_rough_flux(const MockObject *o, int b)
     for (int k = first; k < N_NODES && node[k].rest * stretch < high; k += EVERY) {
         const double w = node[k].rest * stretch, r = mock_response(b, o->north, w);
         if (r <= 0) continue;
-        photons += r * w * w * unit * stars_at(star, n_stars, &node[k]);
+        photons += r * w * w * unit * stars_at(star, n_stars, &node[k], o->dust_slope);
         reference += r;
     }
     return reference > 0 ? photons / (reference * ab_unit) : 0;
 }
 
-/* Bulges are redder than their disks by 0.2 to 0.3 in g - r: MacArthur et al. 2004 (ApJS 152, 175); less where the disk
-   is old too. */
+/* Bulges are redder than their disks by up to 0.2 in g - r, less where the disk is old too: our choice. */
 void mock_photometry(MockObject *o)
 {
     Sed sed;

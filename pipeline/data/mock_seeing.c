@@ -134,7 +134,8 @@ void mock_noise(float *out, int64_t n, int64_t first, const Rng *r, const float 
     for (int64_t at = 0; at < n; at += EACH) {
         philox_lanes(word, r, (uint32_t)((first + at) / 4));
         const uint32_t *w = word[0];
-        for (int64_t i = 0; i < EACH && at + i < n; i++) out[at + i] = level[w[i] & (MOCK_LEVELS - 1)] + level[w[i] >> 20];
+        for (int64_t i = 0; i < EACH && at + i < n; i++)
+            out[at + i] = level[w[i] & (MOCK_LEVELS - 1)] + level[w[i] >> 20];
     }
 }
 

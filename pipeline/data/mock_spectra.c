@@ -65,7 +65,8 @@ static void observe(Seen s, const double *truth, const Common *c, int arm, const
     const int64_t n = arms[arm].n;
     const bool empty = o->defect == MOCK_SKY || o->targetid < 0;
     const Rng noise = rng_stream(seed, "mock.noise", o->number, (uint32_t)arm);
-    Rng fibre = rng_stream(seed, "mock.fibre", o->number, 0), r = rng_stream(seed, "mock.cosmics", o->number, (uint32_t)arm);
+    Rng fibre = rng_stream(seed, "mock.fibre", o->number, 0),
+        r = rng_stream(seed, "mock.cosmics", o->number, (uint32_t)arm);
     const double share = empty ? 0 : mock_fibre_share(o) * pow(10, 0.03 * rng_normal(&fibre));
     const double depth = pow(10, 0.06 * rng_normal(&fibre)); /* transparency and time of the exposures */
     mock_noise(s.flux, n, 0, &noise, c->level);

