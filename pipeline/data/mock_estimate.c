@@ -9,7 +9,7 @@
 static const double plane_bytes = 14.0e6, invvar_bytes = 0.75e6, mask_bytes = 52e3, tractor_bytes = 130;
 static const double spectrum_bytes = 430e3, exposure_bytes = 290e3, catalogue_bytes = 900;
 /* Painting and compressing a band of a brick; a galaxy in three bands; its spectrum. */
-static const double plane_seconds = 0.42, image_seconds = 2.2e-3, spectrum_seconds = 6e-3;
+static const double plane_seconds = 0.45, image_seconds = 1.1e-3, spectrum_seconds = 2e-3;
 enum { FILES_OF_GROUP = 5 }; /* coadd, redrock and its three companions */
 
 /* Bricks of a square field, two more for the defects. */
