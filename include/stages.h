@@ -37,9 +37,10 @@ extern const Stage *const stage_table[];             /* NULL-terminated, in the 
 extern const ConfigSection *const config_sections[]; /* NULL-terminated: every section of a run file */
 const Stage *stage_find(const char *name);
 
-extern const Stage mock_stage, import_stage, catalog_stage, embed_stage, probe_stage, tables_stage, export_stage;
-extern const ConfigSection mock_section, import_section, probe_section, tables_section,
-    export_section; /* catalog_section: data/cuts.h */
+extern const Stage mock_stage, import_stage, catalog_stage, pack_stage, train_spectrum_stage, align_stage, embed_stage,
+    probe_stage, tables_stage, export_stage;
+extern const ConfigSection mock_section, import_section, train_spectrum_section, align_section, probe_section,
+    tables_section, export_section; /* catalog_section: data/cuts.h, pack_section: data/pack.h */
 
 /* Section "run". */
 enum { LAUNCHER_AUTO, LAUNCHER_MPIRUN, LAUNCHER_SRUN };
@@ -52,6 +53,7 @@ typedef struct {
     const char *gemm;             /* provider: auto, openblas, ref */
     double max_rejected_fraction; /* a stage fails above it */
     double stall_minutes;         /* no sign of life on a rank: the job is ended; 0 = never */
+    double stop_seconds;          /* from a request to stop to giving up what is in hand */
     double time_limit_minutes;    /* then as by SIGUSR1; 0 = no limit */
     double memory_gb;             /* limit of each arena of a rank, 0 = half of the machine */
 } RunConfig;

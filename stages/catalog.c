@@ -164,7 +164,11 @@ typedef struct {
     Tally tally;
 } Build;
 
-static void empty(Arena *pool) { arena_reset(pool, (Mark){0}); }
+static void empty(Arena *pool)
+{
+    arena_reset(pool, (Mark){0});
+    arena_trim(pool);
+}
 
 /* Collective. Objects of the image survey: images for the rows with spectra where they are a stored set, rows where
    release.rows says so. pool[1] holds the rows before and after; the other pools are free. */
@@ -248,7 +252,9 @@ static Status make_rows(Build *w, const Setup *s, Arena pool[N_POOLS], const Par
     empty(&pool[0]);
     clock_end("join labels");
     TRY(add_photometry(&row, &n, w, s, pool, par));
+    for (int p = 0; p < N_POOLS; p++) arena_trim(&pool[p]);
     TRY(par_sort((void **)&w->row, &w->n, par, row, n, sizeof *row, catalog_compare, &pool[2]));
+    arena_trim(&pool[2]);
     for (int p = 0; p < N_POOLS; p++)
         if (p != 2) empty(&pool[p]);
     return tally_sum(&w->tally, w->row, w->n, &w->rejects, w->skipped, par);
@@ -395,7 +401,7 @@ const Stage catalog_stage = {
                "by the file that holds\n"
                "their spectrum; this order is the order of everything after it. /manifest lists every input file that "
                "later stages read.",
-    .revision = 2,
+    .revision = 3,
     .sections = sections,
     .tells = true,
     .run = run_catalog,

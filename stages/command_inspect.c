@@ -107,7 +107,9 @@ static Status inspect_h5(const Command *c, Arena *a)
         printf("no envelope: not an artefact of astroclip\n");
     TRY_DONE(print_datasets(&f, "/", a));
     for (int m = 0; m < N_MODALITIES; m++) TRY_DONE(print_flags(&f, (Modality)m, a));
-    if (c->verify && known) st = verify_h5(&f, &e, a);
+    if (c->verify)
+        st = known ? verify_h5(&f, &e, a)
+                   : FAIL(E_INPUT, "%s is no artefact of ours: there is no checksum to verify", c->target);
 done:;
     Status closed = h5_close(&f);
     return st != OK ? st : closed;

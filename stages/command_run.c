@@ -4,8 +4,10 @@
 
    Signals: mpirun kills its ranks a second after a SIGTERM of its own, but hands SIGUSR1 on to them. So SIGTERM, SIGINT
    and SIGUSR1 to us become SIGUSR1 to the launcher, which has a process group of its own so that the terminal's Ctrl-C
-   reaches it through us alone. The ranks finish what is in hand; a second SIGTERM or SIGINT, or STOP_SECONDS, end them.
+   reaches it through us alone. The ranks finish what is in hand; a second SIGTERM or SIGINT, or PATIENCE after run.stop_seconds, end them.
    The chain's lock (core/lock.h) is held here and used by all stages. */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,7 +26,7 @@
 #include "core/lock.h"
 #include "core/log.h"
 
-enum { MAX_ARGS = 256, STOP_SECONDS = 25, KILL_SECONDS = 5 };
+enum { MAX_ARGS = 256, PATIENCE = 7, KILL_SECONDS = 5, REAP_SECONDS = 20 };
 
 typedef struct {
     const char *item[MAX_ARGS];
@@ -166,12 +168,47 @@ static void hand_on(Chain *chain, int number, pid_t child)
         if (child > 0) kill(child, SIGUSR1);
     }
     if (!chain->stopping || child <= 0) return;
-    if (chain->killed == 0 && (again || now - chain->asked > STOP_SECONDS)) {
+    if (chain->killed == 0 && (again || now - chain->asked > chain->rc->stop_seconds + PATIENCE)) {
         chain->killed = now;
         kill(child, SIGTERM);
     } else if (chain->killed > 0 && now - chain->killed > KILL_SECONDS) {
         kill(child, SIGKILL);
     }
+}
+
+/* True when the process has children, and all of them have ended without its taking notice. */
+static bool has_only_dead_children(pid_t parent)
+{
+    int dead = 0, alive = 0;
+    DIR *dir = opendir("/proc");
+    if (!dir) return false;
+    for (const struct dirent *entry; (entry = readdir(dir));) {
+        char path[300], line[512], state = 0;
+        int its_parent = 0;
+        if (!isdigit((unsigned char)entry->d_name[0])) continue;
+        snprintf(path, sizeof path, "/proc/%.255s/stat", entry->d_name);
+        FILE *f = fopen(path, "r");
+        if (!f) continue;
+        const char *rest =
+            fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL; /* the name before it may hold anything */
+        if (rest && sscanf(rest + 1, " %c %d", &state, &its_parent) == 2 && its_parent == (int)parent)
+            *(state == 'Z' || state == 'X' ? &dead : &alive) += 1;
+        fclose(f);
+    }
+    closedir(dir);
+    return dead > 0 && alive == 0;
+}
+
+/* A launcher takes notice of the end of its ranks at once. Open MPI 4.1 can lock itself up when one dies while the job starts or ends: its main thread
+   waits for a mutex that a thread which is gone holds, and the job would never end. */
+static bool launcher_hangs(double *since, pid_t child)
+{
+    double now = clock_now();
+    if (!has_only_dead_children(child)) {
+        *since = now;
+        return false;
+    }
+    return now - *since > REAP_SECONDS;
 }
 
 /* Runs the words; *code is the exit code of the job (128 + signal if it was killed). */
@@ -184,6 +221,8 @@ static Status execute(int *code, const Args *args, Chain *chain)
     if (child == 0) become_launcher(args, chain, parent);
     setpgid(child, child); /* whoever comes first */
     int state = 0;
+    bool hangs = false;
+    double noticed = clock_now();
     for (;;) {
         pid_t ended = waitpid(child, &state, WNOHANG);
         if (ended == child) break;
@@ -191,8 +230,12 @@ static Status execute(int *code, const Args *args, Chain *chain)
         int number = sigtimedwait(&chain->signals, NULL, &second);
         hand_on(chain, number > 0 ? number : 0, child);
         lock_beat(&chain->lock);
+        if (hangs || !launcher_hangs(&noticed, child)) continue;
+        hangs = true;
+        log_warn("%s does not end though its ranks have ended: killed", args->item[0]);
+        kill(child, SIGKILL);
     }
-    *code = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
+    *code = hangs ? E_STALLED : WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
     return OK;
 }
 

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "core/log.h"
-#include "embed/embed.h"
+#include "data/release_rows.h"
+#include "embed/lost.h"
 #include "embed/previous.h"
 #include "embed/volume.h"
 #include "embedder.h"
@@ -158,45 +159,49 @@ static Status judge(const EmbedLedger *l, const Run *run, const Embedder *e)
     log_info("embed: %lld rows in, %lld rows out; %lld volumes written, %lld kept; %lld blocks computed, %lld kept",
              (long long)e->catalog->n, (long long)l->rows, (long long)l->volumes, (long long)l->volumes_kept,
              (long long)l->blocks, (long long)l->blocks_kept);
+    if (l->lost > 0)
+        log_warn(
+            "embed: %lld rows lack files that the catalogue saw (FILE_LOST): put the files back and run again, which "
+            "embeds these rows only; or run `astroclip catalog` again, which then knows that they are gone",
+            (long long)l->lost);
     for (int m = 0; m < N_MODALITIES; m++) {
         if (!e->want[m]) continue;
         log_info("embed: %lld of %lld rows have an embedding of their %s", (long long)l->embedded[m],
                  (long long)l->rows, modality_name[m]);
         flags_log("embed", (Modality)m, l->count[m], l->rows, e->images->missing_band == MISSING_BAND_ZERO);
         int64_t asked = l->rows - l->count[m][__builtin_ctz((unsigned)not_asked[m])];
-        double lost = asked > 0 ? (double)(asked - l->embedded[m]) / (double)asked : 0;
-        if (lost > c->max_rejected_fraction)
+        double failed = asked > 0 ? (double)(asked - l->embedded[m]) / (double)asked : 0;
+        if (failed > c->max_rejected_fraction)
             return FAIL(E_INPUT,
                         "%.1f %% of the rows have no embedding of their %s, more than run.max_rejected_fraction (%.1f "
                         "%%): see the flags above",
-                        100 * lost, modality_name[m], 100 * c->max_rejected_fraction);
+                        100 * failed, modality_name[m], 100 * c->max_rejected_fraction);
     }
     return OK;
 }
 
 Status embedder_open_images(Embedder *e, Arena *a)
 {
-    TRY(arena_new(&e->image_source, a, 1));
-    e->image_source->config = e->release->images.config;
-    e->image_source->files = &e->catalog->files;
-    return release_images(e->release)->open ? release_images(e->release)->open(e->image_source, a) : OK;
+    return release_open_images(&e->image_source, e->release, &e->catalog->files, a);
 }
 
 void embedder_close_images(Embedder *e)
 {
-    if (e->image_source && release_images(e->release)->close) release_images(e->release)->close(e->image_source);
+    release_close_images(e->image_source, e->release);
     e->image_source = NULL;
 }
 
 /* Collective. The folder to take rows from: what the configuration names, else this run's own embeddings where they are
-   stale. Those that are wanted once more (--force, a volume that went away) are no help. */
+   stale. Those that are wanted once more (--force, a volume that went away) are no help, and those that lack rows of lost
+   files are gone on with where they are. */
 static Status find_earlier(const char **folder, const EmbedConfig *c, const char *path, const Fingerprint *fingerprint,
                            const Run *run)
 {
     const RunConfig *rc = config_get(run->config, &run_section);
     *folder = c->reuse;
     if (c->reuse[0] || run->force) return OK;
-    int64_t same = run->par.rank == 0 && artefact_is_current(path, "embeddings", EMBEDDINGS_VERSION, fingerprint);
+    int64_t same = run->par.rank == 0 && (artefact_is_current(path, "embeddings", EMBEDDINGS_VERSION, fingerprint) ||
+                                          lost_only(path, fingerprint, run->arena));
     par_bcast(&run->par, &same, sizeof same, 0);
     return same ? OK : previous_take(folder, rc->output, &run->par, run->arena);
 }
@@ -244,11 +249,14 @@ static Status run_embed(Run *run)
     TRY_DONE(
         par_agree(par, stage_envelope(&envelope, run, "embeddings", EMBEDDINGS_VERSION, &embed_stage, fingerprint)));
     TRY_DONE(par_agree(par, make_recipes(&e, run, model)));
+    TRY_DONE(par_agree(par, lost_open(&e.lost, &catalog, e.release, run->arena)));
+    e.whole = fingerprint;
     TRY_DONE(find_earlier(&earlier, c, path, &fingerprint, run));
     TRY_DONE(reuse_open(&e.reuse, &e, earlier, rc->output, par, run->arena));
     TRY_DONE(embed_release(&ledger, &e, rc->output, &envelope, par, run->arena));
     reuse_log(e.reuse, &e, ledger.reuse);
     TRY_DONE(judge(&ledger, run, &e));
+    if (ledger.lost > 0) envelope.fingerprint = lost_fingerprint(&fingerprint, &ledger);
     envelope.seconds = log_elapsed();
     TRY_DONE(volume_join(&e, rc->output, &envelope, &ledger, par, run->arena));
     log_info("embed: wrote %s", path);

@@ -116,6 +116,7 @@ static Status run_watched(Run *run, const Stage *stage, Lock *lock)
 {
     const RunConfig *rc = config_get(run->config, &run_section);
     const WatchdogConfig watch = {.stall_seconds = 60 * rc->stall_minutes,
+                                  .stop_seconds = rc->stop_seconds,
                                   .limit_seconds = 60 * rc->time_limit_minutes,
                                   .lock = lock};
     TRY(lock_output(lock, run, stage));

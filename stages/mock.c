@@ -1,6 +1,7 @@
 /* mock.c - the stage: writes a small sky in the surveys' formats into the roots that section `release` names, files handed to ranks as they come
    free. It refuses a folder that holds anything else. */
 #include <dirent.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -138,7 +139,7 @@ static Status write_stamp(const Plan *p, const char *text)
     FILE *f = fopen(p->stamp, "w");
     bool good = f && fprintf(f, "%s\nA mock sky written by astroclip. Nothing here was observed.\n", text) > 0;
     if (f && fclose(f) != 0) good = false;
-    return good ? OK : FAIL(E_OUTPUT, "%s: cannot be written", p->stamp);
+    return good ? OK : FAIL(E_OUTPUT, "%s: cannot be written: %s", p->stamp, strerror(errno));
 }
 
 static Status write_files(const MockSky *sky, const Plan *p, const Par *par, Arena *a)

@@ -5,6 +5,7 @@
    files a sample), or those that `mock` will write. */
 #include "plan.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "core/log.h"
 #include "data/manifest.h"
 #include "data/mock.h"
+#include "data/pack.h"
 #include "embed/embed.h"
 #include "embed/volume.h"
 #include "model/model.h"
@@ -22,8 +24,10 @@ enum { SAMPLE_FILES = 64, MANIFEST_ROWS = 4096 };
 
 /* Memory is what a rank has to itself and its part of what the ranks of a node share (PSS; tests/bench/memory.sh measures
    it): libraries count once. Whoever limits a job adds room for what the system counts besides (jobs/submit). */
-static const double program_bytes = 19e6;           /* of a rank that does nothing */
+static const double program_bytes = 20.5e6;         /* of a rank that does nothing */
 static const double band_bytes = 3600.0 * 3600 * 8; /* image and inverse variance of a brick in one band */
+static const double catalog_buffers = 17e6;         /* a message, a piece of a file */
+static const double reading_bytes = 4.5e6;          /* of cfitsio, while images and spectra are read */
 static const double spectrum_bytes = 430e3;         /* of a coadd file per object */
 static const double cutout_bytes = 350e3;           /* of images per object, where bricks are shared by about 100 */
 static const double solve_speed = 10e9;             /* operations per second of sums and solutions in double */
@@ -41,6 +45,8 @@ typedef struct {
     int64_t row_bytes;  /* of embeddings            */
     double weights;     /* bytes                    */
     int64_t finished;   /* blocks of embeddings     */
+    int64_t packed;     /* bytes of dataset.h5      */
+    int64_t entries;    /* of it that are on disk   */
 } Campaign;
 
 /* ---- rows ---- */
@@ -160,6 +166,22 @@ static Status find_weights(Campaign *c)
     return OK;
 }
 
+/* How much there is to pack: of rows that nobody has counted, all. */
+static Status find_packed(Campaign *c)
+{
+    Arena *a = c->run->arena;
+    const Mark mark = arena_mark(a);
+    const Packer packer = {.config = config_get(c->run->config, &pack_section), .catalog = &c->catalog};
+    PackPlan plan = {.n = {c->rows, c->rows}};
+    char *path = NULL;
+    if (c->known) TRY(pack_plan(&plan, &packer, &par_alone, a));
+    c->packed = c->rows < 0 ? -1 : pack_bytes(&plan);
+    TRY(stage_path(&path, c->run, "dataset.h5"));
+    TRY(dataset_count_finished(&c->entries, path, a));
+    arena_reset(a, mark);
+    return OK;
+}
+
 /* ---- the stages ---- */
 
 static int64_t at_least_one(int64_t n) { return n < 1 ? 1 : n; }
@@ -195,15 +217,30 @@ static void size_weights(StagePlan *p, const Campaign *c)
     p->seconds += 4 * c->weights / disk_speed;
 }
 
-/* Three generations of rows while they are joined and sorted, uneven by a factor two; a brick's photometry. */
+/* Rows while they are sorted over the ranks: as they came, where they are sorted, which is uneven by a tenth, and as they
+   go. Of large catalogues a message and a piece of a file. */
 static void size_catalog(StagePlan *p, const Campaign *c)
 {
     p->read = c->source_bytes;
     p->write = (int64_t)(rows_of(c) * 400);
     p->max_ranks = ranks_for(c, 1000);
-    p->memory_shared = 6 * rows_of(c) * sizeof(CatalogRow);
+    p->memory_shared = 3.1 * rows_of(c) * sizeof(CatalogRow);
+    p->memory += fmin(catalog_buffers, rows_of(c) * sizeof(CatalogRow));
     p->seconds += 20;
     p->seconds_shared = (double)c->source_bytes / disk_speed + 2e-3 * rows_of(c);
+}
+
+static void size_pack(StagePlan *p, const Campaign *c)
+{
+    const PackConfig *pack = config_get(c->run->config, &pack_section);
+    const double row = 4.0 * IMAGE_NUMBERS + 16.0 * GRID_PIXELS + sizeof(CatalogRow);
+    p->read = c->data_bytes >= 0 ? c->data_bytes : (int64_t)(rows_of(c) * (spectrum_bytes + cutout_bytes));
+    p->write = c->packed;
+    p->max_ranks = ranks_for(c, pack->block_rows);
+    p->memory += (double)pack->block_rows * row + band_bytes / 2 + 24 * rows_of(c) / (double)pack->block_rows;
+    p->seconds += 5;
+    p->seconds_shared = rows_of(c) * c->rates->reading + (c->packed > 0 ? (double)c->packed / disk_speed : 0);
+    p->finished = c->entries;
 }
 
 static void size_embed(StagePlan *p, const Campaign *c)
@@ -214,8 +251,14 @@ static void size_embed(StagePlan *p, const Campaign *c)
     p->read = c->data_bytes >= 0 ? c->data_bytes : (int64_t)(rows_of(c) * (spectrum_bytes + cutout_bytes));
     p->write = (int64_t)rows_of(c) * (c->row_bytes + 128);
     p->max_ranks = ranks_for(c, embed->block_rows);
-    p->memory += c->weights + (double)embed->batch * (24.0 * GRID_PIXELS + image) +
-                 (double)(embed->block_rows * c->row_bytes) + band_bytes / 2; /* image or inverse variance, whole */
+    p->memory += c->weights + (double)embed->batch * fmax(24.0 * GRID_PIXELS, image) + reading_bytes +
+                 (double)(embed->block_rows * c->row_bytes) +
+                 4 * fmin(rows_of(c), (double)embed->volume_rows); /* borders of blocks follow from the pixels */
+    /* image or inverse variance, whole, as files in one tile want it; both, where a batch reads as much of one brick by
+       tiles of 100 x 100 pixels (data/cutout.c) */
+    double read = (double)embed->batch * 300 * 300, whole = 3600.0 * 3600;
+    if (embed_lists(&embed->modalities, modality_name[MODALITY_IMAGE]))
+        p->memory += read < whole ? band_bytes / 2 : band_bytes;
     p->seconds += 10 + c->weights / disk_speed;
     p->seconds_shared = rows_of(c) * object;
     p->finished = c->finished;
@@ -232,7 +275,7 @@ static void size_probe(StagePlan *p, const Campaign *c)
     p->write = 8 * (int64_t)dim * probe->properties.n * inputs;
     p->max_ranks = ranks_for(c, 4096);
     p->memory += (double)probe_memory(probe, c->rows > 0 ? c->rows : 0, (int64_t)dim, INT32_MAX);
-    p->memory_shared = 256 * rows_of(c);
+    p->memory_shared = (double)probe_row_bytes(probe) * rows_of(c);
     p->seconds += 5 + inputs * 10 * dim * dim * dim / solve_speed;
     p->seconds_shared = inputs * 2 * rows_of(c) * dim * dim / solve_speed + (double)p->read / disk_speed;
 }
@@ -251,9 +294,13 @@ static const struct {
     const Stage *stage;
     void (*size)(StagePlan *p, const Campaign *c);
     const char *artefact;
-} sizes[] = {{&mock_stage, size_mock, "truth.fits"},         {&import_stage, size_weights, "astroclip.ckpt.h5"},
-             {&catalog_stage, size_catalog, "catalog.h5"},   {&embed_stage, size_embed, NULL},
-             {&probe_stage, size_probe, "probes.h5"},        {&tables_stage, size_tables, "properties.fits"},
+} sizes[] = {{&mock_stage, size_mock, "truth.fits"},
+             {&import_stage, size_weights, "astroclip.ckpt.h5"},
+             {&catalog_stage, size_catalog, "catalog.h5"},
+             {&pack_stage, size_pack, NULL},
+             {&embed_stage, size_embed, NULL},
+             {&probe_stage, size_probe, "probes.h5"},
+             {&tables_stage, size_tables, "properties.fits"},
              {&export_stage, size_weights, "astroclip.ckpt"}};
 
 static Status plan_stage(StagePlan *p, const Stage *stage, const Campaign *c)
@@ -277,6 +324,7 @@ Status plan_stages(StagePlan *out, Run *run, const Rates *rates)
     Mark mark = arena_mark(run->arena);
     Status st = find_rows(&c);
     if (st == OK) st = find_weights(&c);
+    if (st == OK && runs(run, &pack_stage)) st = find_packed(&c);
     if (st == OK) st = volume_count_finished(&c.finished, rc->output, run->arena);
     for (int64_t i = 0; st == OK && i < rc->stages.n; i++) st = plan_stage(&out[i], stage_find(rc->stages.item[i]), &c);
     catalog_close(&c.catalog);
@@ -296,6 +344,7 @@ void plan_log_memory(const Run *run, const Stage *stage)
     Status st = arena_init(&a, "plan", 0);
     if (st == OK) st = find_rows(&c);
     if (st == OK && stage != &mock_stage) st = find_weights(&c); /* the mock sky needs no model */
+    if (st == OK && stage == &pack_stage) st = find_packed(&c);
     if (st == OK) st = plan_stage(&p, stage, &c);
     if (st == OK)
         log_info("%s: memory per rank about %.0f MB", stage->name,

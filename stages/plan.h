@@ -20,7 +20,8 @@ typedef struct {
     int64_t rows;        /* -1 = not known yet                       */
     int64_t read, write; /* bytes, -1 = not known yet                */
     int64_t max_ranks;   /* more would have nothing to do; 0 = not known */
-    int64_t finished;    /* units on disk that a restart keeps: blocks of embed, else 1 = the artefact is there */
+    int64_t
+        finished; /* units on disk that a restart keeps: blocks of embed, entries of pack, else 1 = the artefact is there */
     double memory, memory_shared;
     double seconds, seconds_shared;
 } StagePlan;

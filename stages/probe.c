@@ -68,9 +68,9 @@ static void log_rows(const ProbeSet *set)
     for (int i = 0; i < set->n_inputs; i++) {
         const ProbeInput *in = &set->input[i];
         const int64_t *n = in->n_usable, none = in->n_rows - n[SPLIT_TRAIN] - n[SPLIT_VAL] - n[SPLIT_TEST];
-        log_info("probe: %lld rows in; %s %s: train %lld, val %lld, test %lld, without %lld", (long long)in->n_rows,
-                 in->row->encoder, in->row->modality, (long long)n[SPLIT_TRAIN], (long long)n[SPLIT_VAL],
-                 (long long)n[SPLIT_TEST], (long long)none);
+        log_info("probe: %lld rows in = train %lld + val %lld + test %lld + without embedding %lld (%s %s)",
+                 (long long)in->n_rows, (long long)n[SPLIT_TRAIN], (long long)n[SPLIT_VAL], (long long)n[SPLIT_TEST],
+                 (long long)none, in->row->encoder, in->row->modality);
     }
 }
 

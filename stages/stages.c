@@ -7,12 +7,15 @@
 #include "core/log.h"
 #include "core/version.h"
 #include "data/cuts.h"
+#include "data/pack.h"
 #include "data/survey.h"
 #include "embed/embed.h"
 #include "model/model.h"
 #include "nn/gemm.h"
+#include "train/trainer.h"
 
-static const char *const stage_names[] = {"mock", "import", "catalog", "embed", "probe", "tables", "export", NULL};
+static const char *const stage_names[] = {"mock",  "import", "catalog", "pack", "train_spectrum", "align", "embed",
+                                          "probe", "tables", "export",  NULL};
 static const char *const launchers[] = {"auto", "mpirun", "srun", NULL};
 
 static const ConfigField run_fields[] = {
@@ -27,6 +30,8 @@ static const ConfigField run_fields[] = {
                "a stage fails when a larger share of its rows is flagged as not usable"),
     FIELD_REAL(RunConfig, stall_minutes, "30", 0, 1e6, EFFORT,
                "a job without a sign of life on some rank for this long is ended; 0 = never"),
+    FIELD_REAL(RunConfig, stop_seconds, "18", 1, 3600, EFFORT,
+               "a job told to stop has so long to finish what is in hand; then it ends without"),
     FIELD_REAL(RunConfig, time_limit_minutes, "0", 0, 1e6, EFFORT,
                "a stage, or the chain of `astroclip run`, stops as by SIGUSR1 after this long; 0 = no limit"),
     FIELD_REAL(RunConfig, memory_gb, "0", 0, 1e6, EFFORT, "limit of a rank's arena in GB; 0 = half of the machine"),
@@ -34,8 +39,9 @@ static const ConfigField run_fields[] = {
 const ConfigSection run_section = {"run", "where results go, how a run is started", run_fields, sizeof(RunConfig),
                                    NULL};
 
-const Stage *const stage_table[] = {&mock_stage,  &import_stage, &catalog_stage, &embed_stage,
-                                    &probe_stage, &tables_stage, &export_stage,  NULL};
+const Stage *const stage_table[] = {&mock_stage,  &import_stage, &catalog_stage, &pack_stage,   &train_spectrum_stage,
+                                    &align_stage, &embed_stage,  &probe_stage,   &tables_stage, &export_stage,
+                                    NULL};
 
 const ConfigSection *const config_sections[] = {&run_section,
                                                 &release_section,
@@ -44,7 +50,11 @@ const ConfigSection *const config_sections[] = {&run_section,
                                                 &catalog_section,
                                                 &spectra_section,
                                                 &images_section,
+                                                &pack_section,
                                                 &model_section,
+                                                &train_section,
+                                                &train_spectrum_section,
+                                                &align_section,
                                                 &embed_section,
                                                 &probe_section,
                                                 &tables_section,

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "data/flags.h"
+#include "data/dataset.h"
 #include "embed/volume.h"
 #include "io/seal.h"
 
@@ -60,6 +60,7 @@ static Status check_seal(Findings *out, H5File *f, Arena *a)
     return OK;
 }
 
+/* `rows` < 0: the file has no table of them. */
 static void check_ledger(Findings *out, H5File *f, int64_t rows)
 {
     int64_t in = 0, kept = 0, rejected = 0, skipped = 0;
@@ -68,7 +69,7 @@ static void check_ledger(Findings *out, H5File *f, int64_t rows)
     h5_get_attr_i64(&skipped, f, "/", "rows_skipped");
     find(out, in == kept + rejected + skipped, "%lld rows in = %lld out + %lld rejected + %lld outside the selection",
          (long long)in, (long long)kept, (long long)rejected, (long long)skipped);
-    find(out, kept == rows, "%lld rows out are in the file: %lld", (long long)kept, (long long)rows);
+    if (rows >= 0) find(out, kept == rows, "%lld rows out are in the file: %lld", (long long)kept, (long long)rows);
 }
 
 /* ---- ranges ---- */
@@ -144,35 +145,43 @@ static Status count_rows(int64_t *whole, int64_t *torn, H5File *f, const char *d
     return OK;
 }
 
-static Status count_flags(int64_t counts[FLAG_BITS + 1], H5File *f, Modality m, Arena *a)
+static Status count_flags(int64_t counts[FLAG_BITS + 1], H5File *f, const char *dataset, Arena *a)
 {
     H5Shape s;
     int32_t *flag = NULL;
     const Mark mark = arena_mark(a);
-    TRY(h5_shape(&s, f, flag_name[m]));
+    TRY(h5_shape(&s, f, dataset));
     TRY(arena_new(&flag, a, CHUNK_ROWS));
     for (int64_t at = 0; at < s.dims[0]; at += CHUNK_ROWS) {
         const int64_t n = s.dims[0] - at < CHUNK_ROWS ? s.dims[0] - at : CHUNK_ROWS;
-        TRY(h5_read_rows(flag, f, flag_name[m], H5_I32, 0, at, n));
+        TRY(h5_read_rows(flag, f, dataset, H5_I32, 0, at, n));
         for (int64_t i = 0; i < n; i++) flags_count(counts, flag[i]);
     }
     arena_reset(a, mark);
     return OK;
 }
 
-static Status check_modality(Findings *out, H5File *f, Modality m, Arena *a)
+/* The counts that the file gives of its flags. */
+static Status check_flags(Findings *out, H5File *f, Modality m, const char *dataset, Arena *a)
 {
-    int64_t counts[FLAG_BITS + 1] = {0}, known = 0, said = 0, embedded = 0, wrong = 0;
-    TRY(count_flags(counts, f, m, a));
+    int64_t counts[FLAG_BITS + 1] = {0}, known = 0, said = 0, wrong = 0;
+    TRY(count_flags(counts, f, dataset, a));
     for (const FlagRow *row = flags_table(m); row->bit; row++) {
         const int bit = __builtin_ctz((unsigned)row->bit);
         char name[64];
         known |= row->bit;
         snprintf(name, sizeof name, "N_%s", row->name);
-        if (h5_get_attr_i64(&said, f, flag_name[m], name)) wrong += said != counts[bit];
+        if (h5_get_attr_i64(&said, f, dataset, name)) wrong += said != counts[bit];
     }
     for (int bit = 0; bit < FLAG_BITS; bit++) wrong += counts[bit] > 0 && !(known >> bit & 1);
     find(out, wrong == 0, "counts of the flags of %s", modality_name[m]);
+    return OK;
+}
+
+static Status check_modality(Findings *out, H5File *f, Modality m, Arena *a)
+{
+    int64_t embedded = 0;
+    TRY(check_flags(out, f, m, flag_name[m], a));
     if (!h5_get_attr_i64(&embedded, f, flag_name[m], "embedded")) return OK;
     for (int s = 0; s < 2; s++) {
         const char *dataset = embedding_dataset[sets_of[m][s]];
@@ -209,6 +218,69 @@ static Status check_volumes(Findings *out, const char *path, Arena *a)
     return OK;
 }
 
+/* ---- a dataset for training ---- */
+
+static Status check_table(Findings *out, H5File *f, Dataset *d, Modality m, Arena *a)
+{
+    const char *group = dataset_group[m];
+    char name[64];
+    int64_t good = 0, torn = 0, samples = 0, of_flags = 0;
+    if (d->n[m] == 0) return OK;
+    TRY(dataset_count_good(&good, d, m, 0, d->n[m], a));
+    find(out, good == d->n[m], "%s: checksums of %lld of %lld entries", group, (long long)good, (long long)d->n[m]);
+    TRY(dataset_count_torn(&torn, d, m, 0, d->n[m], a));
+    find(out, torn == 0, "%s: NaN exactly where the flag says so: %lld entries are not", group, (long long)torn);
+    snprintf(name, sizeof name, "%s/split", group);
+    TRY(check_range(out, f, &(Range){dataset_kind, name, 0, N_SPLITS - 1, false}, a));
+    snprintf(name, sizeof name, "%s/flag", group);
+    TRY(check_flags(out, f, m, name, a));
+    for (int64_t at = 0; at < d->n[m]; at++) {
+        int32_t flag = 0;
+        TRY(dataset_read_flags(&flag, d, m, at, 1));
+        of_flags += !(flag & d->fatal[m]);
+    }
+    if (h5_get_attr_i64(&samples, f, group, "samples"))
+        find(out, samples == of_flags, "%s: %lld samples, by their flags %lld", group, (long long)samples,
+             (long long)of_flags);
+    return OK;
+}
+
+static Status check_dataset(Findings *out, H5File *f, Arena *a)
+{
+    Dataset d = {0};
+    int64_t rows = 0;
+    TRY(dataset_open(&d, f->path, a));
+    Status st = dataset_count_rows(&rows, &d, a);
+    if (st == OK) check_ledger(out, f, rows);
+    for (int m = 0; m < N_MODALITIES && st == OK; m++) st = check_table(out, f, &d, (Modality)m, a);
+    const Status closed = dataset_close(&d);
+    return st != OK ? st : closed;
+}
+
+/* ---- probes ---- */
+
+/* Every row of the catalogue is counted by each input: in a split, or without an embedding. */
+static Status check_probe_inputs(Findings *out, H5File *f, Arena *a)
+{
+    int64_t in = 0, n_groups = 0;
+    char **group = NULL;
+    if (!h5_get_attr_i64(&in, f, "/", "rows_in")) return OK;
+    TRY(h5_list(&group, &n_groups, f, "/", a));
+    for (int64_t g = 0; g < n_groups; g++) {
+        int64_t rows = 0, n[N_SPLITS] = {0}, used = 0;
+        bool good = h5_get_attr_i64(&rows, f, group[g], "rows");
+        for (int s = 0; s < N_SPLITS; s++) {
+            char name[32];
+            snprintf(name, sizeof name, "usable_%s_rows", split_name[s]);
+            good = good && h5_get_attr_i64(&n[s], f, group[g], name) && n[s] >= 0;
+            used += n[s];
+        }
+        find(out, good && rows == in && used <= rows, "%s: %lld rows in = %lld in splits + %lld without embedding",
+             group[g], (long long)rows, (long long)used, (long long)(rows - used));
+    }
+    return OK;
+}
+
 /* ---- by kind ---- */
 
 static int64_t rows_of(H5File *f, const char *dataset)
@@ -223,10 +295,16 @@ Status verify_h5(H5File *f, const Envelope *e, Arena *a)
 {
     Findings out = {.path = f->path};
     printf("verified\n");
+    if (h5_has_footer(f->path)) find(&out, true, "checksum of all metadata"); /* else it had not been opened */
     try_it(&out, check_seal(&out, f, a), "checksum of all data");
     for (const Range *r = ranges; r->kind; r++)
         if (strcmp(r->kind, e->kind) == 0) try_it(&out, check_range(&out, f, r, a), r->dataset);
     if (strcmp(e->kind, "catalog") == 0) check_ledger(&out, f, rows_of(f, "TARGETID"));
+    if (strcmp(e->kind, dataset_kind) == 0) try_it(&out, check_dataset(&out, f, a), f->path);
+    if (strcmp(e->kind, "probes") == 0) {
+        check_ledger(&out, f, -1);
+        try_it(&out, check_probe_inputs(&out, f, a), "rows of the inputs");
+    }
     if (strcmp(e->kind, "embeddings-volume") == 0) try_it(&out, check_volume(&out, f->path, a), f->path);
     if (strcmp(e->kind, "embeddings") == 0) {
         check_ledger(&out, f, rows_of(f, "object_id"));

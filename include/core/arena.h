@@ -42,5 +42,6 @@ Status arena_printf(char **out, Arena *a, const char *format, ...) __attribute__
 
 Mark arena_mark(const Arena *a);
 void arena_reset(Arena *a, Mark mark); /* everything taken since the mark is gone */
+void arena_trim(Arena *a);             /* what is not used goes back to the machine: a reset alone keeps it at hand */
 
 #endif

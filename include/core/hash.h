@@ -19,6 +19,7 @@ HashState *hash_open(void);
 void hash_add(HashState *h, const void *data, size_t bytes);
 void hash_add_text(HashState *h, const char *text); /* with its terminating NUL, so that items do not run together */
 Fingerprint hash_close(HashState *h);               /* frees h */
+void hash_words(uint32_t word[4], const void *data, size_t bytes); /* the same 128 bits of one piece, as numbers */
 
 uint64_t hash_bytes(const void *data, size_t bytes); /* XXH3 64; never 0 */
 uint64_t hash_mix(uint64_t x);                       /* splitmix64 finaliser: spreads a TARGETID */

@@ -15,6 +15,12 @@ typedef struct {
     double *value; /* (n) */
 } TreeNode;
 
+/* Local. The shape alone, for sums of other things: appends a node to the right of those held (values are not touched)
+   and returns how often the last two values are then added, left += right, the right one gone. `held` has room for
+   TREE_HELD nodes. */
+enum { TREE_HELD = 2 * 62 + 3 };
+int tree_append(TreeNode *held, int *n_held, int64_t index, int level, int64_t n_blocks);
+
 typedef struct {
     int64_t n;        /* doubles per value */
     int64_t n_blocks; /* leaves of the whole tree */

@@ -93,9 +93,11 @@ enum { UNKNOWN_TARGET = 1 << N_CLASSES, UNKNOWN_ALL = (2 << N_CLASSES) - 1 };
 void catalog_new_row(CatalogRow *row);
 
 typedef struct {
-    CatalogRow row; /* key and source only are used */
+    int64_t targetid;
+    char survey[8], program[8];
+    int64_t source_row;
+    int32_t source_file;
     int32_t reason; /* index in reject_table */
-    int32_t zero;
 } RejectedRow;
 
 /* Objects of one file that a selection left out: counted, not listed. */
@@ -174,6 +176,9 @@ Status catalog_read(CatalogRow *out, Catalog *c, int64_t first, int64_t n, Arena
 Status catalog_read_pixels(int32_t *healpix, Catalog *c, int64_t first, int64_t n);
 /* Local. Only their fluxes: of g, of r, of z; (n) each. */
 Status catalog_read_fluxes(float *const flux[3], Catalog *c, int64_t first, int64_t n);
+/* Local. Only the columns SPLIT, HAS_SPECTRUM and HAS_IMAGE. */
+Status catalog_read_choice(uint8_t *split, uint8_t *has_spectrum, uint8_t *has_image, Catalog *c, int64_t first,
+                           int64_t n);
 /* Local. Rows [first, first + n) of /manifest (n_manifest in all; sorted by role and path). */
 Status catalog_read_manifest(ManifestRow *out, Catalog *c, int64_t first, int64_t n, Arena *scratch);
 void catalog_close(Catalog *c);

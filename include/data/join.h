@@ -40,9 +40,9 @@ typedef struct {
 
 /* Collective. Sends rows to the owners of their photometry files and matches them: by (RELEASE, BRICKID, BRICK_OBJID),
    else the nearest within `arcsec` in that file. A matched row gets identifiers, fluxes, E(B-V) and PHOTSYS from there;
-   MATCH says how. All rows get has_image. */
-Status join_photometry(CatalogRow **out, int64_t *n_out, Photometry *p, const CatalogRow *rows, int64_t n,
-                       const Par *par, Arena *a);
+   MATCH says how. All rows get has_image. `rows` are used up. */
+Status join_photometry(CatalogRow **out, int64_t *n_out, Photometry *p, CatalogRow *rows, int64_t n, const Par *par,
+                       Arena *a);
 
 /* Collective. Gives rows with spectra (those of join_unique, where they are) the images of a stored set: the object of
    the same TARGETID, else the nearest within `arcsec` (ties: the lower place). Other rows get has_image 0. Each rank

@@ -25,6 +25,8 @@ extern const ConfigSection embed_section; /* "embed" */
 /* True when a list of the configuration names the item. */
 bool embed_lists(const ConfigTexts *list, const char *item);
 
+typedef struct Lost Lost; /* lost.h */
+
 /* All that a block needs, borrowed. */
 typedef struct Embedder {
     const EmbedConfig *config;
@@ -39,7 +41,9 @@ typedef struct Embedder {
     bool force;              /* finished volumes and blocks are computed again */
     /* What embeddings depend on besides the rows and their files, as lines key=value (reuse.h); "" = not wanted. */
     const char *recipe[N_MODALITIES];
-    Reuse *reuse; /* NULL = everything is computed */
+    Reuse *reuse;      /* NULL = everything is computed */
+    Lost *lost;        /* NULL = input files are not compared with the manifest */
+    Fingerprint whole; /* of the results, when no file is lost */
 } Embedder;
 
 /* Results of rows [first, first + n); arrays of n rows from the caller's arena. */
@@ -61,6 +65,7 @@ typedef struct {
     int64_t count[N_MODALITIES][FLAG_BITS + 1];               /* rows by flag bit; [FLAG_BITS]: no bit */
     int64_t embedded[N_MODALITIES];
     int64_t reuse[N_MODALITIES][N_REUSE]; /* rows of blocks done now, by what became of them; without embed.reuse 0 */
+    int64_t lost, lost_sum; /* rows (of either modality) that bear FILE_LOST; a sum over them that tells which */
 } EmbedLedger;
 
 /* Collective. Embeds the whole catalogue into volumes FOLDER/embeddings/volume-NNNNN.h5; volume_join (volume.h) then makes FOLDER/embeddings.h5. Finished volumes and blocks of the same fingerprint are kept. */

@@ -16,11 +16,13 @@ typedef struct {
     int64_t *block_start; /* (n_blocks + 1) relative to `first` */
     uint64_t *checksum;   /* (n_blocks) 0 = not there; of blocks kept from an earlier run */
     int64_t dim[N_SETS];
-    bool complete; /* bears its final name already: nothing to do */
+    bool complete;     /* bears its final name already: nothing to do */
+    int64_t rows_lost; /* of an earlier run (lost.h) */
 } Volume;
 
 /* Collective. Block borders of the volume from the catalogue: at most block_rows rows, ending at a change of pixel where that leaves at least half
-   a block. Opens the finished file, resumes the .part of the same fingerprint, or creates it. */
+   a block. Opens the finished file, resumes the .part of the same fingerprint (or the finished file, where rows of it
+   are lost: their blocks are to be done), or creates it. */
 Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t number, const Envelope *envelope,
                    const Par *par, Arena *a);
 
@@ -29,6 +31,9 @@ Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Arena *scratc
 
 /* Local. Reads the flags of a kept block, for the ledger. */
 Status volume_read_flags(int32_t *flag, Volume *v, Modality m, int64_t b);
+
+/* Local, one rank. Records how many of its rows are lost (lost.h). */
+Status volume_note_lost(Volume *v, int64_t rows_lost);
 
 /* Collective. Closes, renames when all blocks are there. */
 Status volume_finish(Volume *v, const Par *par);
@@ -47,5 +52,9 @@ Status volume_verify(int64_t *n_good, int64_t *n_blocks, const char *path, Arena
 
 /* Local. Blocks that are on disk in finished and unfinished volumes of FOLDER, whatever run they are of. */
 Status volume_count_finished(int64_t *n, const char *folder, Arena *a);
+
+/* Local. All `n_volumes` of a run are finished: removes volumes numbered beyond them and whatever is unfinished, left by runs of other sizes that were
+   cut off. *n: how many. `volumes` is the folder. */
+Status volume_remove_rest(int64_t *n, const char *volumes, int64_t n_volumes);
 
 #endif

@@ -39,6 +39,14 @@ Status h5_flush(H5File *f);
 Status h5_sync(H5File *f);  /* Local. Rows that this rank wrote are on disk (data only: for use between flushes) */
 Status h5_close(H5File *f); /* twice-safe; reports errors of writing */
 
+/* A footer behind HDF5's own bytes is a checksum of all that is not the values of datasets: opening a file checks it,
+   and those of the sources of virtual datasets, before libhdf5 sees damage that it would not survive. It goes when a
+   file is closed after it was modified. h5_put_footer: Local, of a closed file. h5_put_early_footer: flushes the file
+   and puts one that lasts while only rows are written, for the case that the writer is killed. */
+Status h5_put_footer(const char *path);
+Status h5_put_early_footer(H5File *f);
+bool h5_has_footer(const char *path); /* Local */
+
 bool h5_has(H5File *f, const char *object);
 /* Type and shape of a dataset, for callers to allocate by: E_INPUT when it claims more bytes than the file can hold. A scalar has n_dims = 0;
    text of variable length has width 0. */

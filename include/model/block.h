@@ -78,6 +78,12 @@ void block_linear_backward(real *d_x, real *d_p, const Params *p, LinearParams l
 void block_norm_backward(real *d_x, real *d_p, const Params *p, LinearParams l, const real *d_y, const real *x,
                          const real *mean, const real *rstd, int64_t rows);
 
+/* Tells `hook` (may be NULL) that the gradients of the block and of what was declared behind it are final. */
+void block_ready(const GradientHook *hook, const Params *p, const Block *b);
+
+/* Reals that the trace of one block keeps, without recompute. */
+int64_t block_trace_reals(int64_t tokens, int64_t dim, bool layer_scale);
+
 /* Multiply-adds x 2 of one block. */
 int64_t block_flops(int64_t tokens, int64_t dim);
 

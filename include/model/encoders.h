@@ -18,6 +18,17 @@ typedef struct {
     Status (*build)(void **encoder, const void *config, Params *p, const char *prefix, Arena *a);
     /* tokens (tokens(n), dim) and single (dim) may each be NULL. input: (3, n, n) prepared planes, or (n) flux. */
     Status (*encode)(real *tokens, real *single, const void *encoder, const float *input, int64_t n, Arena *step);
+    /* ---- training ---- */
+    /* First values into `p`, the table it was built in. */
+    void (*init)(const void *encoder, Params *p, uint64_t seed);
+    /* tokens as `encode`, same bits. *trace: what the backward pass needs, in `step`; input is borrowed until then. */
+    Status (*forward_train)(real *tokens, void **trace, const void *encoder, const float *input, int64_t n,
+                            Arena *step);
+    /* Adds to the gradients d_p of the table; d_tokens (tokens(n), dim). hook may be NULL. */
+    Status (*backward)(real *d_p, void *trace, const void *encoder, const real *d_tokens, const GradientHook *hook,
+                       Arena *step);
+    int64_t (*trace_reals)(const void *config, int64_t n); /* of one object, for plans */
+    const char *const *unfelt; /* beginnings of the names of parameters that no token depends on; NULL-terminated */
 } Encoder;
 
 enum { DESI_PIXELS = 7781 }; /* length of a spectrum on DESI's grid */

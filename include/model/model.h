@@ -27,6 +27,9 @@ typedef struct Model Model;
 /* Builds the parameter table (official names, prefixes image_encoder. and spectrum_encoder.) and allocates zeroed
    weights in `a`. */
 Status model_build(Model **out, const ModelConfig *config, Arena *a);
+/* The same for a training with a learned scale: one more parameter `logit_scale` (1), the log of what multiplies the
+   cosines, as in CLIP; begins as log(scale). */
+Status model_build_scaled(Model **out, const ModelConfig *config, double scale, Arena *a);
 Params *model_params(Model *m);
 int64_t model_embed_dim(const Model *m);
 int64_t model_image_dim(const Model *m);         /* of the single-modal class token  */

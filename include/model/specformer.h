@@ -48,10 +48,11 @@ typedef struct {
 typedef struct {
     int64_t n_tokens;
     Dropout drop;
-    const real *tokens;    /* (n_tokens, input_dim) borrowed */
-    BlockTrace *block;     /* (num_layers) */
-    real *x, *mean, *rstd; /* before the final norm (n_tokens, D), and its statistics (n_tokens) */
-    real *embedding;       /* (n_tokens, D) */
+    const real *tokens;       /* (n_tokens, input_dim) borrowed */
+    BlockTrace *block;        /* (num_layers) */
+    real *x, *mean, *rstd;    /* before the final norm (n_tokens, D), and its statistics (n_tokens) */
+    real *embedding;          /* (n_tokens, D) */
+    const GradientHook *hook; /* of the backward pass, borrowed; NULL unless the caller sets it */
 } SpecformerTrace;
 
 /* As specformer_forward, same bits while dropout is off. embedding (n_tokens, D) may be NULL; it is in the trace too. */

@@ -63,10 +63,11 @@ typedef struct {
 typedef struct {
     VitTokens which;
     int64_t size, tokens, patches;
-    const float *image;    /* (3, size, size) borrowed */
-    const uint8_t *mask;   /* (patches) or NULL, borrowed */
-    BlockTrace *block;     /* (depth) */
-    real *x, *mean, *rstd; /* before the final norm (tokens, D), and its statistics (tokens) */
+    const float *image;       /* (3, size, size) borrowed */
+    const uint8_t *mask;      /* (patches) or NULL, borrowed */
+    BlockTrace *block;        /* (depth) */
+    real *x, *mean, *rstd;    /* before the final norm (tokens, D), and its statistics (tokens) */
+    const GradientHook *hook; /* of the backward pass, borrowed; NULL unless the caller sets it */
 } VitTrace;
 
 /* As vit_forward, same bits while nothing is dropped. recompute: keep the inputs of the blocks alone. */

@@ -42,7 +42,13 @@ extern const GemmProvider *const gemm_providers[]; /* NULL-terminated, best firs
    E_CONFIG; "auto" passes it over. */
 Status gemm_choose(const char *name, int threads);
 const GemmProvider *gemm(void);       /* the chosen one; gemm_ref until chosen */
-const char *gemm_provider_text(void); /* for envelopes: "openblas 0.3.21 SkylakeX, avx512f" */
+const char *gemm_provider_text(void); /* for envelopes: "openblas 0.3.21 SkylakeX, bf16, avx512f" */
+
+/* The products of linear layers: those of gemm(), or with precision "bf16" gemm_bf16 on top of them. Attention, losses
+   and whatever else calls gemm() keep full precision. "f32" until told; E_CONFIG names the two. */
+extern const GemmProvider gemm_bf16;
+Status gemm_precision(const char *name);
+const GemmProvider *gemm_linear(void);
 
 /* Whether the contract holds for this shape, forward and backward_x: every row of a large product against the same
    row in short products, at offsets that are multiples of `stride` (GEMM_ROWS: the contract; 1: any offset). *keeps

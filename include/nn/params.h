@@ -27,6 +27,13 @@ typedef struct {
     Arena *arena;      /* borrowed: where the table and the values live */
 } Params;
 
+/* Told by a backward pass, which goes from the end of a table to its beginning: gradients at offsets >= d_offset are
+   final. */
+typedef struct {
+    void (*ready)(void *self, int64_t d_offset);
+    void *self;
+} GradientHook;
+
 Status params_init(Params *p, int64_t max_params, Arena *a);
 /* Declares prefix + name; *index is its handle. */
 Status params_declare(int64_t *index, Params *p, const char *prefix, const char *name, int n_dims, const int64_t *dims);
@@ -34,6 +41,8 @@ Status params_allocate(Params *p); /* one 64-byte-aligned slab, zeroed */
 real *params_at(const Params *p, int64_t index);
 /* Where a parameter's gradient is in `d` (n_d_reals); NULL if it is frozen. */
 real *params_d_at(const Params *p, real *d, int64_t index);
+/* Where the gradients of this parameter and of all declared behind it begin: the d_offset of the first that is not frozen. */
+int64_t params_d_from(const Params *p, int64_t index);
 /* Freezes the parameters whose names start with `prefix`; returns how many. Gradient buffers made before are void. */
 int64_t params_freeze(Params *p, const char *prefix);
 const Param *params_find(const Params *p, const char *name); /* NULL if absent */

@@ -54,6 +54,10 @@ bool par_interrupted(void);                                /* Local, cheap */
 #define par_continue() par_continue_at(__FILE__, __LINE__) /* Local: OK or E_INTERRUPTED */
 Status par_continue_at(const char *file, int line);
 
+/* Local. While held, agreements and par_continue pass over a request to stop: for a loop that asks par_interrupted at
+   its own borders and then saves its state. par_hurry is not held. */
+void par_hold_stop(bool hold);
+
 /* Local. Within a unit of work that takes long: E_INTERRUPTED once this rank was asked to stop PAR_HURRY_SECONDS ago; the
    unit is then given up, so that the job leaves within 20 s. */
 enum { PAR_HURRY_SECONDS = 10 };
@@ -82,7 +86,8 @@ Status par_allgather(void **out, int64_t *n_out, const Par *par, const void *min
 Status par_gather(void **out, int64_t *n_out, const Par *par, const void *mine, int64_t n, size_t record, Arena *a);
 
 /* Collective. Record i goes to rank dest[i]; received records come ordered by source rank, then by their order there.
-   Messages are chunked below 2^31 bytes. Beside the result, 32 bytes per rank stay in `a`. */
+   Messages are of some MB. Beside the result, 16 bytes per rank stay in `a`; while it works, 4 bytes per record and one
+   message more. */
 Status par_exchange(void **out, int64_t *n_out, const Par *par, const void *records, const int *dest, int64_t n,
                     size_t record, Arena *a);
 
@@ -91,10 +96,18 @@ Status par_exchange(void **out, int64_t *n_out, const Par *par, const void *reco
 Status par_exchange_grouped(void **out, int64_t *n_out, int64_t *n_from, const Par *par, const void *records,
                             const int64_t *n_to, size_t record, Arena *a);
 
+/* Collective. The same in two steps, into memory of the caller's: how many records come from each rank (n_ranks; returns
+   their sum), then the records that `order` lists (numbers of `records`; NULL = as they lie), n_to[r] of them to rank r
+   after those to the ranks below it. One message of some MB is in `scratch` meanwhile. */
+int64_t par_exchange_counts(int64_t *n_from, const Par *par, const int64_t *n_to);
+Status par_exchange_ordered(void *out, const Par *par, const void *records, const uint32_t *order, const int64_t *n_to,
+                            const int64_t *n_from, size_t record, Arena *scratch);
+
 /* Collective. Sorts the records of all ranks by `compare` and leaves equal shares: rank r gets the rows [r*N/P,
    (r+1)*N/P) of the sorted whole. Equal records keep the order of ranks and rows, so the result does not depend on how
    the rows were divided. Sample sort; no rank holds more than about 2 x N/P, however uneven the shares and however many
-   equal records there are. While it works, `a` holds about 6 x the larger of n and N/P; then only the result. */
+   equal records there are. While it works, `a` holds 2 to 3 x N/P and 8 bytes for each of the n and N/P; then only the
+   result. */
 Status par_sort(void **out, int64_t *n_out, const Par *par, const void *records, int64_t n, size_t record,
                 int (*compare)(const void *, const void *), Arena *a);
 

@@ -11,10 +11,9 @@
 #include "core/lock.h"
 #include "par/par.h"
 
-enum { WATCHDOG_STOP_SECONDS = 18 }; /* between being told to stop and giving up the unit in hand */
-
 typedef struct {
     double stall_seconds; /* 0 = never                                       */
+    double stop_seconds;  /* between being told to stop and giving up the unit in hand */
     double limit_seconds; /* since log_init: then as by SIGUSR1; 0 = no limit */
     Lock *lock;           /* of rank 0; NULL = none                           */
 } WatchdogConfig;

@@ -39,6 +39,8 @@ extern const ProbeKind *const probe_kinds[];
 Status probe_fit_all(ProbeSet *out, const ProbeConfig *config, Catalog *catalog, Embeddings *e, const Par *par,
                      Arena *a);
 
+/* Local. Bytes that a row takes on its rank. */
+int64_t probe_row_bytes(const ProbeConfig *config);
 /* Local. Bytes that one rank of n_ranks needs for `rows` rows and features of at most `dim`: rows and predictions, sums
    of the ridge. */
 int64_t probe_memory(const ProbeConfig *config, int64_t rows, int64_t dim, int n_ranks);

@@ -26,7 +26,7 @@ Status checkpoint_create(H5File *f, const char *path, const Envelope *envelope, 
 Status checkpoint_put(H5File *f, const char *name, const float *values, int n_dims, const int64_t *dims);
 Status checkpoint_finish(H5File *f, const char *path); /* closes and renames */
 
-/* Local. Opens a checkpoint and lists its tensors, sorted by name. */
+/* Local. Opens a checkpoint, verifies its checksum (all is read once) and lists its tensors, sorted by name. */
 Status checkpoint_open(H5File *f, char ***names, int64_t *n, const char *path, Arena *a);
 /* Local. One tensor into the arena. */
 Status checkpoint_get(float **values, H5Shape *shape, H5File *f, const char *name, Arena *a);

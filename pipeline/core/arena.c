@@ -137,3 +137,13 @@ void arena_reset(Arena *a, Mark mark)
 #endif
     a->used = mark.used;
 }
+
+void arena_trim(Arena *a)
+{
+#ifdef ARENA_MALLOC
+    (void)a; /* a reset has freed it */
+#else
+    size_t from = round_up(a->used, (size_t)sysconf(_SC_PAGESIZE));
+    if (from < a->committed) madvise(a->base + from, a->committed - from, MADV_DONTNEED);
+#endif
+}

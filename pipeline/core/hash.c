@@ -42,6 +42,15 @@ Fingerprint hash_close(HashState *h)
     return f;
 }
 
+void hash_words(uint32_t word[4], const void *data, size_t bytes)
+{
+    const XXH128_hash_t hash = XXH3_128bits(data, bytes);
+    word[0] = (uint32_t)(hash.high64 >> 32);
+    word[1] = (uint32_t)hash.high64;
+    word[2] = (uint32_t)(hash.low64 >> 32);
+    word[3] = (uint32_t)hash.low64;
+}
+
 /* 0 is left to mean "no checksum". */
 uint64_t hash_bytes(const void *data, size_t bytes)
 {

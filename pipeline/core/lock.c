@@ -1,6 +1,7 @@
 /* lock.c - a lock file that survives its holder's death and is taken over by exactly one of those who find it stale. */
 #include "core/lock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 enum { TEXT = 1024, VALUE = 128, GUARD_STALE = 30, PATIENCE = 15 /* seconds */ };
 const char lock_variable[] = "ASTROCLIP_LOCK";
+static const char guard_end[] = ".takeover";
 
 /* What a lock file says. */
 typedef struct {
@@ -143,7 +145,7 @@ static bool take_over(const Lock *l, const char *mine, const Holder *found)
 {
     char guard[LOCK_PATH + 16];
     Holder now;
-    snprintf(guard, sizeof guard, "%s.takeover", l->path);
+    snprintf(guard, sizeof guard, "%s%s", l->path, guard_end);
     int fd = open(guard, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) {
         if (errno == EEXIST && age_of(guard, mine) > GUARD_STALE) unlink(guard);
@@ -227,6 +229,26 @@ static Status settle(Lock *l, const char *mine, const Holder *me)
     }
 }
 
+/* Removes files of make_own whose processes died before they could. One without text is of a process that died, or is about
+   to write it: a moment decides. */
+static void sweep(const Lock *l)
+{
+    char folder[LOCK_PATH], path[LOCK_PATH + 300];
+    const char *name = strrchr(l->path, '/') + 1;
+    const size_t length = strlen(name);
+    snprintf(folder, sizeof folder, "%.*s", (int)(name - l->path), l->path);
+    DIR *dir = opendir(folder);
+    if (!dir) return;
+    for (const struct dirent *entry; (entry = readdir(dir));) {
+        Holder h;
+        if (strncmp(entry->d_name, name, length) != 0 || entry->d_name[length] != '.') continue;
+        snprintf(path, sizeof path, "%s%.255s", folder, entry->d_name);
+        if (strcmp(entry->d_name + length, guard_end) == 0 || !read_holder(&h, path)) continue;
+        if (judge(&h, path, l->path) == STALE || (!h.token[0] && age_of(path, l->path) > LOCK_GRACE)) unlink(path);
+    }
+    closedir(dir);
+}
+
 Status lock_take(Lock *l, const char *folder, const char *doing)
 {
     Holder me;
@@ -240,6 +262,7 @@ Status lock_take(Lock *l, const char *folder, const char *doing)
     TRY(make_own(mine, &writable, l, &me));
     if (!writable) return OK;
     Status st = settle(l, mine, &me);
+    if (l->held && !l->inherited) sweep(l);
     unlink(mine);
     return st;
 }

@@ -35,20 +35,23 @@ Status treesum_init(TreeSum *t, int64_t n, int64_t n_blocks, Arena *a)
 static int64_t first_leaf(const TreeNode *node) { return node->index << node->level; }
 static int64_t end_leaf(const TreeNode *node) { return (node->index + 1) << node->level; }
 
-/* Merges the last two nodes while they are siblings, and raises a last node that has no sibling and is not yet the
-   root. */
-static void settle(TreeSum *t)
+/* The last two nodes are merged while they are siblings; a last node that has no sibling and is not yet the root rises. */
+int tree_append(TreeNode *held, int *n_held, int64_t index, int level, int64_t n_blocks)
 {
-    int height = tree_height(t->n_blocks);
+    const int height = tree_height(n_blocks);
+    int merged = 0;
+    held[*n_held].index = index;
+    held[*n_held].level = level;
+    ++*n_held;
     for (;;) {
-        TreeNode *last = &t->node[t->n_nodes - 1], *left = last - 1;
-        bool is_right = last->index & 1;
-        if (is_right && t->n_nodes > 1 && left->level == last->level && left->index == last->index - 1) {
-            for (int64_t i = 0; i < t->n; i++) left->value[i] += last->value[i];
-            t->n_nodes--;
-            last = left;
-        } else if (is_right || end_leaf(last) < t->n_blocks || last->level >= height) {
-            return;
+        TreeNode *last = &held[*n_held - 1];
+        const bool is_right = last->index & 1;
+        if (is_right && *n_held > 1 && last[-1].level == last->level && last[-1].index == last->index - 1) {
+            merged++;
+            --*n_held;
+            last--;
+        } else if (is_right || end_leaf(last) < n_blocks || last->level >= height) {
+            return merged;
         }
         last->index >>= 1;
         last->level++;
@@ -58,14 +61,12 @@ static void settle(TreeSum *t)
 void treesum_push_node(TreeSum *t, int64_t index, int level, const double *value)
 {
     MUST(level >= 0 && level <= tree_height(t->n_blocks) && t->n_nodes < t->max_nodes);
+    MUST(index >= 0 && index << level < t->n_blocks);
     TreeNode *node = &t->node[t->n_nodes];
-    node->index = index;
-    node->level = level;
-    MUST(index >= 0 && first_leaf(node) < t->n_blocks);
-    MUST(t->n_nodes == 0 || first_leaf(node) == end_leaf(node - 1)); /* to the right, without a gap */
+    MUST(t->n_nodes == 0 || index << level == end_leaf(node - 1)); /* to the right, without a gap */
     if (t->n > 0) memcpy(node->value, value, (size_t)t->n * sizeof *value);
-    t->n_nodes++;
-    settle(t);
+    for (int merges = tree_append(t->node, &t->n_nodes, index, level, t->n_blocks); merges > 0; merges--, node--)
+        for (int64_t i = 0; i < t->n; i++) node[-1].value[i] += node->value[i];
 }
 
 void treesum_push(TreeSum *t, int64_t block, const double *value) { treesum_push_node(t, block, 0, value); }

@@ -75,11 +75,11 @@ static const Column row_columns[] = {
      "log10 specific star formation rate in 1/yr, NaN = none"},
 };
 static const Column rejected_columns[] = {
-    {"rejected/FILE", H5_I32, 4, offsetof(RejectedRow, row.source_file), "", "index in /files"},
-    {"rejected/ROW", H5_I64, 8, offsetof(RejectedRow, row.source_row), "", "0-based row of that file"},
-    {"rejected/TARGETID", H5_I64, 8, offsetof(RejectedRow, row.targetid), "", "identifier, negative = not unique"},
-    {"rejected/SURVEY", H5_TEXT, 8, offsetof(RejectedRow, row.survey), "", "survey of the spectrum"},
-    {"rejected/PROGRAM", H5_TEXT, 8, offsetof(RejectedRow, row.program), "", "program of the spectrum"},
+    {"rejected/FILE", H5_I32, 4, offsetof(RejectedRow, source_file), "", "index in /files"},
+    {"rejected/ROW", H5_I64, 8, offsetof(RejectedRow, source_row), "", "0-based row of that file"},
+    {"rejected/TARGETID", H5_I64, 8, offsetof(RejectedRow, targetid), "", "identifier, negative = not unique"},
+    {"rejected/SURVEY", H5_TEXT, 8, offsetof(RejectedRow, survey), "", "survey of the spectrum"},
+    {"rejected/PROGRAM", H5_TEXT, 8, offsetof(RejectedRow, program), "", "program of the spectrum"},
     {"rejected/REASON", H5_I32, 4, offsetof(RejectedRow, reason), "",
      "index in /rejected/REASONS and /rejected/SENTENCES"},
 };
@@ -174,7 +174,7 @@ int catalog_compare(const void *a, const void *b)
 
 static int compare_rejected(const void *a, const void *b)
 {
-    const CatalogRow *x = &((const RejectedRow *)a)->row, *y = &((const RejectedRow *)b)->row;
+    const RejectedRow *x = a, *y = b;
     if (x->source_file != y->source_file) return x->source_file < y->source_file ? -1 : 1;
     return x->source_row < y->source_row ? -1 : x->source_row > y->source_row;
 }
@@ -193,31 +193,67 @@ static Part part_of(const Par *par, int64_t n)
     return p;
 }
 
+/* What embed depends on of a row: its place and key, where its data are, and what an image is corrected with. Every
+   byte is a field's: hashed as it stands, which costs a tenth of printing it. */
+typedef struct {
+    int64_t position, targetid;
+    char survey[8], program[8];
+    double ra, dec;
+    int32_t healpix, uniqpix, tileid, night, petal, brickid;
+    float ebv;
+    char brickname[12], photsys;
+    uint8_t has_spectrum, has_image, zero[5];
+    uint64_t source_file, image_file; /* hashes of their names, 0 = found by position */
+    int64_t source_row, image_row;
+} RowInputs;
+_Static_assert(sizeof(RowInputs) == 2 * 8 + 2 * 8 + 2 * 8 + 6 * 4 + 4 + 12 + 8 + 4 * 8, "no bytes between the fields");
+
+/* One NaN is like another. */
+static double plain(double x) { return isnan(x) ? (double)NAN : x; }
+
+static RowInputs inputs_of_row(const CatalogRow *r, int64_t position, const FileList *files)
+{
+    RowInputs in = {
+        .position = position,
+        .targetid = r->targetid,
+        .ra = plain(r->ra),
+        .dec = plain(r->dec),
+        .healpix = r->healpix,
+        .uniqpix = r->uniqpix,
+        .tileid = r->tileid,
+        .night = r->night,
+        .petal = r->petal,
+        .brickid = r->brickid,
+        .ebv = (float)plain((double)r->ebv),
+        .photsys = r->photsys,
+        .has_spectrum = r->has_spectrum,
+        .has_image = r->has_image,
+    };
+    memcpy(in.survey, r->survey, sizeof in.survey);
+    memcpy(in.program, r->program, sizeof in.program);
+    memcpy(in.brickname, r->brickname, sizeof in.brickname);
+    if (r->place != 0) {
+        in.source_file = hash_bytes(files->path[r->source_file], strlen(files->path[r->source_file]));
+        in.source_row = r->source_row;
+    }
+    if (r->image_file >= 0) {
+        in.image_file = hash_bytes(files->path[r->image_file], strlen(files->path[r->image_file]));
+        in.image_row = r->image_row;
+    }
+    return in;
+}
+
 /* Collective. What embed depends on: the files it will read, and for each row its key and where its data are. */
 static Fingerprint inputs_of(const CatalogParts *parts, Part part, const ManifestRow *manifest, int64_t n_manifest,
                              const Par *par)
 {
     SetHash h = {0};
-    const CatalogRow *rows = parts->row;
-    const FileList *files = parts->files;
     for (int64_t i = 0; i < n_manifest; i++)
         if (strcmp(manifest[i].role, ROLE_SPECTRA) == 0 || strcmp(manifest[i].role, ROLE_IMAGE) == 0)
             sethash_add_manifest(&h, &manifest[i], 1);
     for (int64_t i = 0; i < part.n; i++) {
-        const CatalogRow *r = &rows[i];
-        char text[2048];
-        int bytes = snprintf(text, sizeof text, "%lld:%lld:%.8s:%.8s:%a:%a:%d:%d:%d:%d:%d:%.12s:%d:%c:%d%d:%a",
-                             (long long)(part.first + i), (long long)r->targetid, r->survey, r->program, r->ra, r->dec,
-                             r->healpix, r->uniqpix, r->tileid, r->night, r->petal, r->brickname, r->brickid,
-                             r->photsys ? r->photsys : '-', r->has_spectrum, r->has_image, (double)r->ebv);
-        if (r->place != 0)
-            bytes += snprintf(text + bytes, sizeof text - (size_t)bytes, ":%s:%lld", files->path[r->source_file],
-                              (long long)r->source_row);
-        if (r->image_file >= 0 && (size_t)bytes < sizeof text)
-            bytes += snprintf(text + bytes, sizeof text - (size_t)bytes, ":%s:%lld", files->path[r->image_file],
-                              (long long)r->image_row);
-        if ((size_t)bytes > sizeof text) bytes = sizeof text;
-        sethash_add(&h, text, (size_t)bytes);
+        const RowInputs in = inputs_of_row(&parts->row[i], part.first + i, parts->files);
+        sethash_add(&h, &in, sizeof in);
     }
     return sethash_finish(&h, par);
 }
@@ -441,6 +477,14 @@ Status catalog_read_fluxes(float *const flux[3], Catalog *c, int64_t first, int6
     static const char *const name[3] = {"FLUX_G", "FLUX_R", "FLUX_Z"};
     for (int b = 0; b < 3; b++) TRY(h5_read_rows(flux[b], &c->file, name[b], H5_F32, sizeof **flux, first, n));
     return OK;
+}
+
+Status catalog_read_choice(uint8_t *split, uint8_t *has_spectrum, uint8_t *has_image, Catalog *c, int64_t first,
+                           int64_t n)
+{
+    TRY(h5_read_rows(split, &c->file, "SPLIT", H5_U8, 1, first, n));
+    TRY(h5_read_rows(has_spectrum, &c->file, "HAS_SPECTRUM", H5_U8, 1, first, n));
+    return h5_read_rows(has_image, &c->file, "HAS_IMAGE", H5_U8, 1, first, n);
 }
 
 Status catalog_read_manifest(ManifestRow *out, Catalog *c, int64_t first, int64_t n, Arena *scratch)

@@ -181,8 +181,12 @@ Status reject_add(RejectList *list, const CatalogRow *row, Reject reason)
         list->row = bigger;
         list->capacity = capacity;
     }
-    list->row[list->n].row = *row;
-    list->row[list->n].reason = (int32_t)reason;
-    list->n++;
+    RejectedRow *rejected = &list->row[list->n++];
+    *rejected = (RejectedRow){.targetid = row->targetid,
+                              .source_row = row->source_row,
+                              .source_file = row->source_file,
+                              .reason = (int32_t)reason};
+    memcpy(rejected->survey, row->survey, sizeof rejected->survey);
+    memcpy(rejected->program, row->program, sizeof rejected->program);
     return OK;
 }

@@ -8,6 +8,7 @@
 #include "core/log.h"
 
 const char *const modality_name[N_MODALITIES + 1] = {"image", "spectrum", NULL};
+const int32_t flag_file_lost[N_MODALITIES] = {IMAGE_FILE_LOST, SPECTRUM_FILE_LOST};
 
 static const FlagRow spectrum_flags[] = {
     {SPECTRUM_NO_FILE, true, "NO_FILE", "the file of this row is missing"},
@@ -22,6 +23,7 @@ static const FlagRow spectrum_flags[] = {
     {SPECTRUM_NOT_ASKED, true, "NOT_ASKED", "this row has no spectrum"},
     {SPECTRUM_BAD_EMBEDDING, true, "BAD_EMBEDDING", "the encoder gave NaN or Inf"},
     {SPECTRUM_NO_EBV, false, "NO_EBV", "dust of our Galaxy was left in: E(B-V) is not known"},
+    {SPECTRUM_FILE_LOST, false, "FILE_LOST", "its file was gone or of another size than the catalogue saw"},
     {0, false, NULL, NULL},
 };
 
@@ -41,6 +43,7 @@ static const FlagRow image_flags[] = {
     {IMAGE_BAD_EMBEDDING, true, "BAD_EMBEDDING", "the encoder gave NaN or Inf"},
     {IMAGE_RESCALED, false, "RESCALED", "another pixel scale was converted to 0.262 arcsec"},
     {IMAGE_NO_MASKBITS, false, "NO_MASKBITS", "maskbits were asked for, and those of some pixels are not there"},
+    {IMAGE_FILE_LOST, false, "FILE_LOST", "a file of it was gone or of another size than the catalogue saw"},
     {0, false, NULL, NULL},
 };
 

@@ -205,6 +205,12 @@ static int compare_files(const void *a, const void *b)
 
 static bool on_sky(const CatalogRow *row) { return isfinite(row->ra) && isfinite(row->dec) && fabs(row->dec) <= 90; }
 
+/* Files of bricks that were asked for lately: to find one may take looks at the disk. */
+enum { RECENT_BRICKS = 1 << 14 };
+typedef struct {
+    uint64_t brick, file; /* hashes; brick 0 = none yet */
+} RecentBrick;
+
 /* Brick and photometry file of a row; "" where its position is none. */
 static Status find_file(char *path, size_t size, CatalogRow *row, const Photometry *p)
 {
@@ -212,6 +218,31 @@ static Status find_file(char *path, size_t size, CatalogRow *row, const Photomet
     if (!on_sky(row)) return OK;
     if (!row->brickname[0] || row->brickid == 0) TRY(p->survey->locate(row, p->config));
     return p->survey->photometry_file(path, size, p->config, row);
+}
+
+/* Hash of that file's path, 0 where there is none. A file follows from what a row says of its brick and from the brick
+   of its position. */
+static Status find_file_hash(uint64_t *hash, RecentBrick *recent, CatalogRow *row, const Photometry *p)
+{
+    char path[FITS_PATH];
+    *hash = 0;
+    if (!on_sky(row)) return OK;
+    if (!row->brickname[0] || row->brickid == 0) TRY(p->survey->locate(row, p->config));
+    CatalogRow place = *row;
+    memset(place.brickname, 0, sizeof place.brickname);
+    TRY(p->survey->locate(&place, p->config));
+    char brick[2 * sizeof row->brickname + 1];
+    memcpy(brick, row->brickname, sizeof row->brickname);
+    memcpy(brick + sizeof row->brickname, place.brickname, sizeof place.brickname);
+    brick[sizeof brick - 1] = row->photsys;
+    uint64_t key = hash_bytes(brick, sizeof brick);
+    RecentBrick *found = &recent[key % RECENT_BRICKS];
+    if (found->brick != key) {
+        TRY(find_file(path, sizeof path, row, p));
+        *found = (RecentBrick){key, path[0] ? hash_bytes(path, strlen(path)) : 0};
+    }
+    *hash = found->file;
+    return OK;
 }
 
 /* The rows of one file, one after the other in `item`. */
@@ -243,13 +274,14 @@ static Status match_file(CatalogRow *rows, const FileRow *item, int64_t n, const
 static Status match_files(CatalogRow *rows, int64_t n, Photometry *p, Arena *scratch)
 {
     FileRow *item;
+    RecentBrick *recent;
     char path[FITS_PATH];
     Mark mark = arena_mark(scratch);
     TRY(arena_new(&item, scratch, n));
+    TRY(arena_new(&recent, scratch, RECENT_BRICKS));
     for (int64_t i = 0; i < n; i++) {
-        path[0] = '\0';
-        if (rows[i].has_spectrum) TRY(find_file(path, sizeof path, &rows[i], p));
-        item[i] = (FileRow){.file = path[0] ? hash_bytes(path, strlen(path)) : 0, .row = i};
+        item[i].row = i;
+        if (rows[i].has_spectrum) TRY(find_file_hash(&item[i].file, recent, &rows[i], p));
     }
     if (n > 0) qsort(item, (size_t)n, sizeof *item, compare_files);
     for (int64_t first = 0, last; first < n; first = last) {
@@ -264,33 +296,31 @@ static Status match_files(CatalogRow *rows, int64_t n, Photometry *p, Arena *scr
     return OK;
 }
 
-static Status choose_owners(int *dest, CatalogRow *mine, const CatalogRow *rows, int64_t n, const Photometry *p,
-                            const Par *par)
+static Status choose_owners(int *dest, CatalogRow *rows, int64_t n, const Photometry *p, const Par *par, Arena *a)
 {
-    char path[FITS_PATH];
+    RecentBrick *recent;
+    const Mark mark = arena_mark(a);
+    TRY(arena_new(&recent, a, RECENT_BRICKS));
     for (int64_t i = 0; i < n; i++) {
-        mine[i] = rows[i];
-        mine[i].has_image = 1;       /* a row without a position is flagged when its image is asked for */
-        if (!rows[i].has_spectrum) { /* an object of this very survey: it brings its photometry */
-            dest[i] = owner_of(hash_mix((uint64_t)mine[i].targetid), par);
-            continue;
+        uint64_t file = 0;
+        rows[i].has_image = 1;      /* a row without a position is flagged when its image is asked for */
+        if (rows[i].has_spectrum) { /* else it is an object of this very survey and brings its photometry */
+            rows[i].match = MATCH_NONE;
+            TRY(find_file_hash(&file, recent, &rows[i], p));
         }
-        mine[i].match = MATCH_NONE;
-        TRY(find_file(path, sizeof path, &mine[i], p));
-        dest[i] = owner_of(path[0] ? hash_bytes(path, strlen(path)) : hash_mix((uint64_t)mine[i].targetid), par);
+        dest[i] = owner_of(file ? file : hash_mix((uint64_t)rows[i].targetid), par);
     }
+    arena_reset(a, mark);
     return OK;
 }
 
-Status join_photometry(CatalogRow **out, int64_t *n_out, Photometry *p, const CatalogRow *rows, int64_t n,
-                       const Par *par, Arena *a)
+Status join_photometry(CatalogRow **out, int64_t *n_out, Photometry *p, CatalogRow *rows, int64_t n, const Par *par,
+                       Arena *a)
 {
     int *dest = NULL;
-    CatalogRow *located = NULL;
     Status st = arena_new(&dest, a, n);
-    if (st == OK) st = arena_new(&located, a, n);
-    if (st == OK) st = choose_owners(dest, located, rows, n, p, par);
+    if (st == OK) st = choose_owners(dest, rows, n, p, par, a);
     TRY(par_agree(par, st));
-    TRY(par_exchange((void **)out, n_out, par, located, dest, n, sizeof **out, a));
+    TRY(par_exchange((void **)out, n_out, par, rows, dest, n, sizeof **out, a));
     return par_agree(par, match_files(*out, *n_out, p, a));
 }

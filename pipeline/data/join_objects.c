@@ -87,9 +87,10 @@ static Status ask(Question **out, int64_t *n_out, int **dest, const CatalogRow *
 {
     int64_t open = 0;
     int32_t pixel[9];
-    for (int64_t i = 0; i < n; i++) open += !rows[i].has_image;
-    TRY(arena_new(out, a, 9 * open));
-    TRY(arena_new(dest, a, 9 * open));
+    for (int64_t i = 0; i < n; i++)
+        if (!rows[i].has_image) open += pixels_around(pixel, rows[i].ra, rows[i].dec, arcsec);
+    TRY(arena_new(out, a, open));
+    TRY(arena_new(dest, a, open));
     *n_out = 0;
     for (int64_t i = 0; i < n; i++) {
         if (rows[i].has_image || !isfinite(rows[i].ra) || !isfinite(rows[i].dec)) continue;

@@ -109,6 +109,8 @@ static Status sdss_spectrum_file(char *path, size_t size, const void *config, co
                     (long long)row->targetid);
     const char *run2d = c->layout >= SDSS_PLATE ? "" : row->program[0] ? row->program : c->run2d;
     char plate[24] = "";
+    if (run2d[0] && run2d != c->run2d && !sdss_is_run2d(run2d))
+        return FAIL(E_INPUT, "TARGETID %lld: RUN2D '%.7s' names no reduction", (long long)row->targetid, run2d);
     if (c->layout != SDSS_FLAT) snprintf(plate, sizeof plate, "%04lld/", (long long)n.plate);
     int length = snprintf(path, size, "%s%s%s%sspec-%04lld-%lld-%04lld.fits", run2d, run2d[0] ? "/" : "",
                           folders[c->layout], plate, (long long)n.plate, (long long)n.mjd, (long long)n.fiber);

@@ -52,7 +52,15 @@ Status sources_list(FileList *out, ListFiles list, const void *config, const Par
 
 /* ---- pieces of files ---- */
 
-enum { PIECE_ROWS = 1 << 17 }; /* 35 MB of rows */
+/* Rows of a piece: at most 9 MB of them, of small catalogues a quarter of a rank's share, so that the shares come out
+   even. */
+enum { PIECE_MOST = 1 << 15, PIECE_LEAST = 1 << 10 };
+
+static int64_t piece_rows(int64_t total, const Par *par)
+{
+    int64_t rows = total / (4 * (int64_t)par->n_ranks);
+    return rows > PIECE_MOST ? PIECE_MOST : rows < PIECE_LEAST ? PIECE_LEAST : rows;
+}
 
 /* Rows [first, first + n) of a file: a unit of work. */
 typedef struct {
@@ -74,22 +82,31 @@ static Status count_rows(int64_t *n, const Sources *s, int64_t file, Arena *step
     return st;
 }
 
+typedef struct {
+    Piece *piece;
+    int64_t n;
+    int64_t most; /* rows of the pieces that one rank may take: twice its share, whoever is slow */
+} Pieces;
+
 /* Collective. All pieces of files [first, last), on every rank. */
-static Status cut_pieces(Piece **out, int64_t *n, const Sources *s, int64_t first, int64_t last, Arena *step,
-                         const Par *par, Arena *a)
+static Status cut_pieces(Pieces *out, const Sources *s, int64_t first, int64_t last, Arena *step, const Par *par,
+                         Arena *a)
 {
-    int64_t *rows = NULL, k = 0, n_files = last - first;
-    *n = 0;
+    int64_t *rows = NULL, k = 0, n_files = last - first, total = 0;
+    *out = (Pieces){0};
     Status st = arena_new(&rows, a, n_files);
     for (int64_t i = par->rank; i < n_files && st == OK; i += par->n_ranks)
         st = count_rows(&rows[i], s, first + i, step);
     TRY(par_agree(par, st));
     par_sum_i64(par, rows, n_files);
-    for (int64_t i = 0; i < n_files; i++) *n += (rows[i] + PIECE_ROWS - 1) / PIECE_ROWS;
-    st = arena_new(out, a, *n);
+    for (int64_t i = 0; i < n_files; i++) total += rows[i];
+    const int64_t size = piece_rows(total, par);
+    for (int64_t i = 0; i < n_files; i++) out->n += (rows[i] + size - 1) / size;
+    out->most = 2 * (total / par->n_ranks) + 1;
+    st = arena_new(&out->piece, a, out->n);
     for (int64_t i = 0; i < n_files && st == OK; i++)
-        for (int64_t at = 0; at < rows[i]; at += PIECE_ROWS)
-            (*out)[k++] = (Piece){first + i, at, rows[i] - at < PIECE_ROWS ? rows[i] - at : PIECE_ROWS};
+        for (int64_t at = 0; at < rows[i]; at += size)
+            out->piece[k++] = (Piece){first + i, at, rows[i] - at < size ? rows[i] - at : size};
     return par_agree(par, st);
 }
 
@@ -180,15 +197,17 @@ static Status join_pieces(CatalogRow **rows, int64_t *n, const Kept *first, Aren
 }
 
 /* Local but for the handing out of pieces. */
-static Status read_pieces(Kept **first, SourceCounts *counts, Work *work, const Piece *piece, int64_t n_pieces,
-                          const Sources *s, Arena *step, const Par *par, Arena *a)
+static Status read_pieces(Kept **first, SourceCounts *counts, Work *work, const Pieces *pieces, const Sources *s,
+                          Arena *step, const Par *par, Arena *a)
 {
     Progress progress;
-    progress_start(&progress, "catalog", "pieces of files", n_pieces);
-    for (int64_t i; (i = par_work_next(work, par)) >= 0;) {
+    int64_t taken = 0;
+    progress_start(&progress, "catalog", "pieces of files", pieces->n);
+    for (int64_t i; taken < pieces->most && (i = par_work_next(work, par)) >= 0;) {
         Kept *kept;
+        taken += pieces->piece[i].n;
         TRY(arena_new(&kept, a, 1));
-        TRY(read_piece(kept, counts, &piece[i], s, step, a));
+        TRY(read_piece(kept, counts, &pieces->piece[i], s, step, a));
         kept->next = *first;
         *first = kept;
         progress_set(&progress, par_work_done(work, par));
@@ -202,17 +221,16 @@ static Status read_files(CatalogRow **rows, int64_t *n, SourceCounts *counts, co
 {
     Work work;
     Arena step = {0}, kept = {0};
-    Piece *piece = NULL;
+    Pieces pieces;
     Kept *first = NULL;
-    int64_t n_pieces = 0;
     *rows = NULL;
     *n = 0;
     Status st = arena_init(&step, "rows of one file", 0);
     if (st == OK) st = arena_init(&kept, "catalogue rows by file", 0);
     TRY_DONE(par_agree(par, st));
-    TRY_DONE(cut_pieces(&piece, &n_pieces, s, from, to, &step, par, &kept));
-    TRY_DONE(par_work_open(&work, par, n_pieces));
-    st = read_pieces(&first, counts, &work, piece, n_pieces, s, &step, par, &kept);
+    TRY_DONE(cut_pieces(&pieces, s, from, to, &step, par, &kept));
+    TRY_DONE(par_work_open(&work, par, pieces.n));
+    st = read_pieces(&first, counts, &work, &pieces, s, &step, par, &kept);
     if (st == OK) st = join_pieces(rows, n, first, a);
     if (st != OK) par_work_stop(&work, par);
     st = par_agree(par, st);

@@ -3,31 +3,15 @@
    A block is read and encoded `embed.batch` rows at a time, so that its memory does not grow with the block. Spectra are read file by file: rows
    are grouped by the file that holds them. Cutouts group by brick themselves. Then each object goes through its encoder alone, so that its
    numbers depend on nothing but its pixels and the weights. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
-#include "core/log.h"
-#include "data/extinction.h"
-#include "embed/embed.h"
-
-enum { FILE_NAME = 512 };
+#include "data/release_rows.h"
+#include "embed/lost.h"
 
 /* No spectrum was read: there is nothing to take statistics of. */
 static const int32_t spectrum_unread =
     SPECTRUM_NO_FILE | SPECTRUM_UNREADABLE | SPECTRUM_NO_ROW | SPECTRUM_BAD_GRID | SPECTRUM_NOT_ASKED;
-
-typedef struct {
-    char path[FILE_NAME];
-    int64_t row;
-} FileRow;
-
-static int by_file(const void *a, const void *b)
-{
-    const FileRow *x = a, *y = b;
-    int order = strcmp(x->path, y->path);
-    return order ? order : (x->row > y->row) - (x->row < y->row);
-}
 
 static void fill_nan(float *x, int64_t n)
 {
@@ -58,55 +42,13 @@ static float *set_row(const EmbedBlock *b, const Embedder *e, EmbeddingSet set, 
 
 static bool is_taken(const EmbedBlock *b, Modality m, int64_t i) { return b->taken[m] && b->taken[m][i]; }
 
-/* The rows of the block whose spectra are to be computed, in the order of their files; rows that have none come first,
-   without a path. */
-static Status order_by_file(FileRow *order, int64_t *n, const EmbedBlock *b, const Embedder *e)
-{
-    *n = 0;
-    for (int64_t i = 0; i < b->n; i++) {
-        if (is_taken(b, MODALITY_SPECTRUM, i)) continue;
-        FileRow *to = &order[(*n)++];
-        to->row = i;
-        to->path[0] = '\0';
-        if (!b->row[i].has_spectrum) continue;
-        TRY(release_spectra(e->release)
-                ->spectrum_file(to->path, FILE_NAME, e->release->spectra.config, &b->row[i], &e->catalog->files));
-    }
-    qsort(order, (size_t)*n, sizeof *order, by_file);
-    return OK;
-}
-
-/* Reads n spectra; batch row k belongs to row order[k].row of the block. */
-static Status read_spectra(SpectrumBatch *batch, const FileRow *order, int64_t n, const EmbedBlock *b,
-                           const Embedder *e, Arena *a)
-{
-    const SpectrumSurvey *survey = release_spectra(e->release);
-    const void *config = e->release->spectra.config;
-    CatalogRow *rows = NULL;
-    TRY(spectra_batch(batch, n, a));
-    TRY(arena_new(&rows, a, n));
-    for (int64_t k = 0; k < n; k++) rows[k] = b->row[order[k].row];
-    for (int64_t k = 0, end; k < n; k = end) {
-        for (end = k + 1; end < n && strcmp(order[end].path, order[k].path) == 0;) end++;
-        if (order[k].path[0] == '\0') continue;
-        Mark mark = arena_mark(a);
-        char *path = NULL;
-        bool alone = order[k].path[0] == '/';
-        TRY(arena_printf(&path, a, "%s%s%s", alone ? "" : survey->root(config), alone ? "" : "/", order[k].path));
-        TRY(survey->read_spectra(batch, k, config, e->spectra, path, rows + k, end - k, a));
-        spectra_correct(batch, k, e->spectra, rows + k, end - k);
-        arena_reset(a, mark);
-    }
-    return OK;
-}
-
 /* Rows order[0 .. n) of the block. */
 static Status embed_spectra(EmbedBlock *b, const FileRow *order, int64_t n, Embedder *e, Arena *a)
 {
     Mark mark = arena_mark(a);
     SpectrumBatch batch;
     clock_begin("read spectra");
-    Status st = read_spectra(&batch, order, n, b, e, a);
+    Status st = release_read_spectra(&batch, order, n, b->row, e->release, e->spectra, a);
     clock_end("read spectra");
     TRY(st);
 
@@ -134,14 +76,9 @@ static Status embed_spectra(EmbedBlock *b, const FileRow *order, int64_t n, Embe
 static Status embed_images(EmbedBlock *b, const int64_t *order, int64_t n, Embedder *e, Arena *a)
 {
     Mark mark = arena_mark(a);
-    const ImageSurvey *survey = release_images(e->release);
     ImageBatch batch;
-    CatalogRow *rows = NULL;
-    TRY(images_batch(&batch, n, a));
-    TRY(arena_new(&rows, a, n));
-    for (int64_t k = 0; k < n; k++) rows[k] = b->row[order[k]];
     clock_begin("read images");
-    Status st = survey->cutouts(&batch, 0, e->image_source, e->images, rows, n, a);
+    Status st = release_read_images(&batch, order, n, b->row, e->image_source, e->release, e->images, a);
     clock_end("read images");
     TRY(st);
 
@@ -187,7 +124,9 @@ static Status embed_all_spectra(EmbedBlock *b, Embedder *e, Arena *a)
     FileRow *order = NULL;
     int64_t batch = e->config->batch, n = 0;
     TRY(arena_new(&order, a, b->n));
-    TRY(order_by_file(order, &n, b, e));
+    for (int64_t i = 0; i < b->n; i++)
+        if (!is_taken(b, MODALITY_SPECTRUM, i)) order[n++].row = i;
+    TRY(release_order(order, n, b->row, e->release, &e->catalog->files));
     for (int64_t at = 0; at < n; at += batch) TRY(embed_spectra(b, order + at, least(batch, n - at), e, a));
     return OK;
 }
@@ -222,5 +161,9 @@ Status embed_block(EmbedBlock *b, Embedder *e, int64_t first, int64_t n, Arena *
         if (!e->want[MODALITY_SPECTRUM]) b->flag[MODALITY_SPECTRUM][i] = SPECTRUM_NOT_ASKED;
         if (!e->want[MODALITY_IMAGE]) b->flag[MODALITY_IMAGE][i] = IMAGE_NOT_ASKED;
     }
-    return OK;
+    if (!e->lost) return OK;
+    clock_begin("look at files");
+    st = lost_mark(b, e->lost, a);
+    clock_end("look at files");
+    return st;
 }

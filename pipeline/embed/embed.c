@@ -1,7 +1,9 @@
 /* embed.c - the driver: volumes to groups of ranks, blocks to ranks as they come free, the ledger of what happened to each row. */
 #include "embed/embed.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -49,12 +51,16 @@ bool embed_lists(const ConfigTexts *list, const char *item)
 
 /* ---- the ledger ---- */
 
-static void enter(EmbedLedger *l, const Embedder *e, Modality m, const int32_t *flag, int64_t n)
+/* Flags of the rows [first, first + n) of the catalogue. */
+static void enter(EmbedLedger *l, const Embedder *e, Modality m, const int32_t *flag, int64_t first, int64_t n)
 {
     bool zero_bands = m == MODALITY_IMAGE && e->images->missing_band == MISSING_BAND_ZERO;
     for (int64_t i = 0; i < n; i++) {
         flags_count(l->count[m], flag[i]);
         l->embedded[m] += !flags_fatal(m, flag[i], zero_bands);
+        if (!(flag[i] & flag_file_lost[m])) continue;
+        l->lost++;
+        l->lost_sum += (int64_t)(hash_mix((uint64_t)(first + i) << 32 ^ (uint64_t)flag[i] << 1 ^ (uint64_t)m) >> 32);
     }
 }
 
@@ -71,7 +77,7 @@ static Status enter_kept(EmbedLedger *l, const Embedder *e, Volume *v, const Par
         TRY(arena_new(&flag, a, n));
         for (int m = 0; m < N_MODALITIES; m++) {
             TRY(volume_read_flags(flag, v, (Modality)m, b));
-            enter(l, e, (Modality)m, flag, n);
+            enter(l, e, (Modality)m, flag, v->first + v->block_start[b], n);
         }
         l->blocks_kept++;
         l->rows += n;
@@ -105,7 +111,7 @@ static Status work_through(EmbedLedger *l, Embedder *e, Volume *v, Work *work, P
                       (long long)(v->first + v->block_start[b + 1] - 1));
             return st;
         }
-        for (int m = 0; m < N_MODALITIES; m++) enter(l, e, (Modality)m, block.flag[m], block.n);
+        for (int m = 0; m < N_MODALITIES; m++) enter(l, e, (Modality)m, block.flag[m], block.first, block.n);
         l->blocks++;
         l->rows += block.n;
         for (int m = 0; m < N_MODALITIES; m++)
@@ -137,7 +143,7 @@ static Status embed_volume(EmbedLedger *l, Embedder *e, const char *folder, int6
     if (v.complete) {
         l->volumes_kept += group->rank == 0;
     } else {
-        int64_t before = l->blocks;
+        int64_t before = l->blocks, lost = l->lost; /* of blocks to come: those that are kept have none */
         TRY_DONE(par_work_open(&work, group, v.n_blocks));
         st = work_through(l, e, &v, &work, progress, group, a);
         par_work_close(&work, group);
@@ -145,6 +151,9 @@ static Status embed_volume(EmbedLedger *l, Embedder *e, const char *folder, int6
         if (st == E_INTERRUPTED) tell_rest(&v, l->blocks - before, group);
         TRY_DONE(st);
         l->volumes += group->rank == 0;
+        lost = l->lost - lost;
+        par_sum_i64(group, &lost, 1);
+        TRY_DONE(par_agree(group, group->rank == 0 ? volume_note_lost(&v, lost) : OK));
     }
     st = volume_finish(&v, group);
 done:
@@ -159,12 +168,31 @@ static void sum_ledger(EmbedLedger *l, const Par *par)
     par_sum_i64(par, (int64_t *)l, (int64_t)(sizeof *l / sizeof(int64_t)));
 }
 
+/* Local. What is joined of these volumes goes before they do. */
+static Status remove_joined(const char *folder)
+{
+    char path[H5_PATH + 16];
+    snprintf(path, sizeof path, "%.1000s/embeddings.h5", folder);
+    if (unlink(path) != 0 && errno != ENOENT) return FAIL(E_OUTPUT, "cannot remove %s: %s", path, strerror(errno));
+    return OK;
+}
+
+/* Local. Volumes that an unfinished run of other sizes made belong to nothing. */
+static Status remove_rest(const char *volumes, int64_t n_volumes)
+{
+    int64_t n = 0;
+    TRY(volume_remove_rest(&n, volumes, n_volumes));
+    if (n > 0) log_info("embed: %lld volumes of an unfinished run of other sizes removed", (long long)n);
+    return OK;
+}
+
 Status embed_release(EmbedLedger *ledger, Embedder *e, const char *folder, const Envelope *envelope, const Par *par,
                      Arena *a)
 {
     memset(ledger, 0, sizeof *ledger);
     char *volumes = NULL;
     TRY(par_agree(par, arena_printf(&volumes, a, "%s/embeddings", folder)));
+    TRY(par_agree(par, par->rank == 0 ? remove_joined(folder) : OK));
     TRY(artefact_make_folder(par, volumes));
 
     int64_t n_volumes = volume_count(e);
@@ -186,5 +214,5 @@ Status embed_release(EmbedLedger *ledger, Embedder *e, const char *folder, const
     if (ledger->rows != e->catalog->n)
         return FAIL(E_BUG, "%lld rows of the catalogue, %lld rows in the volumes", (long long)e->catalog->n,
                     (long long)ledger->rows);
-    return OK;
+    return par_agree(par, par->rank == 0 ? remove_rest(volumes, n_volumes) : OK);
 }

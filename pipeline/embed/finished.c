@@ -1,5 +1,9 @@
-/* finished.c - how far an unfinished run has come: blocks with a checksum in volumes, finished or not. For jobs that
-   decide whether another try is worth it (jobs/stage.sbatch). */
+/* finished.c - what unfinished runs left: how far they came, as blocks with a checksum in volumes, finished or not, for jobs that decide whether
+   another try is worth it (jobs/stage.sbatch); and volumes that no run will go on with. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "embed/volume.h"
@@ -38,4 +42,35 @@ Status volume_count_finished(int64_t *n, const char *folder, Arena *a)
             TRY(st);
     }
     return OK;
+}
+
+/* Of "volume-NNNNN.h5" and "volume-NNNNN.h5.part" the number, of any other name -1. */
+static int64_t number_of(bool *unfinished, const char *name)
+{
+    long long number = -1;
+    int end = 0;
+    if (sscanf(name, "volume-%lld.h5%n", &number, &end) != 1 || end == 0) return -1;
+    *unfinished = strcmp(name + end, ".part") == 0;
+    return name[end] == '\0' || *unfinished ? number : -1;
+}
+
+Status volume_remove_rest(int64_t *n, const char *volumes, int64_t n_volumes)
+{
+    DIR *dir = opendir(volumes);
+    Status st = OK;
+    *n = 0;
+    if (!dir) return FAIL(E_OUTPUT, "%s: cannot be read: %s", volumes, strerror(errno));
+    for (const struct dirent *entry; (entry = readdir(dir));) {
+        char path[H5_PATH + 300];
+        bool unfinished = false;
+        int64_t number = number_of(&unfinished, entry->d_name);
+        if (number < 0 || (number < n_volumes && !unfinished)) continue;
+        snprintf(path, sizeof path, "%.1000s/%.255s", volumes, entry->d_name);
+        if (unlink(path) != 0 && errno != ENOENT)
+            TRY_DONE(FAIL(E_OUTPUT, "cannot remove %s: %s", path, strerror(errno)));
+        ++*n;
+    }
+done:
+    closedir(dir);
+    return st;
 }

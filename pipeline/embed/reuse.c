@@ -36,9 +36,9 @@ static const EmbeddingSet sets_of[N_MODALITIES][2] = {{SET_IMAGE, SET_ASTRODINO}
 /* Flags whose rows are computed again: pixels of bricks that the row's files do not name, missing neighbours, and what a
    better day may mend. */
 static const int32_t unsure[N_MODALITIES] = {IMAGE_NO_BRICK | IMAGE_UNREADABLE | IMAGE_MOSAIC | IMAGE_PADDED |
-                                                 IMAGE_BAD_EMBEDDING | IMAGE_NOT_ASKED,
+                                                 IMAGE_BAD_EMBEDDING | IMAGE_NOT_ASKED | IMAGE_FILE_LOST,
                                              SPECTRUM_NO_FILE | SPECTRUM_UNREADABLE | SPECTRUM_BAD_EMBEDDING |
-                                                 SPECTRUM_NOT_ASKED};
+                                                 SPECTRUM_NOT_ASKED | SPECTRUM_FILE_LOST};
 
 /* ---- recipes ---- */
 

@@ -1,14 +1,16 @@
 /* volume.c - a file of blocks: borders, creation or resumption, writes with checksums, the joining virtual file. */
 #include "embed/volume.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/log.h"
+#include "embed/lost.h"
 #include "io/seal.h"
 
 enum { VOLUME_VERSION = 2 };
-static const char volume_kind[] = "embeddings-volume";
+static const char volume_kind[] = "embeddings-volume", rows_lost[] = "rows_lost";
 
 /* The columns of a volume besides the sets and flags: name, type, width of text, second dimension (0 = none). */
 typedef struct {
@@ -149,7 +151,7 @@ static Status read_block(EmbedBlock *out, Volume *v, int64_t b, Arena *a)
     return h5_read_rows(out->image_stats, &v->file, "image_stats", H5_F32, 0, first, n);
 }
 
-/* Local. holds[b] = 1 for each of this rank's share of blocks whose checksum holds. */
+/* Local. holds[b] = 1 for each of this rank's share of blocks whose checksum holds, without lost rows. */
 static Status verify_share(int64_t *holds, Volume *v, const Par *par, Arena *a)
 {
     int64_t first, last;
@@ -159,7 +161,7 @@ static Status verify_share(int64_t *holds, Volume *v, const Par *par, Arena *a)
         Mark mark = arena_mark(a);
         EmbedBlock block;
         TRY(read_block(&block, v, b, a));
-        holds[b] = block_checksum(&block, v->dim) == v->checksum[b];
+        holds[b] = block_checksum(&block, v->dim) == v->checksum[b] && !lost_some(&block);
         arena_reset(a, mark);
     }
     return OK;
@@ -193,6 +195,11 @@ static bool matches(Volume *v, const char *path, const Fingerprint *fingerprint,
                 strcmp(e.fingerprint.text, fingerprint->text) == 0 && h5_get_attr_i64(&first, &f, "/", "first_row") &&
                 first == v->first && h5_shape(&shape, &f, "block_checksum") == OK && shape.dims[0] == v->n_blocks &&
                 h5_read_rows(v->checksum, &f, "block_checksum", H5_U64, 0, 0, v->n_blocks) == OK;
+    v->rows_lost = 0;
+    if (same && h5_has(&f, rows_lost))
+        same = h5_read_rows(&v->rows_lost, &f, rows_lost, H5_I64, 0, 0, 1) == OK;
+    else
+        same = same && path == v->final; /* of an earlier version: cannot be gone on with */
     if (h5_close(&f) != OK) same = false;
     fail_clear();
     if (!same) memset(v->checksum, 0, (size_t)v->n_blocks * sizeof *v->checksum);
@@ -219,10 +226,25 @@ static Status create(Volume *v, const Envelope *envelope, const Par *par)
     TRY(create_datasets(&v->file, v->dim, v->rows));
     TRY(h5_new(&v->file, "block_start", H5_I64, 0, (int64_t[]){v->n_blocks + 1}, 1));
     TRY(h5_new(&v->file, "block_checksum", H5_U64, 0, (int64_t[]){v->n_blocks}, 1));
+    TRY(h5_new(&v->file, rows_lost, H5_I64, 0, (int64_t[]){1}, 1));
     if (par->rank == 0) {
         TRY(h5_write_rows(&v->file, "block_start", H5_I64, 0, v->block_start, 0, v->n_blocks + 1));
         TRY(h5_write_rows(&v->file, "block_checksum", H5_U64, 0, v->checksum, 0, v->n_blocks));
+        TRY(h5_write_rows(&v->file, rows_lost, H5_I64, 0, (int64_t[]){0}, 0, 1));
     }
+    return OK;
+}
+
+/* Local. What an earlier run left: finished, or to go on with. */
+static Status find_earlier(int64_t *finished, int64_t *begun, Volume *v, const Fingerprint *fingerprint, Arena *a)
+{
+    *finished = matches(v, v->final, fingerprint, a);
+    if (*finished && v->rows_lost > 0) {
+        if (rename(v->final, v->part) != 0)
+            return FAIL(E_OUTPUT, "cannot rename %s to %s: %s", v->final, v->part, strerror(errno));
+        *finished = 0;
+    }
+    *begun = !*finished && matches(v, v->part, fingerprint, a);
     return OK;
 }
 
@@ -240,17 +262,17 @@ Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t num
     TRY(par_agree(par, arena_new(&v->checksum, a, v->n_blocks)));
 
     int64_t state[2] = {0, 0}; /* rank 0 looks: finished, resumable */
-    if (par->rank == 0 && !e->force) {
-        state[0] = matches(v, v->final, &envelope->fingerprint, a);
-        state[1] = !state[0] && matches(v, v->part, &envelope->fingerprint, a);
-    }
+    Status st = OK;
+    if (par->rank == 0 && !e->force) st = find_earlier(&state[0], &state[1], v, &envelope->fingerprint, a);
+    TRY(par_agree(par, st));
     par_bcast(par, state, sizeof state, 0);
     par_bcast(par, v->checksum, v->n_blocks * (int64_t)sizeof *v->checksum, 0);
+    par_bcast(par, &v->rows_lost, sizeof v->rows_lost, 0);
     v->complete = state[0];
     if (v->complete) return h5_open(&v->file, v->final, par);
     if (!state[1]) {
         TRY(par_agree(par, create(v, envelope, par)));
-        return h5_flush(&v->file);
+        return h5_put_early_footer(&v->file);
     }
     TRY(h5_modify(&v->file, v->part, par));
     return verify(v, par, a);
@@ -303,10 +325,17 @@ Status volume_read_flags(int32_t *flag, Volume *v, Modality m, int64_t b)
                         v->block_start[b + 1] - v->block_start[b]);
 }
 
+Status volume_note_lost(Volume *v, int64_t n)
+{
+    return n == v->rows_lost ? OK : h5_write_rows(&v->file, rows_lost, H5_I64, 0, &n, 0, 1);
+}
+
 Status volume_finish(Volume *v, const Par *par)
 {
     TRY(h5_close(&v->file));
-    return v->complete ? OK : artefact_publish(par, v->final);
+    if (v->complete) return OK;
+    TRY(par_agree(par, par->rank == 0 ? h5_put_footer(v->part) : OK));
+    return artefact_publish(par, v->final);
 }
 
 void volume_close(Volume *v)
@@ -320,6 +349,7 @@ Status volume_verify(int64_t *n_good, int64_t *n_blocks, const char *path, Arena
     Volume v = {0};
     Envelope e;
     H5Shape shape;
+    int64_t rows = 0;
     *n_good = *n_blocks = 0;
     TRY(h5_open(&v.file, path, NULL));
     TRY_DONE(artefact_read(&e, &v.file, volume_kind, VOLUME_VERSION, "embed", a));
@@ -329,6 +359,8 @@ Status volume_verify(int64_t *n_good, int64_t *n_blocks, const char *path, Arena
     TRY_DONE(arena_new(&v.checksum, a, v.n_blocks));
     TRY_DONE(h5_read_rows(v.block_start, &v.file, "block_start", H5_I64, 0, 0, v.n_blocks + 1));
     TRY_DONE(h5_read_rows(v.checksum, &v.file, "block_checksum", H5_U64, 0, 0, v.n_blocks));
+    TRY_DONE(h5_shape(&shape, &v.file, "object_id"));
+    rows = shape.dims[0];
     for (int s = 0; s < N_SETS; s++) {
         if (!h5_has(&v.file, embedding_dataset[s])) continue;
         TRY_DONE(h5_shape(&shape, &v.file, embedding_dataset[s]));
@@ -337,6 +369,9 @@ Status volume_verify(int64_t *n_good, int64_t *n_blocks, const char *path, Arena
     for (int64_t b = 0; b < v.n_blocks; b++) {
         Mark mark = arena_mark(a);
         EmbedBlock block;
+        if (v.block_start[b] < 0 || v.block_start[b + 1] <= v.block_start[b] || v.block_start[b + 1] > rows)
+            TRY_DONE(
+                FAIL(E_INPUT, "%s: the borders of block %lld are damaged; make or copy it again", path, (long long)b));
         TRY_DONE(read_block(&block, &v, b, a));
         *n_good += v.checksum[b] != 0 && block_checksum(&block, v.dim) == v.checksum[b];
         arena_reset(a, mark);
@@ -351,6 +386,7 @@ done:
 /* What a later run needs to know to take rows from here (reuse.h), and what this one took. */
 static Status describe_reuse(H5File *f, const Embedder *e, const EmbedLedger *ledger)
 {
+    if (ledger->lost > 0) TRY(h5_put_attr_text(f, "/", lost_attribute, e->whole.text));
     TRY(h5_put_attr_text(f, "/", "inputs", e->catalog->manifest.text));
     for (int m = 0; m < N_MODALITIES; m++) {
         char name[32];
@@ -370,6 +406,7 @@ static Status describe(H5File *f, const Embedder *e, const EmbedLedger *ledger)
         int bit = 0;
         for (const FlagRow *row = flags_table((Modality)m); row->bit; row++, bit++) {
             char text[256];
+            if (row->bit == flag_file_lost[m] && ledger->lost == 0) continue; /* a passing state */
             snprintf(text, sizeof text, "bit %d%s: %s", bit,
                      flags_fatal((Modality)m, row->bit, zero_bands) ? " (not embedded)" : "", row->sentence);
             TRY(h5_put_attr_text(f, flag_dataset[m], row->name, text));

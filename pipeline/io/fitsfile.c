@@ -31,10 +31,10 @@ Status fitsfile_fail(const FitsFile *f, Status kind, int code, const char *file,
         fits_read_errmsg(detail); /* the oldest message is the nearest to the cause */
     }
     fits_clear_errmsg();
-    bool in_hdu = f->hdu[0] != '\0';
-    return fail_set(kind, file, line, "%s:%s%s%s %s%s%s%s%s%s", f->path, in_hdu ? " HDU " : "", f->hdu,
+    bool in_hdu = f->hdu[0] != '\0', full = kind == E_OUTPUT && (code == WRITE_ERROR || code == FILE_NOT_CLOSED);
+    return fail_set(kind, file, line, "%s:%s%s%s %s%s%s%s%s%s%s", f->path, in_hdu ? " HDU " : "", f->hdu,
                     in_hdu ? ":" : "", what, code ? ": cfitsio says: " : "", text, detail[0] ? " (" : "", detail,
-                    detail[0] ? ")" : "");
+                    detail[0] ? ")" : "", full ? "; is the disk full?" : "");
 }
 
 Status fitsfile_literal(char out[FITS_PATH + 2], const char *path, Status kind)
@@ -47,14 +47,15 @@ Status fitsfile_literal(char out[FITS_PATH + 2], const char *path, Status kind)
 
 /* ---- opening ---- */
 
-/* A gzip trailer gives the length that cfitsio allocates before it has unpacked a byte; deflate cannot grow data more
-   than 1032-fold. */
+/* A gzip trailer gives the length, modulo 2^32, that cfitsio allocates before it has unpacked a byte, at least the length
+   of the file; deflate cannot grow data more than 1032-fold. */
 static Status check_gzip(int fd, const char *path, int64_t bytes)
 {
     unsigned char end[4];
     if (bytes < 18 || pread(fd, end, 4, bytes - 4) != 4)
         return FAIL(E_INPUT, "%s: a gzip file of %lld bytes is cut short", path, (long long)bytes);
     int64_t unpacked = end[0] | end[1] << 8 | end[2] << 16 | (int64_t)end[3] << 24;
+    while (unpacked < bytes) unpacked += (int64_t)1 << 32;
     if (unpacked > 1040 * bytes)
         return FAIL(E_INPUT, "%s: claims to unpack %lld bytes to %lld: damaged gzip file", path, (long long)bytes,
                     (long long)unpacked);
@@ -365,7 +366,8 @@ Status fitsfile_data_span(int64_t *start, int64_t *bytes, FitsFile *f)
     int code = 0, mode = READONLY, absent = 0;
     char key[FLEN_KEYWORD];
     fits_file_mode(f->handle, &mode, &code);
-    if (mode == READWRITE) fits_flush_file(f->handle, &code);
+    if (mode == READWRITE && fits_flush_file(f->handle, &code))
+        return FITS_FAIL(f, E_OUTPUT, code, "cannot be written");
     fits_get_hduaddrll(f->handle, NULL, &from, NULL, &code);
     fits_read_key(f->handle, TLONGLONG, "BITPIX", &bitpix, NULL, &code);
     fits_read_key(f->handle, TLONGLONG, "NAXIS", &axes, NULL, &code);

@@ -319,6 +319,6 @@ Status fitsfile_finish(FitsFile *f)
     f->handle = NULL; /* cfitsio frees it even if closing fails */
     fits_close_file(handle, &code);
     f->hdu[0] = '\0';
-    if (code) return FITS_FAIL(f, E_OUTPUT, code, "cannot be finished; is the disk full?");
+    if (code) return FITS_FAIL(f, E_OUTPUT, code, "cannot be finished");
     return OK;
 }

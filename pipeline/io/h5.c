@@ -341,6 +341,7 @@ Status h5_new(H5File *f, const char *dataset, H5Type type, int64_t width, const 
     int64_t t = h5_file_type(type, width);
     Status st = h5_make_dataset(f, dataset, t, dims, n_dims, 0);
     H5Tclose(t);
+    if (st == OK) st = h5_reserve(f);
     return H5_AGREE(f, st);
 }
 

@@ -94,7 +94,9 @@ Status h5_open(H5File *f, const char *path, const Par *par)
     Status st = prepare(f, path, par);
     hid_t id = -1;
     if (st == OK) st = check_there(path);
-    if (st == OK) st = open_here(&id, path, H5F_ACC_RDONLY, NULL);
+    if (st == OK && (!f->par || f->par->rank == 0)) st = h5_check_footer(path);
+    TRY(H5_AGREE(f, st)); /* before any rank's libhdf5 looks */
+    st = open_here(&id, path, H5F_ACC_RDONLY, NULL);
     f->id = id > 0 ? id : 0;
     st = H5_AGREE(f, st);
     if (st != OK) h5_close(f);
@@ -108,6 +110,7 @@ Status h5_modify(H5File *f, const char *path, const Par *par)
     if (st == OK &&
         (!f->par || f->par->rank == 0)) { /* a look by one rank first: its message is better than MPI-IO's */
         st = check_there(path);
+        if (st == OK) st = h5_check_footer(path);
         if (st == OK) st = open_here(&id, path, H5F_ACC_RDWR, NULL);
     }
     if (f->par) {
@@ -147,9 +150,28 @@ Status h5_create(H5File *f, const char *path, const Par *par)
     return settle(f, st);
 }
 
+/* Blocks up to the end of what HDF5 has placed, and some for what comes at closing. Where a file system cannot do it,
+   writing has to tell. */
+Status h5_reserve(H5File *f)
+{
+    enum { MORE = 16 << 10 };
+    haddr_t end = 0;
+    if (!f->par || f->par->rank != 0) return OK;
+    int fd = open(f->path, O_WRONLY | O_CLOEXEC);
+    bool known = fd >= 0 && H5Fget_eoa(f->id, &end) >= 0;
+    int bad = known ? fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)end + MORE) : 0;
+    Status st = OK;
+    if (bad != 0 && (errno == ENOSPC || errno == EDQUOT))
+        st = FAIL(E_OUTPUT, "%s: there is no room for its %lld bytes: %s; make room and run again", f->path,
+                  (long long)end + MORE, strerror(errno));
+    if (fd >= 0) close(fd);
+    return st;
+}
+
 Status h5_flush(H5File *f)
 {
     Status st = OK;
+    TRY(H5_AGREE(f, h5_reserve(f)));
     if (H5Fflush(f->id, H5F_SCOPE_LOCAL) < 0)
         st = FAIL(E_OUTPUT, "%s: cannot be written (HDF5 says: %s); is the disk full?", f->path, h5_reason());
     if (st == OK) st = h5_sync(f);
@@ -171,7 +193,13 @@ Status h5_close(H5File *f)
     unsigned intent = H5F_ACC_RDONLY;
     H5Fget_intent(f->id, &intent);
     bool writing = (intent & H5F_ACC_RDWR) != 0;
-    Status st = OK;
+    Status st = writing ? H5_AGREE(f, h5_reserve(f)) : OK;
+    if (st != OK) { /* left open: closing would write, and hang; and at the end of the process nothing is written */
+        f->id = 0;
+        return st;
+    }
+    if (writing && (!f->par || f->par->rank == 0)) h5_drop_footer(f->path);
+    if (f->par && writing) par_barrier(f->par);
     if (H5Fclose(f->id) < 0 && writing)
         st = FAIL(E_OUTPUT, "%s: the last writes failed (HDF5 says: %s); is the disk full?", f->path, h5_reason());
     f->id = 0;

@@ -18,6 +18,11 @@ typedef struct {
 /* Agreement where the file is open on all ranks; `st` itself otherwise. */
 #define H5_AGREE(f, st) ((f)->par ? par_agree((f)->par, (st)) : (st))
 
+/* Local. E_INPUT where the file has a footer (h5_footer.c) and its bytes are not those that it was put for. */
+Status h5_check_footer(const char *path);
+/* Local. The footer, where there is one, counts no longer. */
+void h5_drop_footer(const char *path);
+
 /* Local. Why the last HDF5 call failed: the innermost line of its error stack. Call it first thing after the failure. */
 const char *h5_reason(void);
 
@@ -30,6 +35,10 @@ int64_t h5_file_type(H5Type type, int64_t width);
 bool h5_type_of(H5Type *type, int64_t *width, int64_t file_type);
 /* Local. Numbers and text do not convert into each other: E_INPUT says so. */
 Status h5_check_type(int64_t file_type, H5Type type, const char *path, const char *what);
+
+/* Local. Where all ranks write, takes room on disk for all that was placed in the file so far (rank 0): when one rank's
+   write of metadata fails in libhdf5, the others wait for it for ever. */
+Status h5_reserve(H5File *f);
 
 Status h5_dataset_open(H5Dataset *d, H5File *f, const char *dataset);
 void h5_dataset_close(H5Dataset *d);

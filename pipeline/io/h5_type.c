@@ -3,23 +3,41 @@
 
 #include <hdf5.h>
 #include <stdio.h>
+#include <string.h>
 
 /* ---- errors and version ---- */
 
-void h5_silence(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
+/* Without its own handler at exit, which trips over a file whose last writes failed: all others are closed by then. */
+void h5_silence(void)
+{
+    static bool begun;
+    if (!begun) H5dont_atexit(); /* before anything else of the library */
+    begun = true;
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
 
 const char *h5_version(void)
 {
     static char text[32];
     unsigned major = 0, minor = 0, release = 0;
+    h5_silence();
     H5get_libversion(&major, &minor, &release);
     snprintf(text, sizeof text, "%u.%u.%u", major, minor, release);
     return text;
 }
 
+/* Of a failed write HDF5 tells time, addresses and numbers as well: the system's words are enough. */
+static const char system_says[] = "error message = '";
+
 static herr_t keep_first(unsigned n, const H5E_error2_t *e, void *out)
 {
-    if (n == 0 && e->desc) snprintf(out, H5_REASON, "%s", e->desc);
+    if (n != 0 || !e->desc) return 0;
+    const char *words = strstr(e->desc, system_says);
+    if (words)
+        words += sizeof system_says - 1;
+    else
+        words = e->desc;
+    snprintf(out, H5_REASON, "%.*s", (int)strcspn(words, words == e->desc ? "" : "'"), words);
     return 0;
 }
 

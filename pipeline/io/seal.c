@@ -52,7 +52,7 @@ static Status add_attributes(Walk *w, const char *object)
 
 static Status add_dataset(Walk *w, const char *name, const H5Shape *s)
 {
-    char item[H5_PATH];
+    char item[H5_PATH], *sums = NULL;
     int64_t row_bytes = (int64_t)h5_bytes(s->type, s->width), rows = s->n_dims > 0 ? s->dims[0] : 1;
     int at = snprintf(item, sizeof item, "type %d width %lld shape", s->type, (long long)s->width);
     for (int d = 0; d < s->n_dims; d++) {
@@ -60,6 +60,7 @@ static Status add_dataset(Walk *w, const char *name, const H5Shape *s)
         if (d > 0) row_bytes *= s->dims[d];
     }
     if (my_turn(w)) enter(w, name, item, "", 0);
+    if (h5_get_attr_text(&sums, w->file, name, SEAL_ATTRIBUTE, w->arena) && h5_has(w->file, sums)) return OK;
     if (row_bytes <= 0) return OK; /* no elements, or text of no fixed length, which no artefact has */
     const int64_t chunk = row_bytes < CHUNK_BYTES ? CHUNK_BYTES / row_bytes : 1;
     for (int64_t first = 0; first < rows; first += chunk) {
@@ -116,7 +117,8 @@ static Status record(const char *path, const Fingerprint *sum)
     H5File f = {0};
     TRY(h5_modify(&f, path, NULL));
     Status st = h5_put_attr_text(&f, "/", attribute, sum->text), closed = h5_close(&f);
-    return st != OK ? st : closed;
+    TRY(st != OK ? st : closed);
+    return h5_put_footer(path);
 }
 
 Status seal_file(const char *path, const Par *par, Arena *scratch)

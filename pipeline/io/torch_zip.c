@@ -185,7 +185,7 @@ Status torch_zip_open(TorchZip *z, const char *path, Arena *a)
     *z = (TorchZip){.fd = -1};
     if (snprintf(z->path, sizeof z->path, "%s", path) >= (int)sizeof z->path)
         return FAIL(E_CONFIG, "the path '%.60s...' is longer than %d characters", path, TORCH_ZIP_PATH - 1);
-    z->fd = open(path, O_RDONLY | O_CLOEXEC);
+    z->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer would wait for ever */
     if (z->fd < 0) return FAIL(E_INPUT, "%s: cannot be read: %s", path, strerror(errno));
     z->is_open = true;
     Status st = fstat(z->fd, &s) == 0 && S_ISREG(s.st_mode) ? OK : FAIL(E_INPUT, "%s: is not a file", path);

@@ -96,6 +96,7 @@ Status torch_zip_put(TorchZipWriter *w, const char *name, const void *data, int6
     e->bytes = bytes;
     e->header = w->at;
     e->crc = gzip_crc32(0, data, (size_t)bytes);
+    TRY(FAIL_POINT("torch.write"));
     TRY(put_local(w, e));
     TRY(put(w, data, bytes));
     if (w->last)

@@ -110,6 +110,17 @@ Status block_forward(real *x, const Params *p, const Block *b, int64_t tokens, i
     return OK;
 }
 
+void block_ready(const GradientHook *hook, const Params *p, const Block *b)
+{
+    if (hook) hook->ready(hook->self, params_d_from(p, b->norm1.weight)); /* declared first */
+}
+
+/* x, qkv, attended, middle, up; the two branches. */
+int64_t block_trace_reals(int64_t tokens, int64_t dim, bool layer_scale)
+{
+    return gemm_pad(tokens) * (dim * (1 + 3 + 1 + 1 + MLP_RATIO + (layer_scale ? 2 : 0)) + 4);
+}
+
 int64_t block_flops(int64_t tokens, int64_t dim)
 {
     const int64_t linear = (3 + 1 + 2 * MLP_RATIO) * dim * dim, attention = 2 * tokens * dim;
@@ -236,14 +247,14 @@ static void mlp_backward(real *d_x, real *d_p, const BlockTrace *t, const Params
     gelu_forward(s->hidden, t->up, tokens * wide);
     memset(d_hidden, 0, sizeof *d_hidden * (size_t)(rows * wide));
     block_linear_backward(NULL, d_p, p, b->down, s->d_branch, s->hidden, tokens);
-    gemm()->backward_x(d_hidden, s->d_branch, params_at(p, b->down.weight), rows, dim, wide);
+    gemm_linear()->backward_x(d_hidden, s->d_branch, params_at(p, b->down.weight), rows, dim, wide);
     memset(d_up, 0, sizeof *d_up * (size_t)(rows * wide));
     gelu_backward(d_up, t->up, d_hidden, tokens * wide);
 
     block_norm(s->norm, p, b->norm2, t->middle, tokens, t->eps);
     memset(s->d_norm, 0, sizeof *s->d_norm * (size_t)(rows * dim));
     block_linear_backward(NULL, d_p, p, b->up, d_up, s->norm, tokens);
-    gemm()->backward_x(s->d_norm, d_up, params_at(p, b->up.weight), rows, wide, dim);
+    gemm_linear()->backward_x(s->d_norm, d_up, params_at(p, b->up.weight), rows, wide, dim);
     block_norm_backward(d_x, d_p, p, b->norm2, s->d_norm, t->middle, t->mean2, t->rstd2, tokens);
 }
 
@@ -256,14 +267,14 @@ static Status attention_branch_backward(real *d_x, real *d_p, const BlockTrace *
     dropout_apply(s->d_branch, tokens * dim, &t->drop, "dropout.branch", 0);
     memset(d_attended, 0, sizeof *d_attended * (size_t)(rows * dim));
     block_linear_backward(NULL, d_p, p, b->proj, s->d_branch, t->attended, tokens);
-    gemm()->backward_x(d_attended, s->d_branch, params_at(p, b->proj.weight), rows, dim, dim);
+    gemm_linear()->backward_x(d_attended, s->d_branch, params_at(p, b->proj.weight), rows, dim, dim);
     memset(d_qkv, 0, sizeof *d_qkv * (size_t)(rows * 3 * dim));
     TRY(attention_backward(d_qkv, t->qkv, d_attended, tokens, t->heads, dim / t->heads, &t->drop, step));
 
     block_norm(s->norm, p, b->norm1, t->x, tokens, t->eps);
     memset(s->d_norm, 0, sizeof *s->d_norm * (size_t)(rows * dim));
     block_linear_backward(NULL, d_p, p, b->qkv, d_qkv, s->norm, tokens);
-    gemm()->backward_x(s->d_norm, d_qkv, params_at(p, b->qkv.weight), rows, 3 * dim, dim);
+    gemm_linear()->backward_x(s->d_norm, d_qkv, params_at(p, b->qkv.weight), rows, 3 * dim, dim);
     block_norm_backward(d_x, d_p, p, b->norm1, s->d_norm, t->x, t->mean1, t->rstd1, tokens);
     return OK;
 }

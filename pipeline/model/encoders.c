@@ -80,6 +80,34 @@ static Status vit_plugin_encode(real *tokens, real *single, const void *encoder,
     return OK;
 }
 
+static void vit_plugin_init(const void *encoder, Params *p, uint64_t seed) { vit_init(encoder, p, seed); }
+
+static Status vit_plugin_forward_train(real *tokens, void **trace, const void *encoder, const float *input, int64_t n,
+                                       Arena *step)
+{
+    VitTrace *t;
+    TRY(arena_new(&t, step, 1));
+    *trace = t;
+    return vit_forward_train(tokens, t, encoder, input, n, VIT_PATCHES, NULL, NULL, false, step);
+}
+
+static Status vit_plugin_backward(real *d_p, void *trace, const void *encoder, const real *d_tokens,
+                                  const GradientHook *hook, Arena *step)
+{
+    VitTrace *t = trace;
+    t->hook = hook;
+    return vit_backward(d_p, t, encoder, d_tokens, step);
+}
+
+static int64_t vit_plugin_trace_reals(const void *config, int64_t n)
+{
+    const VitConfig *c = config;
+    const int64_t tokens = vit_plugin_tokens(c, n);
+    return c->depth * block_trace_reals(tokens, c->embed_dim, true) + tokens * c->embed_dim;
+}
+
+static const char *const vit_unfelt[] = {"cls_token", "pos_embed", "mask_token", NULL};
+
 static const Encoder vit = {
     {"vit", "vision transformer (AstroDINO; ViT-L/12 as published)", vit_fields, sizeof(VitConfig), vit_check},
     vit_plugin_n_params,
@@ -89,6 +117,11 @@ static const Encoder vit = {
     vit_plugin_flops,
     vit_plugin_build,
     vit_plugin_encode,
+    vit_plugin_init,
+    vit_plugin_forward_train,
+    vit_plugin_backward,
+    vit_plugin_trace_reals,
+    vit_unfelt,
 };
 
 /* ---- specformer ---- */
@@ -169,6 +202,41 @@ static Status specformer_plugin_encode(real *tokens, real *single, const void *e
     return OK;
 }
 
+static void specformer_plugin_init(const void *encoder, Params *p, uint64_t seed) { specformer_init(encoder, p, seed); }
+
+static Status specformer_plugin_forward_train(real *tokens, void **trace, const void *encoder, const float *input,
+                                              int64_t n, Arena *step)
+{
+    const Specformer *s = encoder;
+    const SpecformerConfig *c = &s->config;
+    const int64_t n_tokens = specformer_plugin_tokens(c, n);
+    SpecformerTrace *t;
+    real *sections;
+    TRY(arena_new(&t, step, 1));
+    TRY(arena_new(&sections, step, (n_tokens > 0 ? n_tokens : 0) * specformer_input_dim(c)));
+    TRY(prepare_spectrum(sections, NULL, NULL, input, n, c->slice_section_length, c->slice_overlap));
+    *trace = t;
+    return specformer_forward_train(tokens, NULL, t, s, sections, n_tokens, &(SpecformerTraining){0}, step);
+}
+
+static Status specformer_plugin_backward(real *d_p, void *trace, const void *encoder, const real *d_tokens,
+                                         const GradientHook *hook, Arena *step)
+{
+    SpecformerTrace *t = trace;
+    t->hook = hook;
+    return specformer_backward(d_p, t, encoder, d_tokens, NULL, step);
+}
+
+static int64_t specformer_plugin_trace_reals(const void *config, int64_t n)
+{
+    const SpecformerConfig *c = config;
+    const int64_t tokens = specformer_plugin_tokens(c, n);
+    return c->num_layers * block_trace_reals(tokens, c->embed_dim, false) +
+           tokens * (2 * c->embed_dim + specformer_input_dim(c));
+}
+
+static const char *const specformer_unfelt[] = {"head.", NULL};
+
 static const Encoder specformer = {
     {"specformer", "SpecFormer (768 x 6 as published)", specformer_fields, sizeof(SpecformerConfig), specformer_check},
     specformer_plugin_n_params,
@@ -178,6 +246,11 @@ static const Encoder specformer = {
     specformer_plugin_flops,
     specformer_plugin_build,
     specformer_plugin_encode,
+    specformer_plugin_init,
+    specformer_plugin_forward_train,
+    specformer_plugin_backward,
+    specformer_plugin_trace_reals,
+    specformer_unfelt,
 };
 
 const ConfigPlugin *const image_encoders[] = {&vit.plugin, NULL};

@@ -277,7 +277,7 @@ static void pool_head_backward(real *d_tokens, real *d_p, PoolBackward *b, const
     memset(b->key_row, 0, sizeof *b->key_row * (size_t)dim);
     memset(b->pooled, 0, sizeof *b->pooled * (size_t)(n * dim));
     memset(b->slope, 0, sizeof *b->slope * (size_t)dim);
-    gemm()->backward_x(b->value_row, b->g, wv, n, width, dim);
+    gemm_linear()->backward_x(b->value_row, b->g, wv, n, width, dim);
     for (int64_t c = 0; c < width; c++) axpy(b->key_row, q[c], wk + c * dim, dim);
     for (int64_t i = 0; i < n; i++) pool_object_backward(d_tokens, b, t, h, head, i, 1 / R(sqrt)((real)width));
 

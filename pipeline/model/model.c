@@ -1,10 +1,9 @@
 /* model.c - AstroCLIP: an encoder and a head per modality over one table of parameters. Encoders come from the
    tables of encoders.c. */
-#include "model/encoders.h"
+#include "model/branch.h"
 
 #include <string.h>
 
-#include "model/head.h"
 #include "model/prepare_image.h"
 
 static const ConfigField model_fields[] = {
@@ -25,13 +24,6 @@ static Status model_check(const void *config)
 const ConfigSection model_section = {"model", "sizes of the encoders and of the aligned space", model_fields,
                                      sizeof(ModelConfig), model_check};
 
-typedef struct {
-    const Encoder *encoder;
-    const void *config; /* borrowed from the ModelConfig */
-    void *state;
-    Head head;
-} Branch;
-
 struct Model {
     Params params;
     int64_t embed_dim;
@@ -42,28 +34,53 @@ static Status build_branch(Branch *b, Model *m, const ModelConfig *config, const
                            bool residual, Arena *a)
 {
     char backbone[PARAM_NAME];
+    b->prefix = prefix;
     b->encoder = encoder_of(kind);
     b->config = kind->config;
+    const int64_t side = b->encoder->input(b->config);
+    b->input = side > 0 ? side : DESI_PIXELS;
+    b->n_inputs = side > 0 ? 3 * side * side : DESI_PIXELS;
+    b->n_tokens = b->encoder->tokens(b->config, b->input);
+    b->dim = b->encoder->dim(b->config);
     snprintf(backbone, sizeof backbone, "%sbackbone.", prefix);
     TRY(b->encoder->build(&b->state, b->config, &m->params, backbone, a));
-    const HeadConfig head = {config->embed_dim, config->head_heads, b->encoder->dim(b->config), residual};
+    const HeadConfig head = {config->embed_dim, config->head_heads, b->dim, residual};
     return head_declare(&b->head, &head, &m->params, prefix);
 }
 
-Status model_build(Model **out, const ModelConfig *config, Arena *a)
+static Status declare_scale(Model *m)
+{
+    int64_t index;
+    return params_declare(&index, &m->params, "", "logit_scale", 1, (const int64_t[]){1});
+}
+
+/* scale 0 = without a learned one. */
+static Status build(Model **out, const ModelConfig *config, double scale, Arena *a)
 {
     Model *m;
     TRY(arena_new(&m, a, 1));
     m->embed_dim = config->embed_dim;
     const int64_t n_params = encoder_of(&config->image)->n_params(config->image.config) +
-                             encoder_of(&config->spectrum)->n_params(config->spectrum.config) + 2 * HEAD_PARAMS;
+                             encoder_of(&config->spectrum)->n_params(config->spectrum.config) + 2 * HEAD_PARAMS + 1;
     TRY(params_init(&m->params, n_params, a));
     TRY(build_branch(&m->image, m, config, &config->image, "image_encoder.", false, a));
     TRY(build_branch(&m->spectrum, m, config, &config->spectrum, "spectrum_encoder.", true, a));
+    if (scale > 0) TRY(declare_scale(m));
     TRY(params_allocate(&m->params));
+    if (scale > 0) *params_at(&m->params, m->params.n_params - 1) = (real)log(scale);
     *out = m;
     return OK;
 }
+
+Status model_build(Model **out, const ModelConfig *config, Arena *a) { return build(out, config, 0, a); }
+
+Status model_build_scaled(Model **out, const ModelConfig *config, double scale, Arena *a)
+{
+    MUST(scale > 0);
+    return build(out, config, scale, a);
+}
+
+const Branch *model_branch(const Model *m, bool image) { return image ? &m->image : &m->spectrum; }
 
 Params *model_params(Model *m) { return &m->params; }
 int64_t model_embed_dim(const Model *m) { return m->embed_dim; }
@@ -74,8 +91,7 @@ int64_t model_image_size(const Model *m) { return m->image.encoder->input(m->ima
 int64_t model_flops(const Model *m, bool image)
 {
     const Branch *b = image ? &m->image : &m->spectrum;
-    const int64_t n = image ? model_image_size(m) : DESI_PIXELS;
-    return b->encoder->flops(b->config, n) + head_flops(&b->head.config, b->encoder->tokens(b->config, n));
+    return b->encoder->flops(b->config, b->input) + head_flops(&b->head.config, b->n_tokens);
 }
 
 Status model_prepare(Model *m, Arena *a)

@@ -141,8 +141,10 @@ Status specformer_backward(real *d_p, const SpecformerTrace *t, const Specformer
     if (d_embedding) memcpy(d_e, d_embedding, sizeof *d_e * (size_t)(n * dim));
     if (d_reconstruction) block_linear_backward(d_e, d_p, p, s->head, d_reconstruction, t->embedding, n);
     block_norm_backward(d_x, d_p, p, s->final_layernorm, d_e, t->x, t->mean, t->rstd, n);
-    for (int64_t i = s->config.num_layers - 1; i >= 0; i--)
+    for (int64_t i = s->config.num_layers - 1; i >= 0; i--) {
         TRY(block_backward(d_x, d_p, &t->block[i], p, &s->block[i], step));
+        block_ready(t->hook, p, &s->block[i]);
+    }
     dropout_apply(d_x, n * dim, &t->drop, "dropout.tokens", 0);
     real *d_position = params_d_at(p, d_p, s->position_embed);
     for (int64_t i = 0; d_position && i < n * dim; i++) d_position[i] += d_x[i];

@@ -293,8 +293,10 @@ Status vit_backward(real *d_p, const VitTrace *t, const Vit *v, const real *d_ou
     real *d_x;
     TRY(arena_new(&d_x, step, gemm_pad(t->tokens) * v->config.embed_dim));
     block_norm_backward(d_x, d_p, v->params, v->norm, d_out, t->x, t->mean, t->rstd, t->tokens);
-    for (int64_t i = v->config.depth - 1; i >= 0; i--)
+    for (int64_t i = v->config.depth - 1; i >= 0; i--) {
         TRY(block_backward(d_x, d_p, &t->block[i], v->params, &v->block[i], step));
+        block_ready(t->hook, v->params, &v->block[i]);
+    }
     TRY(tokens_backward(d_p, t, v, d_x, step));
     arena_reset(step, mark);
     return OK;

@@ -10,7 +10,19 @@ const GemmProvider *const gemm_providers[] = {&gemm_openblas, &gemm_ref, NULL};
 
 static const GemmProvider *chosen = &gemm_ref;
 
+static bool rounded; /* linear layers multiply numbers of bf16 */
+
 const GemmProvider *gemm(void) { return chosen; }
+const GemmProvider *gemm_linear(void) { return rounded ? &gemm_bf16 : chosen; }
+
+Status gemm_precision(const char *name)
+{
+    const bool bf16 = strcmp(name, "bf16") == 0;
+    if (!bf16 && strcmp(name, "f32") != 0)
+        return FAIL(E_CONFIG, "matrix products: no precision '%s'; there are: f32, bf16", name);
+    rounded = bf16;
+    return OK;
+}
 
 /* One shape per way of computing that the providers have: small products in panels, large ones at once. */
 static const int64_t check_shapes[][2] = {{48, 22}, {120, 192}, {256, 256}};
@@ -55,7 +67,8 @@ Status gemm_choose(const char *name, int threads)
 const char *gemm_provider_text(void)
 {
     static char text[128];
-    snprintf(text, sizeof text, "%s %s, %s", chosen->name, chosen->version(), program_instructions());
+    snprintf(text, sizeof text, "%s %s, %s%s", chosen->name, chosen->version(), rounded ? "bf16, " : "",
+             program_instructions());
     return text;
 }
 

@@ -48,6 +48,12 @@ real *params_d_at(const Params *p, real *d, int64_t index)
     return offset < 0 ? NULL : d + offset;
 }
 
+int64_t params_d_from(const Params *p, int64_t index)
+{
+    while (index < p->n_params && p->param[index].d_offset < 0) index++;
+    return index < p->n_params ? p->param[index].d_offset : p->n_d_reals;
+}
+
 int64_t params_freeze(Params *p, const char *prefix)
 {
     int64_t n_frozen = 0;

@@ -125,137 +125,163 @@ Status par_gather(void **out, int64_t *n_out, const Par *par, const void *mine, 
 
 /* ---- each record to a rank of its own ---- */
 
-/* Who sends how many records to whom, and where each rank's begin. (n_ranks) each. */
-typedef struct {
-    int64_t *n_to, *to_start, *n_from, *from_start;
-    int64_t n_in; /* all records that will arrive */
-} Plan;
+enum { MESSAGE_BYTES = 8 << 20 }; /* of records that are packed on their way */
 
-static Status plan_memory(Plan *p, const Par *par, Arena *a)
-{
-    TRY(arena_new(&p->n_to, a, par->n_ranks));
-    TRY(arena_new(&p->to_start, a, par->n_ranks));
-    TRY(arena_new(&p->n_from, a, par->n_ranks));
-    return arena_new(&p->from_start, a, par->n_ranks);
-}
-
-static int64_t starts_of(int64_t *start, const int64_t *count, int n)
+int64_t par_exchange_counts(int64_t *n_from, const Par *par, const int64_t *n_to)
 {
     int64_t total = 0;
-    for (int r = 0; r < n; r++) {
-        start[r] = total;
-        total += count[r];
-    }
+    clock_wait(__FILE__, __LINE__);
+    if (par->comm)
+        MPI_Alltoall(n_to, 1, MPI_INT64_T, n_from, 1, MPI_INT64_T, comm_of(par));
+    else
+        n_from[0] = n_to[0];
+    clock_wait(NULL, 0);
+    for (int r = 0; r < par->n_ranks; r++) total += n_from[r];
     return total;
 }
 
-/* Collective: n_to is known, the rest follows. */
-static void complete_plan(Plan *p, const Par *par)
+/* Records on their way: which ones, and the room to pack a message. */
+typedef struct {
+    const char *records;
+    const uint32_t *order; /* NULL = as they lie */
+    int64_t record;        /* bytes              */
+    int64_t most;          /* records of a message */
+    char *packed;          /* (most)             */
+} Cargo;
+
+/* The records [first, first + n) of the order, side by side. */
+static const char *pack(const Cargo *c, char *to, int64_t first, int64_t n)
 {
-    clock_wait(__FILE__, __LINE__);
-    if (par->comm)
-        MPI_Alltoall(p->n_to, 1, MPI_INT64_T, p->n_from, 1, MPI_INT64_T, comm_of(par));
-    else
-        p->n_from[0] = p->n_to[0];
-    clock_wait(NULL, 0);
-    starts_of(p->to_start, p->n_to, par->n_ranks);
-    p->n_in = starts_of(p->from_start, p->n_from, par->n_ranks);
+    if (!c->order) return c->records + first * c->record;
+    for (int64_t i = 0; i < n; i++)
+        memcpy(to + i * c->record, c->records + (int64_t)c->order[first + i] * c->record, (size_t)c->record);
+    return to;
 }
 
 /* One message each way at a time; both sides know how many there will be. */
-static void swap_chunks(const Par *par, const char *send, int64_t n_send, int to, char *receive, int64_t n_receive,
-                        int from)
+static void swap_messages(const Par *par, const Cargo *c, int64_t first, int64_t n_send, int to, char *receive,
+                          int64_t n_receive, int from)
 {
-    for (int64_t at = 0; at < n_send || at < n_receive; at += par_chunk()) {
+    for (int64_t at = 0; at < n_send || at < n_receive; at += c->most) {
         MPI_Request pending[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
         if (at < n_receive)
-            MPI_Irecv(receive + at, (int)least(n_receive - at, par_chunk()), MPI_BYTE, from, TAG_EXCHANGE, comm_of(par),
-                      &pending[0]);
-        if (at < n_send)
-            MPI_Isend(send + at, (int)least(n_send - at, par_chunk()), MPI_BYTE, to, TAG_EXCHANGE, comm_of(par),
+            MPI_Irecv(receive + at * c->record, (int)(least(n_receive - at, c->most) * c->record), MPI_BYTE, from,
+                      TAG_EXCHANGE, comm_of(par), &pending[0]);
+        if (at < n_send) {
+            int64_t n = least(n_send - at, c->most);
+            MPI_Isend(pack(c, c->packed, first + at, n), (int)(n * c->record), MPI_BYTE, to, TAG_EXCHANGE, comm_of(par),
                       &pending[1]);
+        }
         clock_wait(__FILE__, __LINE__);
         MPI_Waitall(2, pending, MPI_STATUSES_IGNORE);
         clock_wait(NULL, 0);
     }
 }
 
+static void starts_of(int64_t *start, const int64_t *count, int n)
+{
+    int64_t total = 0;
+    for (int r = 0; r < n; r++) {
+        start[r] = total;
+        total += count[r];
+    }
+}
+
 /* Round s: to the rank s above, from the rank s below; every rank has one partner each way in every round. */
-static void swap_all(char *receive, const Par *par, const Plan *p, const char *send, int64_t record)
+static void swap_all(char *out, const Par *par, const Cargo *c, const int64_t *n_to, const int64_t *to_start,
+                     const int64_t *n_from, const int64_t *from_start)
 {
     for (int s = 0; s < par->n_ranks; s++) {
         int to = (par->rank + s) % par->n_ranks, from = (par->rank - s + par->n_ranks) % par->n_ranks;
-        const char *data = send + p->to_start[to] * record;
-        char *place = receive + p->from_start[from] * record;
-        if (s > 0)
-            swap_chunks(par, data, p->n_to[to] * record, to, place, p->n_from[from] * record, from);
-        else if (p->n_to[to] > 0)
-            memcpy(place, data, (size_t)(p->n_to[to] * record));
+        char *place = out + from_start[from] * c->record;
+        if (s > 0) {
+            swap_messages(par, c, to_start[to], n_to[to], to, place, n_from[from], from);
+        } else if (n_to[to] > 0) {
+            const char *own = pack(c, place, to_start[to], n_to[to]);
+            if (own != place) memcpy(place, own, (size_t)(n_to[to] * c->record));
+        }
     }
+}
+
+Status par_exchange_ordered(void *out, const Par *par, const void *records, const uint32_t *order, const int64_t *n_to,
+                            const int64_t *n_from, size_t record, Arena *scratch)
+{
+    const Mark mark = arena_mark(scratch);
+    int64_t *to_start = NULL, *from_start = NULL, longest = 0;
+    Cargo c = {.records = records, .order = order, .record = (int64_t)record};
+    c.most = least(MESSAGE_BYTES, par_chunk()) / c.record;
+    if (c.most == 0) c.most = 1;
+    for (int r = 0; r < par->n_ranks; r++)
+        if (r != par->rank && n_to[r] > longest) longest = n_to[r];
+    Status st = arena_new(&to_start, scratch, par->n_ranks);
+    if (st == OK) st = arena_new(&from_start, scratch, par->n_ranks);
+    if (st == OK && order) st = arena_take((void **)&c.packed, scratch, least(longest, c.most), record);
+    TRY(par_agree(par, st));
+    starts_of(to_start, n_to, par->n_ranks);
+    starts_of(from_start, n_from, par->n_ranks);
+    swap_all(out, par, &c, n_to, to_start, n_from, from_start);
+    arena_reset(scratch, mark);
+    return OK;
 }
 
 Status par_exchange_grouped(void **out, int64_t *n_out, int64_t *n_from, const Par *par, const void *records,
                             const int64_t *n_to, size_t record, Arena *a)
 {
+    int64_t *from = n_from, n_in;
     *out = NULL;
     *n_out = 0;
-    Plan p = {0};
-    TRY(par_agree(par, plan_memory(&p, par, a)));
-    memcpy(p.n_to, n_to, (size_t)par->n_ranks * sizeof *n_to);
-    complete_plan(&p, par);
-    TRY(par_agree(par, arena_take(out, a, p.n_in, record)));
-    swap_all(*out, par, &p, records, (int64_t)record);
-    if (n_from) memcpy(n_from, p.n_from, (size_t)par->n_ranks * sizeof *n_from);
-    *n_out = p.n_in;
+    TRY(par_agree(par, from ? OK : arena_new(&from, a, par->n_ranks)));
+    n_in = par_exchange_counts(from, par, n_to);
+    TRY(par_agree(par, arena_take(out, a, n_in, record)));
+    TRY(par_exchange_ordered(*out, par, records, NULL, n_to, from, record, a));
+    *n_out = n_in;
     return OK;
 }
 
-static Status count_destinations(Plan *p, bool *grouped, const Par *par, const int *dest, int64_t n, Arena *a)
+static Status count_destinations(int64_t *n_to, bool *grouped, const Par *par, const int *dest, int64_t n)
 {
     *grouped = true;
-    TRY(plan_memory(p, par, a));
     for (int64_t i = 0; i < n; i++) {
         if (dest[i] < 0 || dest[i] >= par->n_ranks)
             return FAIL(E_BUG, "record %lld is for rank %d of %d", (long long)i, dest[i], par->n_ranks);
-        p->n_to[dest[i]]++;
+        n_to[dest[i]]++;
         if (i > 0 && dest[i] < dest[i - 1]) *grouped = false;
     }
     return OK;
 }
 
-/* A copy of the records in the order of their ranks, each rank's in their old order. Uses up p->n_to as the place of
-   the next one, and restores it. */
-static Status group_records(void **out, Plan *p, const Par *par, const void *records, const int *dest, int64_t n,
-                            size_t record, Arena *a)
+/* The records in the order of their ranks, each rank's in their old order. */
+static Status order_records(uint32_t **order, const int64_t *n_to, const Par *par, const int *dest, int64_t n, Arena *a)
 {
-    TRY(arena_take(out, a, n, record));
-    memset(p->n_to, 0, (size_t)par->n_ranks * sizeof *p->n_to);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = p->to_start[dest[i]] + p->n_to[dest[i]]++;
-        memcpy((char *)*out + (size_t)at * record, (const char *)records + (size_t)i * record, record);
-    }
+    int64_t *next;
+    MUST(n <= UINT32_MAX);
+    TRY(arena_new(order, a, n));
+    TRY(arena_new(&next, a, par->n_ranks));
+    starts_of(next, n_to, par->n_ranks);
+    for (int64_t i = 0; i < n; i++) (*order)[next[dest[i]]++] = (uint32_t)i;
     return OK;
 }
 
 Status par_exchange(void **out, int64_t *n_out, const Par *par, const void *records, const int *dest, int64_t n,
                     size_t record, Arena *a)
 {
+    int64_t *n_to = NULL, *n_from = NULL, n_in;
+    uint32_t *order = NULL;
+    bool grouped = true;
     *out = NULL;
     *n_out = 0;
-    Plan p = {0};
-    bool grouped = true;
-    TRY(par_agree(par, count_destinations(&p, &grouped, par, dest, n, a)));
-    complete_plan(&p, par);
+    Status st = arena_new(&n_to, a, par->n_ranks);
+    if (st == OK) st = arena_new(&n_from, a, par->n_ranks);
+    if (st == OK) st = count_destinations(n_to, &grouped, par, dest, n);
+    TRY(par_agree(par, st));
+    n_in = par_exchange_counts(n_from, par, n_to);
 
-    Status st = arena_take(out, a, p.n_in, record);
-    Mark m = arena_mark(a); /* the packed copy goes, the result stays */
-    void *packed = NULL;
-    if (st == OK && !grouped) st = group_records(&packed, &p, par, records, dest, n, record, a);
+    st = arena_take(out, a, n_in, record);
+    const Mark mark = arena_mark(a); /* the result stays, what finds it goes */
+    if (st == OK && !grouped) st = order_records(&order, n_to, par, dest, n, a);
     st = par_agree(par, st);
-    if (st == OK) {
-        swap_all(*out, par, &p, packed ? packed : records, (int64_t)record);
-        *n_out = p.n_in;
-    }
-    arena_reset(a, m);
+    if (st == OK) st = par_exchange_ordered(*out, par, records, order, n_to, n_from, record, a);
+    if (st == OK) *n_out = n_in;
+    arena_reset(a, mark);
     return st;
 }

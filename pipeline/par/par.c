@@ -231,12 +231,20 @@ Status par_agree_at(const Par *par, Status mine, const char *file, int line)
 
 bool par_interrupted(void) { return signals_stop() != 0; }
 
+static bool stop_held;
+
+void par_hold_stop(bool hold) { stop_held = hold; }
+
+static Status interrupted_at(const char *file, int line)
+{
+    return fail_set(E_INTERRUPTED, file, line,
+                    "%s. What was finished is on disk; the same command continues from there", signals_why());
+}
+
 Status par_continue_at(const char *file, int line)
 {
     clock_tick();
-    if (!par_interrupted()) return OK;
-    return fail_set(E_INTERRUPTED, file, line,
-                    "%s. What was finished is on disk; the same command continues from there", signals_why());
+    return stop_held || !par_interrupted() ? OK : interrupted_at(file, line);
 }
 
 Status par_hurry_at(const char *file, int line)
@@ -247,5 +255,5 @@ Status par_hurry_at(const char *file, int line)
         return OK;
     }
     if (since == 0) since = clock_now();
-    return clock_now() - since < PAR_HURRY_SECONDS ? OK : par_continue_at(file, line);
+    return clock_now() - since < PAR_HURRY_SECONDS ? OK : interrupted_at(file, line);
 }

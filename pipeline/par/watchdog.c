@@ -77,7 +77,7 @@ static void look_at_stop(Memory *m, double now)
         if (why == SIGTERM && !m->told && dog.config.stall_seconds > 0 && now - m->alive > dog.config.stall_seconds / 4)
             say("stalled: %s, no sign of life for %.0f s\n", where, now - m->alive);
     }
-    if (now - m->asked < WATCHDOG_STOP_SECONDS) return;
+    if (now - m->asked < dog.config.stop_seconds) return;
     say("error (interrupted): told to stop, but not there yet on %s after %.0f s: what is in hand is given up; the "
         "same "
         "command continues\n",

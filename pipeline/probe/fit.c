@@ -159,10 +159,17 @@ Status probe_fit_all(ProbeSet *out, const ProbeConfig *config, Catalog *catalog,
     return OK;
 }
 
-/* A row: its columns, `usable` of each input, predictions of all properties, the score, and room to pick values. */
+/* A row: its columns, `usable` of each input, room to pick values, predictions of all properties, the score; and values
+   in order (sorted.h), which are those of the train rows at most: twice, and their numbers. */
+int64_t probe_row_bytes(const ProbeConfig *config)
+{
+    int64_t n_inputs = 0;
+    while (probe_inputs[n_inputs].encoder) n_inputs++;
+    return (int64_t)sizeof(int64_t) + 1 + 8 * N_LABELS + n_inputs + 8 * (config->properties.n + 2) + 32 * 4 / 5;
+}
+
 int64_t probe_memory(const ProbeConfig *config, int64_t rows, int64_t dim, int n_ranks)
 {
     const int64_t mine = rows / n_ranks + 4096;
-    const int64_t columns = (int64_t)sizeof(int64_t) + 1 + 8 * N_LABELS + 8 + 8 * (config->properties.n + 2);
-    return mine * columns + ridge_memory(&config->ridge, rows, dim, config->properties.n);
+    return mine * probe_row_bytes(config) + ridge_memory(&config->ridge, rows, dim, config->properties.n);
 }

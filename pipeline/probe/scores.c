@@ -1,5 +1,5 @@
 /* scores.c - predictions of this rank's rows are kept; sums of them go over the tree of blocks, order statistics over
-   gathered values. */
+   values sorted over the ranks. */
 #include "probe/scores.h"
 
 #include <math.h>
@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "probe/metrics.h"
+#include "probe/sorted.h"
 
 enum { FEW = 10 }; /* val rows below which train rows stand in */
 
@@ -115,14 +116,6 @@ static Status sum_scores(ProbeFit *fit, int n, const Predictions *p, const Probe
 
 /* ---- order statistics ---- */
 
-/* Collective. Rank 0 gets all ranks' values, ascending (the others n = 0): the same whoever held them. */
-static Status gather_sorted(double **out, int64_t *n_out, const double *mine, int64_t n, const Par *par, Arena *a)
-{
-    TRY(par_gather((void **)out, n_out, par, mine, n, sizeof *mine, a));
-    metric_sort(*out, *n_out);
-    return OK;
-}
-
 /* Local. Values of the rows of a split that are not NaN; `truth` NULL: `predicted` itself, else a function of both. */
 static int64_t pick(double *out, const ProbeTask *t, int split, const double *truth, const double *predicted,
                     double (*of)(double truth, double predicted))
@@ -141,14 +134,7 @@ static double residual(double truth, double predicted) { return truth - predicte
 static Status add_nmad(Scores *score, double *room, const double *truth, const double *predicted, int split,
                        const ProbeTask *t, Arena *a)
 {
-    const Mark mark = arena_mark(a);
-    double *dz;
-    int64_t n;
-    TRY(gather_sorted(&dz, &n, room, pick(room, t, split, truth, predicted, metric_dz), t->par, a));
-    if (t->par->rank == 0) score->sigma_nmad = metric_nmad(dz, n);
-    par_bcast(t->par, &score->sigma_nmad, sizeof score->sigma_nmad, 0);
-    arena_reset(a, mark);
-    return OK;
+    return sorted_nmad(&score->sigma_nmad, room, pick(room, t, split, truth, predicted, metric_dz), t->par, a);
 }
 
 /* The rows whose residuals say how far off a prediction may be: those of val, which no weight has seen. */
@@ -165,21 +151,12 @@ static Status add_residuals(ProbeFit *fit, double *room, const double *predicted
                             Arena *a)
 {
     const Mark mark = arena_mark(a);
-    double *x, result[3] = {NAN, NAN, NAN};
-    int64_t n;
-    TRY(gather_sorted(&x, &n, room, pick(room, t, split, t->rows->label[fit->label], predicted, residual), t->par, a));
-    if (t->par->rank == 0 && n > 0) {
-        const double mean = metric_mean(x, n);
-        double square = 0;
-        for (int64_t i = 0; i < n; i++) square += (x[i] - mean) * (x[i] - mean);
-        result[0] = sqrt(square / (double)n);
-        result[1] = metric_quantile(x, n, 0.16);
-        result[2] = metric_quantile(x, n, 0.84);
-    }
-    par_bcast(t->par, result, sizeof result, 0);
-    fit->std = result[0];
-    fit->l68 = result[1];
-    fit->u68 = result[2];
+    const int64_t n = pick(room, t, split, t->rows->label[fit->label], predicted, residual);
+    SortedValues s;
+    TRY(sorted_make(&s, room, n, t->par, a));
+    fit->std = s.total > 0 ? sqrt(sorted_squares(&s, sorted_mean(&s)) / (double)s.total) : NAN;
+    fit->l68 = sorted_quantile(&s, 0.16);
+    fit->u68 = sorted_quantile(&s, 0.84);
     arena_reset(a, mark);
     return OK;
 }
@@ -188,11 +165,9 @@ static Status add_ood(ProbeInput *input, double *room, const double *ood, const 
 {
     const Mark mark = arena_mark(a);
     const int split = input->n_usable[SPLIT_VAL] >= FEW ? SPLIT_VAL : SPLIT_TRAIN;
-    double *x;
-    int64_t n;
-    TRY(gather_sorted(&x, &n, room, pick(room, t, split, NULL, ood, NULL), t->par, a));
-    if (t->par->rank == 0) input->ood_quantile = metric_quantile(x, n, 0.99);
-    par_bcast(t->par, &input->ood_quantile, sizeof input->ood_quantile, 0);
+    SortedValues s;
+    TRY(sorted_make(&s, room, pick(room, t, split, NULL, ood, NULL), t->par, a));
+    input->ood_quantile = sorted_quantile(&s, 0.99);
     arena_reset(a, mark);
     return OK;
 }

@@ -2,6 +2,7 @@
 
     h5sets.py make FOLDER
     h5sets.py check FOLDER OUTPUT...
+    h5sets.py packed FOLDER OUTPUT...
     h5sets.py spoil HOW FILE
     h5sets.py flags OUTPUT
 """
@@ -151,6 +152,28 @@ def check(folder, outputs):
     sys.exit(expect.failures > 0)
 
 
+def packed(folder, outputs):
+    """dataset.h5 of each layout: the numbers that went into its files."""
+    g = galaxies()
+    place = {t: i for i, t in enumerate(g["targetid"])}
+    for name in outputs:
+        with h5py.File(f"{folder}/{name}/dataset.h5") as f, h5py.File(f"{folder}/{name}/catalog.h5") as c:
+            for group, key, numbers in (("spectra", "spectra", "flux"), ("images", "images", "pixels")):
+                row, targetid, found = f[group]["row"][:], f[group]["targetid"][:], f[group][numbers][:]
+                index = np.array([place[t] for t in targetid])
+                truth = g[key][index]
+                if name == "mmu" or (name == "stein" and group == "spectra"):
+                    masked = index == 4  # whose masked pixels are zero
+                    if group == "spectra":
+                        truth[masked, 1000:1010] = 0
+                expect(f"{name}: one entry of {group} for each galaxy", sorted(targetid) == sorted(g["targetid"]))
+                expect(f"{name}: {group} in catalogue order", (c["TARGETID"][:][row] == targetid).all() and (np.diff(row) > 0).all())
+                expect(f"{name}: splits of {group}", (c["SPLIT"][:][row] == f[group]["split"][:]).all())
+                expect(f"{name}: {numbers} are those of the files", (found == truth).all())
+    print(f"{len(outputs)} datasets of {N} galaxies, {expect.failures} failures")
+    sys.exit(expect.failures > 0)
+
+
 def spoil(how, path):
     """A file of Stein et al. as no one should write it."""
     if how == "cut":
@@ -182,4 +205,5 @@ def flags(output):
 
 
 if __name__ == "__main__":
-    {"make": make, "spoil": spoil, "flags": flags, "check": lambda folder, *outputs: check(folder, outputs)}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "spoil": spoil, "flags": flags, "check": lambda folder, *outputs: check(folder, outputs),
+     "packed": lambda folder, *outputs: packed(folder, outputs)}[sys.argv[1]](*sys.argv[2:])

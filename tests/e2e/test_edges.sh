@@ -32,7 +32,11 @@ n=$(rows_of many)
 
 # volumes that end inside a pixel, and groups of ranks of unequal size
 pixel_rows=$(h5dump -d /HEALPIX -y "$work/alone/catalog.h5" | tr -c '0-9\n' '\n' | grep -E '^[0-9]{4,}$' | sort | uniq -c | sort -rn | awk 'NR == 1 { print $1 }')
-chain groups 5 "${few[@]}" --set embed.volume_rows=2 --set embed.block_rows=2 --set embed.ranks_per_volume=3
+cp -r "$work/alone" "$work/groups"
+rm -r "$work/groups/embeddings" "$work/groups/embeddings.h5"
+stage embed groups 5 "${few[@]}" --set embed.volume_rows=2 --set embed.block_rows=2 --set embed.ranks_per_volume=3 --set run.max_rejected_fraction=1 > "$work/groups.log" 2>&1 ||
+    { fail "embed in groups of ranks"; tail -5 "$work/groups.log"; }
+verified groups
 same_data alone groups
 [ "${pixel_rows:-0}" -ge 1 ] || fail "no pixels in the catalogue"
 

@@ -6,13 +6,17 @@
 # of this machine in golden_bits.txt. Where the table has no line for this machine there is nothing to compare: --refresh adds one.
 . "$(dirname "$0")/../support/sky.sh"
 table=tests/e2e/golden_bits.txt
-chain=(mock catalog embed probe tables)
-declare -A artefact=([catalog]=catalog.h5 [embed]=embeddings.h5 [probe]=probes.h5 [tables]=properties.fits)
+chain=(mock catalog pack embed probe tables)
+declare -A artefact=([catalog]=catalog.h5 [pack]=dataset.h5 [embed]=embeddings.h5 [probe]=probes.h5 [tables]=properties.fits)
 tiny=(--set mock.objects=24 --set mock.per_brick=24 --set probe.min_rows=10)
 
 version=$("$ASTROCLIP_BIN" --version)
 made_with=$(printf '%s\n' "$version" | sed -nE 's/^(gemm +openblas:|cfitsio|CPU) +//p' | paste -sd ' ')
 made_with="$made_with, $(getconf GNU_LIBC_VERSION)"
+# Lines that no refresh writes: a machine has each stage once, and no other.
+odd=$(grep -v '^#' "$table" | awk -v chain="${chain[*]}" '{ stage = $1; $1 = $2 = $3 = ""; seen[$0, stage]++; of[$0] = 1 }
+    END { n = split(chain, name, " "); for (m in of) for (i = 1; i <= n; i++) if (seen[m, name[i]] != 1) { print m; break } }')
+[ -z "$odd" ] || { fail "golden_bits.txt does not hold each stage once for each machine: $odd"; finish; }
 revision_of() { "$ASTROCLIP_BIN" about "$1" | sed -nE '1s/.*\(revision ([0-9]+)\)$/\1/p'; }
 if [ "${1:-}" != --refresh ] && ! grep -qF "  $made_with" "$table"; then
     echo "no golden bits for $made_with: nothing to compare (--refresh adds them)"

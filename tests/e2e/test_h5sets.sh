@@ -25,6 +25,12 @@ embed mmu 2 mmu:mmu/desi mmu:mmu/legacysurvey
 "$python" tests/e2e/h5sets.py check "$work" paired1 paired2 stein mmu || fail "what came out"
 h5diff --exclude-attribute / "$work/paired1/catalog.h5" "$work/paired2/catalog.h5" > "$work/h5diff.log" 2>&1 || fail "the catalogue depends on ranks"
 grep -q 'DUPLICATE' "$work/paired1.log" || fail "the TARGETID that is there twice is not told"
+# pack OUTPUT RANKS SPECTRA IMAGES: into its folder
+pack() { embed "$1" "$2" "$3" "$4" --set 'run.stages=[pack]' --set pack.block_rows=6; }
+pack paired1 2 astroclip:paired astroclip:paired
+pack stein 3 mmu:mmu/desi stein:stein
+pack mmu 1 mmu:mmu/desi mmu:mmu/legacysurvey
+"$python" tests/e2e/h5sets.py packed "$work" paired1 stein mmu || fail "what was packed"
 
 # Spoiled files. As sources of a catalogue they are refused by name; embedding flags the rows that lie in them.
 north=north/images_npix152_000000000_001000000.h5

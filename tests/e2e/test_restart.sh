@@ -42,4 +42,12 @@ same_data whole hurt
 rm "$work/hurt/embeddings/volume-00000.h5"
 run hurt 2 --set embed.block_rows=40 > "$work/remade.log" 2>&1 || fail "the run without its volume"
 same_data whole hurt
+
+# volumes of an unfinished run of other sizes belong to nothing, and go
+cp "$work/hurt/embeddings/volume-00000.h5" "$work/hurt/embeddings/volume-00007.h5"
+cp "$work/hurt/embeddings/volume-00000.h5" "$work/hurt/embeddings/volume-00000.h5.part"
+rm "$work/hurt/embeddings.h5"
+run hurt 2 --set embed.block_rows=40 > "$work/rest.log" 2>&1 || fail "the run over volumes of other sizes"
+[ "$(ls "$work/hurt/embeddings")" = volume-00000.h5 ] || fail "volumes of other sizes are left: $(ls "$work/hurt/embeddings")"
+same_data whole hurt
 finish

@@ -18,10 +18,12 @@ for list in default_stages image_kinds spectrum_kinds precisions probes provider
     [ -n "${!list// /}" ] || fail "the program does not say its $list"
 done
 
-# `astroclip run` without run.stages runs the default ones, which are compared below; mock is compared here; import and export are one rank's work
-# (their bits: test_import.sh). Any other stage is to be added here or to the defaults.
-for name in $("$ASTROCLIP_BIN" list | sed -n 's/^\([a-z_]*\) .*/\1/p'); do
-    [[ " $default_stages mock import export " == *" $name "* ]] || fail "stage $name is not covered: say here how it is compared"
+# `astroclip run` without run.stages runs the default ones, which are compared below; mock is compared here; the others are compared at the end, as
+# tests/support/stages.sh says. Any other stage makes this test fail until it is there or among the defaults.
+. "$(dirname "$0")/../support/stages.sh"
+alone="import pack export"
+for name in $list; do
+    [[ " $default_stages mock $alone $trainings " == *" $name "* ]] || fail "stage $name is not covered: say here how it is compared"
 done
 
 # ---- the sky ----
@@ -49,6 +51,7 @@ chain() {
 chain two 2
 chain one 1
 ASTROCLIP_SHUFFLE=2 chain four 4 --set embed.ranks_per_volume=2 --set embed.block_rows=16 --set embed.volume_rows=50 --set tables.chunk_rows=11
+chain three_ranks 3 --set embed.batch=7 --set embed.block_rows=33 --set embed.volume_rows=64 --set embed.ranks_per_volume=1
 chain five 5 --set embed.batch=1 --set embed.block_rows=1
 ASTROCLIP_SHUFFLE=7 chain eight 8 --set embed.ranks_per_volume=3 --set embed.block_rows=9 --set embed.volume_rows=17
 
@@ -93,5 +96,18 @@ for provider in $providers; do
     for precision in $precisions; do
         [ "$provider $precision" = "openblas f32" ] || pair "${provider}_$precision" --set "run.gemm=$provider" --set "embed.precision=$precision"
     done
+done
+
+# ---- the other stages; weights in and out where there is a checkpoint to read ----
+
+for name in $alone; do
+    [[ " $all_stages " == *" $name "* ]] || continue
+    wants "$name" any
+    for ranks in 1 3; do
+        mkdir -p "$work/weights$ranks"
+        cp "$work/two/catalog.h5" "$work/weights$ranks/"
+        stage "$name" "weights$ranks" "$ranks" "${its[@]}" > "$work/weights.log" 2>&1 || { fail "$name on $ranks ranks"; tail -3 "$work/weights.log"; }
+    done
+    for file in ${made[$name]}; do same_file "$work/weights1/$file" "$work/weights3/$file" || fail "$file of $name on 1 and 3 ranks differ"; done
 done
 finish

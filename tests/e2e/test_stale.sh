@@ -110,6 +110,46 @@ mv "$file" "$work/gone"
 rerun "a coadd that vanished" "$everything"
 mv "$work/gone" "$file"
 
+# Files that are away from when the catalogue was made: their rows say so and are not current, however embed ended; once the files are back, their blocks
+# alone are embedded, to the bits of a run that always had them. invvar files leave no other trace than that.
+lossy() { stage embed out 2 --set embed.block_rows=8 --set embed.volume_rows=40 "$@" > "$work/run.log" 2>&1; }
+for how in "finished *-invvar-r.fits.fz" "cut coadd-main-bright-*.fits" "failed *-image-z.fits.fz"; do
+    file=$(first "${how#* }")
+    rm -rf "$work/out"
+    mkdir "$work/out"
+    cp -p "$work/base/catalog.h5" "$work/out"
+    mv "$file" "$work/gone"
+    case ${how% *} in
+    finished)
+        lossy || { fail "embed without $file"; tail -3 "$work/run.log"; }
+        grep -q 'rows lack files that the catalogue saw' "$work/run.log" || fail "embed does not tell that $file is gone"
+        for name in probe tables; do stage $name out 2 > "$work/$name.log" 2>&1 || { fail "$name without $file"; tail -3 "$work/$name.log"; }; done
+        "$ASTROCLIP_BIN" inspect "$work/out/embeddings.h5" --verify > "$work/inspect.log" || { fail "embeddings without $file"; tail -3 "$work/inspect.log"; }
+        grep -q FILE_LOST "$work/inspect.log" || fail "inspect does not show FILE_LOST"
+        lossy
+        grep -qE 'embed: .*; [1-9][0-9]* blocks computed, [1-9][0-9]* kept' "$work/run.log" || { fail "embed is current although $file is gone"; tail -3 "$work/run.log"; }
+        ;;
+    cut) FAIL_POINT=artefact.publish:1 lossy && fail "embed was not cut off" ;;
+    failed)
+        lossy --set run.max_rejected_fraction=0
+        [ $? -eq 3 ] || { fail "embed does not fail for rows of $file"; tail -3 "$work/run.log"; }
+        ;;
+    esac
+    mv "$work/gone" "$file"
+    run out 3 --set embed.block_rows=8 --set embed.volume_rows=40 > "$work/run.log" 2>&1 || { fail "the run with $file back"; tail -5 "$work/run.log"; }
+    grep -q 'catalog: .*is current' "$work/run.log" || fail "the catalogue is not current with $file back"
+    grep -qE 'embed: .*; [1-9][0-9]* blocks computed, [1-9][0-9]* kept' "$work/run.log" || { fail "${how% *}: not the blocks of $file alone"; grep 'rows in' "$work/run.log"; }
+    same_data base out
+    [ ! -e "$work/out/previous" ] || fail "the earlier embeddings were left behind"
+    run out 2 > "$work/run.log" 2>&1
+    grep -q 'embed: .*is current, nothing to do' "$work/run.log" || fail "embed goes on although $file is back"
+done
+
+# weights that are away
+stage embed out 2 --set embed.weights="$work/none.ckpt.h5" > "$work/run.log" 2>&1
+[ $? -eq 3 ] && [ "$(grep -c '^error (input): .*none.ckpt.h5: No such file' "$work/run.log")" -eq 1 ] || { fail "weights that are away"; tail -3 "$work/run.log"; }
+[ -e "$work/out/embeddings.h5" ] || fail "embeddings went because weights are away"
+
 # photometric redshifts lie beside the objects of the image survey
 objects=(--set 'release.rows=[images]' --set 'release.images.regions=[south]' --set 'release.images.objects.max_mag_z=0')
 stage catalog objects 2 "${objects[@]}" > "$work/objects.log" 2>&1 || { fail "a catalogue of objects"; tail -3 "$work/objects.log"; }

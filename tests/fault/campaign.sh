@@ -1,67 +1,137 @@
 #!/usr/bin/env bash
-# campaign.sh STAGE N SEED: kills the stage N times at random moments (SIGKILL of a rank, of mpirun, of `astroclip run`; SIGTERM, SIGUSR1), each time continuing
-# what was left behind on another number of ranks; whenever a run gets through, its files are compared with an undisturbed chain and it all begins anew.
-# STAGE is catalog, embed, probe or tables. By hand: 50 kills per stage; the tests do 2 (test_campaign.sh).
-name=${1:?stage} kills=${2:?number of kills} RANDOM=${3:?seed}
+# campaign.sh STAGES N SEED: each of the stages ("embed probe", "all" = those of `astroclip list`) dies N times at a random moment, in every way in turn, and
+# is continued on another number of ranks with other sizes and another order of work. After each death what bears a final name is complete; after every
+# second one the stage is run to its end, holds what an undisturbed run holds, leaves nothing else, and it all begins anew.
+# By hand: 50 deaths per stage; the tests do 2 (test_campaign.sh).
+stages=${1:?stages, or all} kills=${2:?number of deaths} seed=${3:?seed}
 . "$(dirname "$0")/../support/sky.sh"
-make_sky --set mock.objects=24 --set mock.per_brick=24
-options=(--set probe.min_rows=10 --set embed.block_rows=4 --set embed.batch=2)
-declare -A made=([catalog]=catalog.h5 [embed]="embeddings.h5 embeddings" [probe]="probes.h5 scores.csv" [tables]="properties.fits properties.fits.sha256sum")
-for point in h5.create h5.write artefact.publish embed.block probe.rows probe.block tables.rows tables.header tables.publish; do
-    for rank in 0 1 2; do slow=${slow:+$slow,}$point:$rank:0.02; done # so that there is time to be killed
-done
-run good 2 "${options[@]}" > "$work/good.log" 2>&1 || { fail "the undisturbed chain"; tail -5 "$work/good.log"; finish; }
+. "$(dirname "$0")/../support/stages.sh"
+[ "$stages" != all ] || stages=$all_stages
+export TMPDIR=$work/tmp # what a killed launcher leaves there goes with the rest
+mkdir "$TMPDIR"
 
-begin() {
-    rm -rf "$work/camp"
-    cp -r "$work/good" "$work/camp"
-    for file in ${made[$name]}; do rm -rf "${work:?}/camp/$file"; done
+# How the job is started, the signal, and who gets it. "job" is all of it at once, as by a node that fails.
+ways=("run KILL rank" "mpirun KILL mpirun" "run USR1 run" "run KILL run" "mpirun KILL rank" "run TERM run" "run KILL mpirun" "mpirun USR1 mpirun" "run KILL job"
+    "run INT run" "mpirun KILL job" "run TERM rank" "run KILL ranks" "mpirun TERM mpirun" "run TWICE run" "mpirun USR1 rank" "mpirun INT mpirun" "mpirun TERM rank")
+
+# So that there is time to be killed: every point of the program waits a little, on every rank.
+slow=""
+for point in $(grep -rhoE 'FAIL_POINT\("[a-z0-9._]+"\)' pipeline stages | sed 's/.*"\(.*\)".*/\1/' | sort -u); do
+    for rank in 0 1 2; do slow=${slow:+$slow,}$point:$rank:0.02; done
+done
+
+every_output good 2
+rows=$(h5ls "$work/good/catalog.h5/TARGETID" | sed -nE 's/.*\{([0-9]+).*/\1/p')
+
+# processes NAME TEXT: of this run, the program NAME with TEXT on its command line
+processes() {
+    local pid
+    for pid in $(pgrep -f "$2 .*run.output=$work/camp( |$)"); do
+        [ "$(cat "/proc/$pid/comm" 2> /dev/null)" = "$1" ] && echo "$pid"
+    done
+}
+everybody() { processes astroclip "" && processes mpirun ""; }
+one_of() { local all=($1); [ ${#all[@]} -gt 0 ] && echo "${all[RANDOM % ${#all[@]}]}"; }
+victims() {
+    case $1 in
+    rank) one_of "$(processes astroclip "astroclip $name")" ;;
+    ranks) processes astroclip "astroclip $name" ;;
+    mpirun) processes mpirun "astroclip $name" ;;
+    run) processes astroclip "astroclip run" ;;
+    job) everybody ;;
+    esac
 }
 
-# processes of this run whose name is $1 and whose command line has $2
-processes() { for pid in $(pgrep -f "$2 .*run.output=$work/camp"); do [ "$(cat "/proc/$pid/comm" 2> /dev/null)" = "$1" ] && echo "$pid"; done; }
+# sizes: other ones each time, for `embed` a volume of its own for each rank or for all
+sizes() {
+    volume_rows=$((RANDOM % 2 ? 100 : 13))
+    sizes=(--set embed.block_rows=$((3 + RANDOM % 3)) --set pack.block_rows=$((3 + RANDOM % 3)) --set embed.batch=$((1 + RANDOM % 4)) --set embed.volume_rows=$volume_rows
+        --set embed.ranks_per_volume=$((1 + RANDOM % 3)) --set tables.chunk_rows=$((1 + RANDOM % 30)))
+}
 
-one_of() { local list=($1); [ ${#list[@]} -gt 0 ] && echo "${list[RANDOM % ${#list[@]}]}"; }
-
-declare -A tried
-done_kills=0 restarts=0 compared=0
-begin
-while [ $done_kills -lt "$kills" ]; do
-    HANG_POINT=$slow run camp $((1 + RANDOM % 3)) --set "run.stages=[$name]" "${options[@]}" > "$work/camp.log" 2>&1 &
+# launch HOW RANKS: in the background, as $runner
+launch() {
+    wants "$name" camp
+    sizes
+    export ASTROCLIP_SHUFFLE=$RANDOM HANG_POINT=$slow
+    if [ "$1" = run ]; then
+        run camp "$2" --set "run.stages=[$name]" "${tiny[@]}" "${sizes[@]}" "${its[@]}" > "$work/camp.log" 2>&1 &
+    else
+        "$ASTROCLIP_MPIRUN" --allow-run-as-root --oversubscribe --bind-to none --quiet -n "$2" "$ASTROCLIP_BIN" "$name" "$yaml" "${roots[@]}" \
+            --set "run.output=$work/camp" "${tiny[@]}" "${sizes[@]}" "${its[@]}" > "$work/camp.log" 2>&1 &
+    fi
     runner=$!
-    restarts=$((restarts + 1))
-    for _ in $(seq 100); do [ -n "$(processes astroclip "astroclip $name")" ] && break; sleep 0.05; done # `run` may wait for a dead job's lock
-    sleep "0.$(printf %03d $((RANDOM % 1000)))"
-    way=$((RANDOM % 5))
-    case $way in
-        0) kind="KILL rank" victim=$(one_of "$(processes astroclip "astroclip $name")") signal=KILL ;;
-        1) kind="KILL mpirun" victim=$(one_of "$(processes mpirun "astroclip $name")") signal=KILL ;;
-        2) kind="KILL run" victim=$(one_of "$(processes astroclip "astroclip run")") signal=KILL ;;
-        3) kind="TERM run" victim=$(one_of "$(processes astroclip "astroclip run")") signal=TERM ;;
-        *) kind="USR1 run" victim=$(one_of "$(processes astroclip "astroclip run")") signal=USR1 ;;
-    esac
+    starts=$((starts + 1))
+}
+
+complain() { fail "$name, death $deaths, $way: $*"; tail -5 "$work/camp.log"; }
+
+# strike WAY: one start, one signal; $hit says whether somebody got it
+strike() {
+    local how signal whom delay code pid got=""
+    read -r how signal whom <<< "$1"
+    launch "$how" $((1 + RANDOM % 3))
+    delay=$(($(date +%s%N) / 1000000 + (RANDOM * 32768 + RANDOM) % span))
+    while [ "$(($(date +%s%N) / 1000000))" -lt $delay ]; do sleep 0.01; done
+    for _ in $(seq 50); do # `run` may be waiting for the lock of a dead job, the launcher may not have started its ranks
+        got=$(victims "$whom")
+        [ -n "$got" ] || ! kill -0 $runner 2> /dev/null && break
+        sleep 0.02
+    done
     hit=0
-    if [ -n "$victim" ] && kill -$signal "$victim" 2> /dev/null; then hit=1; fi
+    for pid in $got; do kill "-${signal/TWICE/TERM}" "$pid" 2> /dev/null && hit=1; done
+    [ $signal != TWICE ] || { sleep 0.2; kill -TERM $got 2> /dev/null; }
     wait $runner 2> /dev/null
     code=$?
-    for _ in $(seq 100); do [ -z "$(processes astroclip "astroclip $name")" ] && break; sleep 0.05; done
-    [ -z "$(processes astroclip "astroclip $name")" ] || fail "$kind: ranks are left"
-    if [ $hit -eq 1 ] && [ $code -ne 0 ]; then
-        done_kills=$((done_kills + 1))
-        tried[$kind]=$((${tried[$kind]:-0} + 1))
-        [ $signal = KILL ] || [ $code -eq 8 ] || { fail "$kind: exit code $code"; tail -5 "$work/camp.log"; }
-    elif [ $code -eq 0 ]; then
-        same_data good camp
-        compared=$((compared + 1))
-        begin
-    else
-        fail "a run that nobody hurt ended with code $code"
-        tail -5 "$work/camp.log"
-        begin
-    fi
+    for _ in $(seq 500); do [ -z "$(everybody)" ] && break; sleep 0.02; done
+    [ -z "$(everybody)" ] || complain "processes are left: $(ps -o pid,stat,args -p "$(everybody | paste -sd,)" | cut -c1-120)"
+    [ $code -ne 0 ] || hit=0
+    [ $hit -eq 1 ] || { [ $code -eq 0 ] || complain "nobody was hurt, and the exit code is $code"; return; }
+    deaths=$((deaths + 1))
+    tried[$1]=$((${tried[$1]:-0} + 1))
+    case "$how $signal $whom" in
+    *KILL* | "mpirun TERM mpirun" | "mpirun INT mpirun") ;; # the launcher's codes
+    "run "*" run") [ $code -eq 8 ] || complain "exit code $code" ;;
+    *) [ $code -eq 8 ] || [ $code -gt 128 ] || complain "exit code $code" ;; # before the program listens it dies of the signal
+    esac
+    finished_hold good camp
+}
+
+# to_the_end: nobody is hurt, and the files are compared
+to_the_end() {
+    local began
+    began=$(date +%s%N)
+    launch run $((1 + RANDOM % 3))
+    wait $runner || complain "the run after it ends with code $?"
+    span=$((($(date +%s%N) - began) / 1000000)) # the next deaths come within it
+    compared=$((compared + 1))
+    same_output good camp "$name"
+    [ "$name" != embed ] || [ "$(find "$work/camp/embeddings" -type f | wc -l)" -eq $(((rows + volume_rows - 1) / volume_rows)) ] ||
+        complain "volumes that belong to no run: $(ls "$work/camp/embeddings") of $rows rows by $volume_rows"
+    without camp "$name" good
+}
+
+total=0
+for name in $stages; do
+    RANDOM=$seed
+    declare -A tried=()
+    deaths=0 starts=0 compared=0 way="" before=$failures turn=$((RANDOM % ${#ways[@]})) since=0 misses=0
+    without camp "$name" good
+    span=1000
+    [ "$kills" -lt 10 ] || to_the_end
+    while [ $deaths -lt "$kills" ] && [ $misses -lt $((kills + 20)) ]; do
+        way=${ways[turn++ % ${#ways[@]}]}
+        strike "$way"
+        # the next ones need not wait until the lock's last touch is old; some do
+        find "$work/camp" -maxdepth 1 -name '.astroclip.lock.*' -exec touch -d '10 seconds ago' {} +
+        [ ! -e "$work/camp/.astroclip.lock" ] || [ $((RANDOM % 4)) -eq 0 ] || touch -d '10 seconds ago' "$work/camp/.astroclip.lock"
+        since=$((since + hit)) misses=$((misses + 1 - hit))
+        if [ $hit -eq 0 ] || [ $since -eq 2 ]; then to_the_end; since=0; fi
+    done
+    [ $deaths -ge "$kills" ] || fail "$name: only $deaths of $kills deaths in $starts starts"
+    [ $since -eq 0 ] || to_the_end
+    echo "$name: seed $seed, $deaths deaths in $starts starts, $compared comparisons, $((failures - before)) differences or defects;$(for way in "${!tried[@]}"; do printf ' %s %s,' "$way" "${tried[$way]}"; done | tr ',' ';')"
+    total=$((total + deaths))
 done
-run camp 2 --set "run.stages=[$name]" "${options[@]}" > "$work/camp.log" 2>&1 || { fail "the last run"; tail -5 "$work/camp.log"; }
-same_data good camp
-no_parts camp
-echo "$name: $done_kills kills in $restarts starts, $((compared + 1)) comparisons, $failures differences;$(for kind in "${!tried[@]}"; do printf ' %s %s;' "$kind" "${tried[$kind]}"; done)"
+echo "$total deaths"
 finish

@@ -34,7 +34,7 @@ static Status put_catalog(const Par *par, Arena *a)
         snprintf(rows[i].survey, sizeof rows[i].survey, "main");
         snprintf(rows[i].program, sizeof rows[i].program, "dark");
     }
-    const RejectedRow rejected = {.row = rows[0], .reason = REJECT_ZWARN};
+    const RejectedRow rejected = {.targetid = rows[0].targetid, .reason = REJECT_ZWARN};
     const SkippedRows skipped = {.file = 1, .reason = REJECT_TYPE, .rows = 4};
     const CatalogParts parts = {rows, ROWS, &rejected, 1, &manifest, 1, &skipped, 1, &(FileList){names, 2}, ROWS + 5};
     return catalog_write(fuzz_path(files[CATALOG]), &e, &parts, par, a);

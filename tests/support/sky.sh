@@ -30,16 +30,39 @@ stage() {
         "$ASTROCLIP_BIN" "$name" "$yaml" "${roots[@]}" --set "run.output=$work/$output" "$@"
 }
 
-make_sky() { stage mock sky 2 "$@" > "$work/mock.log" 2>&1 || { cat "$work/mock.log"; exit 1; }; }
+# kept FOLDER COMMAND...: the command fills $work/FOLDER. Under ctest ($ASTROCLIP_KEPT) it does so once for each build of the program; later ones get a copy.
+kept() {
+    local folder=$1 place old
+    shift
+    [ -n "${ASTROCLIP_KEPT:-}" ] || { "$@"; return; }
+    place=$ASTROCLIP_KEPT/$(md5sum < "$ASTROCLIP_BIN" | cut -c1-12)/$({ echo "$folder" "$@"; cat "$yaml"; } | md5sum | cut -c1-12)
+    mkdir -p "${place%/*}"
+    for old in "$ASTROCLIP_KEPT"/*/; do [ "$old" = "${place%/*}/" ] || rm -rf "$old"; done
+    (
+        flock 9
+        if [ ! -d "$place" ]; then
+            "$@" 9>&- || exit 1
+            rm -rf "$place.new"
+            cp -r "$work/$folder" "$place.new" && mv "$place.new" "$place"
+        fi
+    ) 9> "$place.lock" || return 1
+    [ -d "$work/$folder" ] || cp -r "$place" "$work/$folder"
+}
+
+write_sky() { stage mock sky 2 "$@" > "$work/mock.log" 2>&1 || { cat "$work/mock.log"; return 1; }; }
+make_sky() { kept sky write_sky "$@" || exit 1; }
 
 # DATASUMs of all HDUs of a FITS file
 datasums() { head -c 400000 "$1" | fold -w 80 | grep -a '^DATASUM' | cut -c1-30; }
+
+# all DATASUMs of a FITS file, compressed or not
+data_sums() { zcat -f "$1" | grep -ao "DATASUM = '[0-9]*" | tr -dc '0-9\n' | tr '\n' ' '; }
 
 # file_sums FOLDER: names and DATASUMs of its files (checksum cards bear the time of writing); bytes where there are none
 file_sums() {
     local file found
     (cd "$1" && find . -type f | sort | while read -r file; do
-        found=$(zcat -f "$file" | grep -ao "DATASUM = '[0-9]*" | tr -dc '0-9\n' | tr '\n' ' ')
+        found=$(data_sums "$file")
         echo "$file ${found:-$(cksum < "$file")}"
     done)
 }

@@ -1,6 +1,6 @@
 """oracle - the whole path again in Python, from survey files to property table, compared with what the program wrote.
 
-    python tests/e2e/oracle OUTPUT [--stages catalog,embed,probe,tables]
+    python tests/e2e/oracle OUTPUT [--stages catalog,pack,embed,probe,tables]
 
 OUTPUT is a run.output folder. The roots of the survey files and every setting come from the configuration that the
 artefacts carry. Written from the description of the method and of the file formats alone, so that a misreading in one
@@ -14,6 +14,7 @@ import time
 
 from catalogue import Rows, check_catalogue
 from check import Report
+from dataset import check_dataset
 from embeddings import check_embeddings
 from properties import check_properties
 from regression import check_probes
@@ -39,6 +40,8 @@ def main():
         report = Report(f"{os.path.basename(args.output)} {stage}")
         if stage == "catalog":
             check_catalogue(report, rows)
+        elif stage == "pack":
+            check_dataset(report, rows, os.path.join(args.output, "dataset.h5"))
         elif stage == "embed":
             beyond = check_embeddings(report, rows, os.path.join(args.output, "embeddings.h5"), args.every)
             report.check(beyond >= args.beyond, f"at least {args.beyond} cutouts reach beyond their brick", beyond)

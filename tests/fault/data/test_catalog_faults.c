@@ -30,7 +30,7 @@ static Status write_something(const char *path)
     CHECK_OK(arena_new(&reject, &test_arena, N));
     CHECK_OK(arena_new(&file, &test_arena, 1));
     for (int i = 0; i < N; i++) catalog_new_row(&row[i]);
-    for (int i = 0; i < N; i++) row[i].targetid = reject[i].row.source_row = test_par.rank * N + i;
+    for (int i = 0; i < N; i++) row[i].targetid = reject[i].source_row = test_par.rank * N + i;
     snprintf(file->path, sizeof file->path, "%d.fits", test_par.rank);
     const CatalogParts parts = {
         .row = row, .n = N, .rejected = reject, .n_rejected = N, .manifest = file, .n_manifest = 1, .files = &files};

@@ -78,10 +78,9 @@ static RejectedRow make_reject(int64_t i)
 {
     RejectedRow r;
     memset(&r, 0, sizeof r);
-    r.row = make_row(i);
-    r.row.targetid = -5;
-    r.row.source_file = (int32_t)(i % 3);
-    r.row.source_row = 1000 - i; /* to be sorted */
+    r.targetid = -5;
+    r.source_file = (int32_t)(i % 3);
+    r.source_row = 1000 - i; /* to be sorted */
     r.reason = (int32_t)(i % N_REJECTS);
     return r;
 }

@@ -174,7 +174,7 @@ static void make_labels(LabelEntry **out, int64_t *n, const Par *par)
 
 static int compare_rejects(const void *a, const void *b)
 {
-    const CatalogRow *x = &((const RejectedRow *)a)->row, *y = &((const RejectedRow *)b)->row;
+    const RejectedRow *x = a, *y = b;
     if (x->source_file != y->source_file) return x->source_file < y->source_file ? -1 : 1;
     return x->source_row < y->source_row ? -1 : x->source_row > y->source_row;
 }
@@ -250,8 +250,7 @@ static void every_source_row_is_a_row_or_rejected(void)
     int64_t *seen = NULL; /* each source row once */
     if (!CHECK_OK(arena_new(&seen, &test_arena, N_FILES * FILE_ROWS))) return;
     for (int64_t i = 0; i < j.n; i++) seen[j.row[i].source_file * FILE_ROWS + j.row[i].source_row]++;
-    for (int64_t i = 0; i < j.n_rejects; i++)
-        seen[j.reject[i].row.source_file * FILE_ROWS + j.reject[i].row.source_row]++;
+    for (int64_t i = 0; i < j.n_rejects; i++) seen[j.reject[i].source_file * FILE_ROWS + j.reject[i].source_row]++;
     for (int64_t i = 0; i < N_FILES * FILE_ROWS; i++) CU_ASSERT(seen[i] <= 1);
     CU_ASSERT(j.tally.reason[REJECT_DUPLICATE] > 0 && j.tally.reason[REJECT_NEGATIVE_TARGETID] > 0 &&
               j.tally.reason[REJECT_OBJTYPE] > 0);
@@ -264,8 +263,11 @@ static void keys_are_unique_and_the_best_row_stays(void)
     if (!join_all(&j, &spectra, &test_par)) return;
     for (int64_t i = 1; i < j.n; i++) CU_ASSERT(catalog_compare(&j.row[i - 1], &j.row[i]) < 0);
     for (int64_t k = 0; k < j.n_rejects; k++) {
-        const CatalogRow *lost = &j.reject[k].row;
+        CatalogRow source, *lost = &source;
         if (j.reject[k].reason != REJECT_DUPLICATE) continue;
+        CHECK_OK(fake_redshifts(lost, NULL, (char[]){(char)('0' + j.reject[k].source_file), '\0'},
+                                j.reject[k].source_row, 1, &test_arena));
+        lost->source_file = j.reject[k].source_file;
         if (lost->zcat_primary == PRIMARY_UNKNOWN) continue; /* the one that stayed has been decided on since */
         for (int64_t i = 0; i < j.n; i++) {
             if (j.row[i].targetid != lost->targetid || strcmp(j.row[i].program, lost->program)) continue;

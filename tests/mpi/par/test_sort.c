@@ -134,8 +134,8 @@ static void no_rank_needs_much_more_than_its_share(void)
         for (int i = 0; i < N; i++) rows[i * (BYTES / 8)] = how ? 1 : (int64_t)rng_u64(&g);
         CHECK_OK(par_sort(&got, &n_got, &test_par, rows, N, BYTES, by_key, &a));
         CU_ASSERT_EQUAL(n_got, N);
-        /* the header of par.h promises about 6 shares; 7 leaves room for samples and uneven buckets */
-        CU_ASSERT(a.peak < (size_t)7 * N * BYTES);
+        /* the header of par.h promises 2 to 3 shares; 3.5 leaves room for samples and uneven buckets */
+        CU_ASSERT(2 * a.peak < (size_t)7 * N * BYTES);
     }
     arena_free(&a);
 }

@@ -1,4 +1,7 @@
 /* test_arena.c - memory that comes zeroed and aligned, goes back to marks, and runs out with a message. */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "test_main.h"
 
 #include <string.h>
@@ -49,6 +52,37 @@ static void what_stands_before_a_mark_survives_a_reset(void)
     arena_free(&a);
 }
 
+/* Pages that are resident, of the first `bytes` of the arena. */
+static int64_t resident(const Arena *arena, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), n = bytes / page;
+    unsigned char there[4096];
+    int64_t sum = 0;
+    if (!arena->base || n > sizeof there || mincore(arena->base, bytes, there) != 0) return -1;
+    for (size_t i = 0; i < n; i++) sum += there[i] & 1;
+    return sum;
+}
+
+static void what_is_trimmed_goes_back_to_the_machine(void)
+{
+    enum { BYTES = 8 << 20 };
+    CHECK_OK(arena_init(&a, "here", 64 << 20));
+    char *kept, *gone, *again;
+    CHECK_OK(arena_text(&kept, &a, "kept"));
+    Mark mark = arena_mark(&a);
+    CHECK_OK(arena_new(&gone, &a, BYTES - 4096));
+    memset(gone, 1, BYTES - 4096);
+    arena_reset(&a, mark);
+    if (a.base) CU_ASSERT(resident(&a, BYTES) > 1000); /* else each allocation is its own */
+    arena_trim(&a);
+    if (a.base) CU_ASSERT_EQUAL(resident(&a, BYTES), 1);
+    CU_ASSERT_STRING_EQUAL(kept, "kept");
+    CHECK_OK(arena_new(&again, &a, BYTES - 4096));
+    CU_ASSERT(again[0] == 0 && again[BYTES - 4097] == 0);
+    arena_free(&a);
+    arena_trim(&a);
+}
+
 static void none_of_something_is_a_valid_pointer(void)
 {
     CHECK_OK(arena_init(&a, "here", 1 << 20));
@@ -88,6 +122,7 @@ static void freeing_twice_or_nothing_is_harmless(void)
 TEST_MAIN("arena", {"memory is zero, aligned and apart", memory_is_zero_aligned_and_apart},
           {"memory after a reset is zero again", memory_after_a_reset_is_zero_again},
           {"what stands before a mark survives a reset", what_stands_before_a_mark_survives_a_reset},
+          {"what is trimmed goes back to the machine", what_is_trimmed_goes_back_to_the_machine},
           {"none of something is a valid pointer", none_of_something_is_a_valid_pointer},
           {"running out names the arena and leaves it usable", running_out_names_the_arena_and_leaves_it_usable},
           {"freeing twice or nothing is harmless", freeing_twice_or_nothing_is_harmless})

@@ -157,6 +157,35 @@ static void a_number_that_another_process_bears_now_is_no_holder(void)
     remove_folder();
 }
 
+/* Killed between making a file of its own and linking it, or between making and writing it. */
+static void what_those_left_who_died_while_they_took_it_is_removed(void)
+{
+    char host[128], own[3][160];
+    Lock l;
+    this_host(host);
+    make_folder();
+    const long pid[3] = {dead_pid(), 1, 0};
+    for (int i = 0; i < 3; i++) {
+        snprintf(own[i], sizeof own[i], "%s.some.%d", path, i);
+        write_lock(i == 1 ? "elsewhere" : host, pid[i], i == 1 ? 0 : LOCK_GRACE + 1);
+        if (i == 2) MUST(truncate(path, 0) == 0);
+        if (i == 2) utimensat(AT_FDCWD, path, (struct timespec[2]){{.tv_sec = 1}, {.tv_sec = 1}}, 0);
+        MUST(rename(path, own[i]) == 0);
+    }
+    for (int taken_over = 0; taken_over < 2; taken_over++) {
+        if (taken_over) write_lock(host, dead_pid(), LOCK_GRACE + 1);
+        CU_ASSERT_EQUAL(lock_take(&l, folder, "run"), OK);
+        lock_release(&l);
+        CU_ASSERT(access(own[0], F_OK) != 0 && access(own[2], F_OK) != 0);
+        CU_ASSERT_EQUAL(access(own[1], F_OK), 0); /* may live */
+        write_lock(host, pid[0], LOCK_GRACE + 1);
+        MUST(rename(path, own[0]) == 0); /* the second time over a stale lock */
+    }
+    CU_ASSERT_EQUAL(unlink(own[0]), 0);
+    CU_ASSERT_EQUAL(unlink(own[1]), 0);
+    remove_folder();
+}
+
 static void the_chain_s_stages_share_its_lock(void)
 {
     Lock chain, stage;
@@ -186,5 +215,7 @@ TEST_MAIN("core/lock", {"one of eight gets a free lock", one_of_eight_gets_a_fre
            a_holder_elsewhere_is_believed_while_it_touches_the_lock},
           {"a number that another process bears now is no holder",
            a_number_that_another_process_bears_now_is_no_holder},
+          {"what those left who died while they took it is removed",
+           what_those_left_who_died_while_they_took_it_is_removed},
           {"the chain's stages share its lock", the_chain_s_stages_share_its_lock},
           {"a folder that nobody can write needs no lock", a_folder_that_nobody_can_write_needs_no_lock})

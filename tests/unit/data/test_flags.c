@@ -27,8 +27,8 @@ static void last_bits_have_rows(void)
     int32_t all[N_MODALITIES] = {0};
     for (int m = 0; m < N_MODALITIES; m++)
         for (const FlagRow *a = flags_table((Modality)m); a->bit != 0; a++) all[m] |= a->bit;
-    CU_ASSERT_EQUAL(all[MODALITY_SPECTRUM], 2 * SPECTRUM_NO_EBV - 1);
-    CU_ASSERT_EQUAL(all[MODALITY_IMAGE], 2 * IMAGE_NO_MASKBITS - 1);
+    CU_ASSERT_EQUAL(all[MODALITY_SPECTRUM], 2 * SPECTRUM_FILE_LOST - 1);
+    CU_ASSERT_EQUAL(all[MODALITY_IMAGE], 2 * IMAGE_FILE_LOST - 1);
 }
 
 static void fatal_flags_forbid_an_embedding(void)

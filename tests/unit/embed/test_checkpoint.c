@@ -1,4 +1,5 @@
 /* Weights in a file: what is written is what is read, and what does not fit is refused by name. */
+#include <stdio.h>
 #include <string.h>
 
 #include "test_main.h"
@@ -70,7 +71,30 @@ static void nan_weights_are_refused(void)
     CHECK_FAILS(checkpoint_load(&a, file_name(), &test_arena), E_INPUT);
 }
 
+/* A value changed behind our back, as by a bad disk: found before anything is computed with it. */
+static void changed_weights_are_refused(void)
+{
+    Params a;
+    declare(&a, 4);
+    params_deterministic(&a, 5);
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(checkpoint_save(file_name(), &a, &envelope)));
+    uint8_t bytes[1 << 16];
+    FILE *f = fopen(file_name(), "r+b");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    const size_t n = fread(bytes, 1, sizeof bytes, f);
+    const uint8_t *at = memmem(bytes, n, params_at(&a, 1), 4 * sizeof(float));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+    fseek(f, at - bytes, SEEK_SET);
+    fputc(at[0] ^ 1, f);
+    fclose(f);
+    const Status st = checkpoint_load(&a, file_name(), &test_arena);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fail_record()->text, file_name()));
+    CU_ASSERT_PTR_NOT_NULL(strstr(fail_record()->text, "checksum"));
+    CHECK_FAILS(st, E_INPUT);
+}
+
 TEST_MAIN("checkpoint", {"what is written is what is read", round_trip},
           {"another shape is refused and the tensor named", other_shapes_are_refused},
           {"missing and extra tensors are refused", missing_and_extra_tensors_are_refused},
-          {"NaN weights are refused", nan_weights_are_refused})
+          {"NaN weights are refused", nan_weights_are_refused},
+          {"weights that were changed on disk are refused", changed_weights_are_refused})

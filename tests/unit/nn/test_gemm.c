@@ -198,6 +198,92 @@ static void provider_is_chosen_by_name(void)
     CU_ASSERT_PTR_EQUAL(gemm(), gemm_providers[0]);
 }
 
+/* ---- bf16 ---- */
+
+/* What a product with the number 1 leaves of x. */
+static float through_bf16(float x)
+{
+    const real in = (real)x, one = 1;
+    real out;
+    gemm_bf16.forward(&out, &in, &one, NULL, 1, 1, 1);
+    return (float)out;
+}
+
+static void bf16_is_the_nearest_number(void)
+{
+    CHECK_OK(gemm_choose("ref", 1));
+    const float kept[] = {0, 1, -2.5f, 0x1.fep127f, 0x1p-126f, 0x1.02p3f};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) CU_ASSERT_EQUAL(through_bf16(kept[i]), kept[i]);
+    CU_ASSERT_EQUAL(through_bf16(0x1.01p0f), 1);           /* half way: to the even one */
+    CU_ASSERT_EQUAL(through_bf16(0x1.03p0f), 0x1.04p0f);   /* likewise, upwards */
+    CU_ASSERT_EQUAL(through_bf16(0x1.0101p0f), 0x1.02p0f); /* just above half */
+    CU_ASSERT_EQUAL(through_bf16(-0x1.00fffep0f), -1);     /* just below */
+    CU_ASSERT_EQUAL(through_bf16(0x1.fffffep3f), 16);      /* the carry reaches the exponent */
+    CU_ASSERT(isinf(through_bf16(0x1.fffffep127f)));
+    CU_ASSERT(isinf(through_bf16(INFINITY)) && isnan(through_bf16(NAN)));
+    uint32_t bits = 0x7fffffff; /* a NaN that rounding of its bits would make -0 */
+    float all_ones;
+    memcpy(&all_ones, &bits, sizeof bits);
+    CU_ASSERT(isnan(through_bf16(all_ones)));
+}
+
+static void round_all(real *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) x[i] = (real)through_bf16((float)x[i]);
+}
+
+/* Rounding first and multiplying by the provider gives the same bits; bias and what gradients are added to stay as they are. More rows than a
+   block has. */
+static void bf16_products_are_those_of_rounded_numbers(void)
+{
+    enum { ROWS = 1000, N_OUT = 33, N_IN = 61 };
+    CHECK_OK(gemm_choose("auto", 1));
+    real *x = numbers(ROWS * N_IN, 1), *w = numbers(N_OUT * N_IN, 2), *b = numbers(N_OUT, 3),
+         *d_y = numbers(ROWS * N_OUT, 4);
+    real *y = numbers(ROWS * N_OUT, 5), *d_x = numbers(ROWS * N_IN, 6), *d_w = numbers(N_OUT * N_IN, 7);
+    real *want_y = numbers(ROWS * N_OUT, 8), *want_x = numbers(ROWS * N_IN, 6), *want_w = numbers(N_OUT * N_IN, 7);
+    real *whole_y = numbers(ROWS * N_OUT, 9);
+    gemm()->forward(whole_y, x, w, b, ROWS, N_OUT, N_IN);
+    gemm_bf16.forward(y, x, w, b, ROWS, N_OUT, N_IN);
+    gemm_bf16.backward_x(d_x, d_y, w, ROWS, N_OUT, N_IN);
+    gemm_bf16.backward_w(d_w, d_y, x, ROWS, N_OUT, N_IN);
+    round_all(x, ROWS * N_IN);
+    round_all(w, N_OUT * N_IN);
+    round_all(d_y, ROWS * N_OUT);
+    CHECK_OK(gemm_choose("auto", 1));
+    gemm()->forward(want_y, x, w, b, ROWS, N_OUT, N_IN);
+    gemm()->backward_x(want_x, d_y, w, ROWS, N_OUT, N_IN);
+    gemm()->backward_w(want_w, d_y, x, ROWS, N_OUT, N_IN);
+    CU_ASSERT(memcmp(y, want_y, sizeof *y * ROWS * N_OUT) == 0);
+    CU_ASSERT(memcmp(d_x, want_x, sizeof *d_x * ROWS * N_IN) == 0);
+    CU_ASSERT(near(d_w, want_w, N_OUT * N_IN)); /* summed in blocks of rows */
+    CU_ASSERT(!near(y, whole_y, ROWS * N_OUT)); /* and something was rounded */
+}
+
+static void bf16_rows_stand_alone(void)
+{
+    for (const GemmProvider *const *p = gemm_providers; *p; p++) {
+        if (!(*p)->available() || !CHECK_OK(gemm_choose((*p)->name, 1))) continue;
+        check_rows(&gemm_bf16, *p == &gemm_ref ? 3 : N_SHAPES - 2, GEMM_ROWS);
+        row_counts_and_neighbours(&gemm_bf16, 120, 120);
+    }
+    CHECK_OK(gemm_choose("auto", 1));
+}
+
+static void precision_is_for_linear_layers_and_told(void)
+{
+    CHECK_OK(gemm_choose("ref", 1));
+    CHECK_FAILS(gemm_precision("bf17"), E_CONFIG);
+    CU_ASSERT_PTR_EQUAL(gemm_linear(), &gemm_ref);
+    CHECK_OK(gemm_precision("bf16"));
+    CU_ASSERT_PTR_EQUAL(gemm_linear(), &gemm_bf16);
+    CU_ASSERT_PTR_EQUAL(gemm(), &gemm_ref);
+    CU_ASSERT(strncmp(gemm_provider_text(), "ref loops, bf16, ", 17) == 0);
+    CHECK_OK(gemm_precision("f32"));
+    CU_ASSERT_PTR_EQUAL(gemm_linear(), &gemm_ref);
+    CU_ASSERT_PTR_NULL(strstr(gemm_provider_text(), "bf16"));
+}
+
 TEST_MAIN("gemm", {"the loops compute what a linear layer is", loops_are_right},
           {"every provider agrees with the loops", providers_agree_with_the_loops},
           {"a row's bits do not depend on how many rows there are or in which panel it stands", rows_stand_alone},
@@ -205,4 +291,8 @@ TEST_MAIN("gemm", {"the loops compute what a linear layer is", loops_are_right},
           {"a row's bits do not depend on its neighbours", neighbours_do_not_matter},
           {"threads change no bit", threads_change_no_bit},
           {"a provider that mixes rows is noticed", broken_contract_is_noticed},
-          {"a provider is chosen by name, and an unknown name lists them", provider_is_chosen_by_name})
+          {"a provider is chosen by name, and an unknown name lists them", provider_is_chosen_by_name},
+          {"bf16 is the nearest number, ties to even", bf16_is_the_nearest_number},
+          {"bf16 products are the provider's of rounded numbers", bf16_products_are_those_of_rounded_numbers},
+          {"rows stand alone in bf16 too", bf16_rows_stand_alone},
+          {"the precision is that of linear layers, and told", precision_is_for_linear_layers_and_told})

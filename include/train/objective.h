@@ -1,0 +1,95 @@
+/* objective.h - what a training minimises. The loop (trainer.h) asks an objective for the losses and gradients of this
+   rank's replicas; everything random in it is a function of (seed, purpose, TARGETID, step). */
+#ifndef TRAIN_OBJECTIVE_H
+#define TRAIN_OBJECTIVE_H
+
+#include "data/dataset.h"
+#include "model/model.h"
+#include "train/optimizer.h"
+
+/* What this rank does in one step: replica first + k trains with sample[k * batch ... + batch). */
+typedef struct {
+    int64_t step;              /* from 0 */
+    int64_t first, n_mine;     /* this rank's replicas */
+    int64_t n_replicas, batch; /* of all; samples of each */
+    const Sample *sample;      /* (n_mine, batch) */
+    uint64_t seed;
+    Optimizer *optimizer; /* optimizer_gradient, optimizer_ready, optimizer_collect for each replica in order */
+    const Par *par;
+    Arena *arena; /* of the step: reset after it */
+} StepBatch;
+
+typedef struct {
+    const char *name; /* "masked spectra" */
+    SampleKind needs;
+    void *self;
+    /* Collective only where replicas meet (global negatives): then all ranks. loss (n_mine): of each replica. The gradients are
+       those of each replica's own loss; the optimiser takes their mean. */
+    Status (*step)(double *loss, void *self, const StepBatch *b);
+    /* Local. Mean loss of n samples as one batch with today's weights; no dropout; the same masks each time. */
+    Status (*validate)(double *loss, void *self, const Sample *sample, int64_t n, uint64_t seed, Arena *a);
+    /* Local. The weights changed (a step, a resume, an average swapped in). May be NULL. */
+    Status (*refresh)(void *self);
+} Objective;
+
+/* ---- SpecFormer by masked modelling (spec.md 3.3) ---- */
+
+typedef struct {
+    int64_t num_chunks, chunk_width;
+    double dropout;
+    bool recompute;
+} MaskedConfig;
+
+/* Local. `model` has a spectrum encoder of kind specformer (else E_CONFIG). Only spectrum_encoder.backbone. is trained: the caller froze
+   the rest. */
+Status masked_objective(Objective *out, const MaskedConfig *c, Model *model, Dataset *d, Arena *a);
+/* Local. Memory of a step beside weights, gradients and moments, for plans: most of it is one spectrum's activations. */
+double masked_step_bytes(const MaskedConfig *c, const Model *model, int64_t batch);
+/* What the caller freezes (params_freeze) before the optimiser is opened; NULL-terminated. */
+extern const char *const masked_frozen[];
+
+/* ---- the alignment (spec.md 5) ---- */
+
+typedef enum { NEGATIVES_LOCAL, NEGATIVES_GLOBAL } Negatives;
+typedef enum { TOKENS_RECOMPUTE, TOKENS_CACHE } TokenSource;
+
+typedef struct {
+    int negatives; /* Negatives */
+    int tokens;    /* TokenSource: of frozen backbones */
+    bool freeze_image, freeze_spectrum;
+    double dropout;     /* of the heads */
+    double logit_scale; /* 15.5 */
+    bool learn_scale;   /* logit_scale is a parameter then: "logit_scale", log of the factor */
+    bool recompute;     /* of unfrozen backbones */
+    const char *cache;  /* file of cached tokens; made collectively by align_cache */
+} AlignConfig;
+
+/* Local. With tokens = cache the file is there (align_cache). With global negatives `step` is Collective. */
+Status align_objective(Objective *out, const AlignConfig *c, Model *model, Dataset *d, Arena *a);
+/* Local. Memory of a step beside weights, gradients and moments, of a rank with n_mine replicas, for plans: tokens of a
+   batch, traces of trained encoders; with global negatives of all its replicas at once. */
+double align_step_bytes(const AlignConfig *c, const Model *model, int64_t n_replicas, int64_t n_mine, int64_t batch);
+void align_close(Objective *o); /* the file of cached tokens; twice-safe */
+
+/* Local. What the caller freezes (params_freeze) before the optimiser is opened: frozen backbones, and of trained ones what no
+   token depends on. NULL-terminated, in `a`. */
+Status align_frozen(const char ***prefixes, const AlignConfig *c, const Model *model, Arena *a);
+
+/* Collective. Makes the token cache for the pairs of all splits (NAME.part, then renamed; one that is there and was made of
+   this dataset, frozen encoders and provider is kept); prints its bytes and the time that it saves. Without a cache it
+   only prints what one would cost and save; nothing at all where nothing is frozen. */
+Status align_cache(const AlignConfig *c, Model *model, Dataset *d, const Par *par, Arena *a);
+void align_cache_bytes(double *bytes, const AlignConfig *c, const Model *model, int64_t n_pairs); /* for the plan */
+
+/* ---- how well pairs find each other ---- */
+
+typedef struct {
+    int64_t n;
+    double top1, top10, median_rank; /* rank 1 = its own partner comes first; ties count half */
+} Retrieval;
+
+/* Collective. Image -> spectrum [0] and spectrum -> image [1] among the n samples, cosine similarity of aligned embeddings. */
+Status align_retrieval(Retrieval out[2], Model *model, Dataset *d, const Sample *sample, int64_t n, const Par *par,
+                       Arena *a);
+
+#endif

@@ -1,0 +1,369 @@
+/* trainer.c - the loop: a batch of the order to the objective, gradients to the optimiser, a line of metrics; now and then
+   validation and a state.
+
+   Everything that a step depends on is in the state or a function of (seed, step), so a step is the same whether or not
+   the run was cut in between, on any number of ranks. A request to stop is looked at between two steps: the agreements
+   within a step pass over it (par_hold_stop), and the state of the last whole step is saved. */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "metrics_file.h"
+#include "nn/schedule.h"
+#include "train/checkpoint.h"
+#include "train/order.h"
+
+const char *const train_precisions[] = {"f32", "bf16", NULL};
+const char *const train_keeps[] = {"best", "last", NULL};
+
+static const ConfigField train_fields[] = {
+    FIELD_TEXT(TrainConfig, dataset, "dataset.h5", EFFORT, "what to train with, in run.output unless absolute"),
+    FIELD_INT(
+        TrainConfig, replicas, "4", 1, 65536, RESULT,
+        "parts of a step with a batch each, summed in a fixed order: at most so many ranks; results depend on it, "
+        "not on the ranks"),
+    FIELD_BOOL(TrainConfig, sharded, "true", EFFORT, "moments of the optimiser split over the ranks"),
+    FIELD_CHOICE(TrainConfig, precision, "f32", train_precisions, RESULT,
+                 "matrix products: f32, or bf16 with f32 sums and master weights"),
+    FIELD_INT(TrainConfig, shuffle_block, "64", 1, 1e9, RESULT, "neighbouring samples that are shuffled as one"),
+    FIELD_INT(TrainConfig, shuffle_window, "16384", 1, 1e9, RESULT, "samples of shuffled blocks that are mixed"),
+    FIELD_REAL(TrainConfig, save_minutes, "10", 0, 1e6, EFFORT, "minutes between states to go on from"),
+    FIELD_INT(TrainConfig, save_steps, "0", 0, 1e9, EFFORT, "steps between states; 0 = by time only"),
+    FIELD_TEXTS(TrainConfig, no_decay, "[]", NULL, RESULT,
+                "parameters whose names end so are not decayed, for example [bias, layernorm1.weight]"),
+    FIELD_END};
+
+const ConfigSection train_section = {"train", "what all trainings share", train_fields, sizeof(TrainConfig), NULL};
+
+/* One training on this rank. */
+typedef struct {
+    const Trainer *t;
+    const Par *par;
+    Optimizer *optimizer;
+    Order order;
+    MetricsFile metrics;
+    TrainState state;
+    Progress progress;
+    Sample *sample; /* (replicas of this rank, batch) */
+    double *loss;   /* (replicas of this rank) */
+    Arena step;
+    double saved; /* when, in seconds */
+    double last_loss;
+} Loop;
+
+/* ---- losses ---- */
+
+/* Collective. The mean over n numbers, of which this rank has those from `first` on: the same bits on any ranks. */
+static Status mean_over(double *mean, const double *mine, int64_t first, int64_t n_mine, int64_t n, const Par *par,
+                        Arena *a)
+{
+    TreeSum sum;
+    Status st = treesum_init(&sum, 1, n, a);
+    for (int64_t i = 0; st == OK && i < n_mine; i++) treesum_push(&sum, first + i, mine + i);
+    TRY(par_agree(par, st));
+    TRY(par_tree_finish(mean, &sum, par, a));
+    *mean /= (double)n;
+    return OK;
+}
+
+static Status validate_batches(double *loss, const Loop *l, int64_t first, int64_t n, int64_t batch, Arena *a)
+{
+    const Trainer *t = l->t;
+    for (int64_t i = 0; i < n; i++) {
+        const Mark mark = arena_mark(a);
+        TRY(par_continue());
+        TRY(t->objective->validate(&loss[i], t->objective->self, t->val + (first + i) * batch, batch, t->seed, a));
+        arena_reset(a, mark);
+    }
+    return OK;
+}
+
+/* Collective. The mean loss of the batches of the validation split, those of a replica's size. */
+static Status validation_loss(double *mean, Loop *l)
+{
+    const Trainer *t = l->t;
+    const int64_t batch = t->recipe->batch < t->n_val ? t->recipe->batch : t->n_val;
+    int64_t n = t->n_val / batch, first, last;
+    double *loss = NULL;
+    if (n > t->recipe->val_batches) n = t->recipe->val_batches;
+    const Mark mark = arena_mark(&l->step);
+    par_share(&first, &last, l->par, n);
+    clock_begin("validate");
+    Status st = arena_new(&loss, &l->step, last - first + 1);
+    if (st == OK) st = validate_batches(loss, l, first, last - first, batch, &l->step);
+    clock_end("validate");
+    TRY(par_agree(l->par, st));
+    TRY(mean_over(mean, loss, first, last - first, n, l->par, &l->step));
+    arena_reset(&l->step, mark);
+    return OK;
+}
+
+static Status refresh(const Loop *l)
+{
+    const Objective *o = l->t->objective;
+    return par_agree(l->par, o->refresh ? o->refresh(o->self) : OK);
+}
+
+/* ---- the best weights ---- */
+
+static Status path_of(char out[H5_PATH], const Trainer *t, const char *which)
+{
+    const int n = snprintf(out, H5_PATH, "%s/%s.ckpt.h5", t->folder, which);
+    return n > 0 && n < H5_PATH ? OK : FAIL(E_OUTPUT, "the path %.200s... is too long", t->folder);
+}
+
+/* The trained weights. */
+static Status write_weights(const Trainer *t, const char *which)
+{
+    char path[H5_PATH];
+    H5File f = {0};
+    TRY(path_of(path, t, which));
+    Status st = checkpoint_create(&f, path, &t->envelope, "");
+    for (int64_t i = 0; st == OK && i < t->params->n_params; i++) {
+        const Param *p = &t->params->param[i];
+        if (p->d_offset >= 0) st = checkpoint_put(&f, p->name, params_at(t->params, i), p->n_dims, p->dims);
+    }
+    if (st == OK) return checkpoint_finish(&f, path);
+    h5_close(&f);
+    return st;
+}
+
+/* Collective. With an average of the weights it is the average that is judged and kept. */
+static Status validate(Loop *l)
+{
+    const Trainer *t = l->t;
+    TrainState *s = &l->state;
+    double loss = NAN;
+    if (t->n_val == 0) return OK;
+    TRY(optimizer_swap_average(l->optimizer));
+    TRY(refresh(l));
+    TRY(validation_loss(&loss, l));
+    const bool better = loss < s->best_loss || s->best_step < 0;
+    if (better) {
+        *s = (TrainState){s->step, s->step, 0, loss, s->first_loss};
+        TRY(par_agree(l->par, l->par->rank == 0 ? write_weights(t, "best") : OK));
+    } else {
+        s->waited++;
+    }
+    TRY(optimizer_swap_average(l->optimizer));
+    TRY(refresh(l));
+    metrics_validation(&l->metrics, loss);
+    log_info("%s: step %lld: validation loss %.6g%s", t->stage, (long long)s->step, loss, better ? ", the best" : "");
+    return OK;
+}
+
+static Status take_result(Loop *l)
+{
+    const Trainer *t = l->t;
+    static const char *const none[] = {NULL};
+    char path[H5_PATH];
+    TRY(optimizer_swap_average(l->optimizer));
+    TRY(par_agree(l->par, l->par->rank == 0 ? write_weights(t, "last") : OK));
+    if (t->recipe->keep == KEEP_LAST || l->state.best_step < 0) return refresh(l);
+    Status st = path_of(path, t, "best");
+    if (st == OK) st = checkpoint_load_parts(t->params, path, none, &l->step);
+    TRY(par_agree(l->par, st));
+    return refresh(l);
+}
+
+/* ---- states ---- */
+
+static Status save(Loop *l)
+{
+    const Trainer *t = l->t;
+    clock_begin("save state");
+    Status st = state_save(&l->state, t->params, l->optimizer, t->folder, &t->envelope, l->par, &l->step);
+    clock_end("save state");
+    TRY(st);
+    l->saved = log_elapsed();
+    return par_agree(l->par, metrics_flush(&l->metrics));
+}
+
+static Status begin(Loop *l, TrainReport *out)
+{
+    const Trainer *t = l->t;
+    bool found;
+    l->state = (TrainState){0, -1, 0, NAN, NAN};
+    TRY(state_load(&found, &l->state, t->params, l->optimizer, t->folder, &t->envelope.fingerprint, l->par, &l->step));
+    if (found)
+        log_info("%s: goes on after step %lld of %lld", t->stage, (long long)l->state.step,
+                 (long long)t->recipe->steps);
+    out->resumed = l->state.step;
+    l->saved = log_elapsed();
+    TRY(refresh(l));
+    return par_agree(l->par, l->par->rank == 0 ? metrics_open(&l->metrics, t->folder, l->state.step) : OK);
+}
+
+/* Collective. Is it time to stop, to save? Rank 0's clock counts. */
+static void look_around(bool *stop, bool *due, const Loop *l)
+{
+    const TrainConfig *c = l->t->config;
+    const bool by_time = log_elapsed() - l->saved > 60 * c->save_minutes;
+    const bool by_step = c->save_steps > 0 && l->state.step % c->save_steps == 0;
+    int64_t ask[2] = {par_interrupted(), l->par->rank == 0 && (by_time || by_step)};
+    par_max_i64(l->par, ask, 2);
+    *stop = ask[0] > 0;
+    *due = ask[1] > 0;
+}
+
+/* ---- steps ---- */
+
+static Status gather_samples(Loop *l, int64_t first, int64_t n_mine)
+{
+    const Trainer *t = l->t;
+    const int64_t batch = t->recipe->batch, n = n_mine * batch;
+    const Mark mark = arena_mark(&l->step);
+    int64_t *which = NULL;
+    TRY(arena_new(&which, &l->step, n));
+    order_batch(which, &l->order, l->state.step, first * batch, n);
+    for (int64_t i = 0; i < n; i++) l->sample[i] = t->train[which[i]];
+    arena_reset(&l->step, mark);
+    return OK;
+}
+
+/* The state before the step is safe when it fails for its numbers. */
+static Status not_a_number(Loop *l, const char *what)
+{
+    TRY(save(l));
+    return par_agree(l->par,
+                     FAIL(E_NUMERIC,
+                          "%s: step %lld: %s is not a finite number; the state before it is saved. A smaller lr, "
+                          "more warmup_steps or a smaller clip may help",
+                          l->t->stage, (long long)l->state.step + 1, what));
+}
+
+/* Collective. One step: `norm` of the gradient and mean loss. */
+static Status step(Loop *l)
+{
+    const Trainer *t = l->t;
+    const TrainRecipe *r = t->recipe;
+    int64_t first, last;
+    StepReport report;
+    double loss;
+    const Mark mark = arena_mark(&l->step);
+    optimizer_replicas(&first, &last, l->optimizer);
+    Status st = gather_samples(l, first, last - first);
+    TRY(par_agree(l->par, st));
+    const StepBatch b = {.step = l->state.step,
+                         .first = first,
+                         .n_mine = last - first,
+                         .n_replicas = t->config->replicas,
+                         .batch = r->batch,
+                         .sample = l->sample,
+                         .seed = t->seed,
+                         .optimizer = l->optimizer,
+                         .par = l->par,
+                         .arena = &l->step};
+    clock_begin("gradients");
+    st = t->objective->step(l->loss, t->objective->self, &b);
+    clock_end("gradients");
+    TRY(par_agree(l->par, st));
+    TRY(mean_over(&loss, l->loss, first, last - first, t->config->replicas, l->par, &l->step));
+    const double lr = schedule_cosine(r->lr, r->lr_last, l->state.step, r->warmup_steps,
+                                      r->schedule_steps > 0 ? r->schedule_steps : r->steps);
+    TRY(par_agree(l->par, FAIL_POINT("train.step")));
+    clock_begin("optimiser");
+    st = optimizer_step(&report, l->optimizer, lr, r->weight_decay, NULL, t->decay_scale, l->state.step + 1);
+    clock_end("optimiser");
+    TRY(st);
+    arena_reset(&l->step, mark);
+    if (report.not_finite || !isfinite(loss)) {
+        char what[PARAM_NAME + 32];
+        snprintf(what, sizeof what, "the gradient of %s", report.not_finite ? report.not_finite : "");
+        return not_a_number(l, report.not_finite ? what : "the loss");
+    }
+    if (l->state.step == 0) l->state.first_loss = loss;
+    l->state.step++;
+    l->last_loss = loss;
+    metrics_step(&l->metrics, &(MetricsRow){l->state.step, (l->state.step - 1) / order_steps_per_epoch(&l->order), loss,
+                                            report.norm, lr, log_elapsed()});
+    return refresh(l);
+}
+
+static bool patience_is_out(const Loop *l)
+{
+    const int64_t patience = l->t->recipe->patience;
+    return patience > 0 && l->state.waited >= patience;
+}
+
+static Status go_on(Loop *l, TrainReport *out)
+{
+    const Trainer *t = l->t;
+    const TrainRecipe *r = t->recipe;
+    while (l->state.step < r->steps && !patience_is_out(l)) {
+        bool stop, due;
+        look_around(&stop, &due, l);
+        if (stop || (due && l->state.step > out->resumed)) TRY(save(l));
+        if (stop) {
+            par_hold_stop(false);
+            return par_agree(l->par, par_continue());
+        }
+        TRY(step(l));
+        const bool end = l->state.step == r->steps;
+        if (end || (r->validate_every > 0 && l->state.step % r->validate_every == 0)) TRY(validate(l));
+        char what[96];
+        snprintf(what, sizeof what, "%s: loss %.5g, step", t->stage, l->last_loss);
+        l->progress.what = what;
+        progress_set(&l->progress, l->state.step);
+        l->progress.what = t->stage;
+        TRY(par_agree(l->par, metrics_end_row(&l->metrics)));
+    }
+    out->early = patience_is_out(l);
+    return OK;
+}
+
+static Status open_loop(Loop *l, Arena *a)
+{
+    const Trainer *t = l->t;
+    const TrainConfig *c = t->config;
+    const TrainRecipe *r = t->recipe;
+    const OptimizerConfig oc = {.adam = {0, r->weight_decay, r->beta1, r->beta2, r->eps},
+                                .max_norm = r->clip,
+                                .ema = r->ema,
+                                .n_replicas = c->replicas,
+                                .sharded = c->sharded,
+                                .no_decay = c->no_decay};
+    int64_t first, last;
+    TRY(par_agree(l->par, order_init(&l->order, t->n_train, c->replicas * r->batch, c->shuffle_block, c->shuffle_window,
+                                     t->seed, a)));
+    TRY(optimizer_open(&l->optimizer, t->params, &oc, l->par, a));
+    optimizer_replicas(&first, &last, l->optimizer);
+    Status st = arena_new(&l->sample, a, (last - first) * r->batch + 1);
+    if (st == OK) st = arena_new(&l->loss, a, last - first + 1);
+    return par_agree(l->par, st);
+}
+
+static Status run_loop(Loop *l, TrainReport *out, Arena *a)
+{
+    TRY(open_loop(l, a));
+    TRY(begin(l, out));
+    progress_start(&l->progress, l->t->stage, "steps", l->t->recipe->steps);
+    par_hold_stop(true);
+    Status st = go_on(l, out);
+    par_hold_stop(false);
+    TRY(st);
+    progress_stop(&l->progress);
+    TRY(take_result(l));
+    out->steps = l->state.step;
+    out->best_step = l->state.best_step;
+    out->first_loss = l->state.first_loss;
+    out->loss = l->last_loss;
+    out->best_loss = l->state.best_loss;
+    return OK;
+}
+
+Status trainer_run(TrainReport *out, const Trainer *t, const Par *par, Arena *a)
+{
+    Loop l = {.t = t, .par = par, .last_loss = NAN};
+    memset(out, 0, sizeof *out);
+    TRY(par_agree(par, arena_init(&l.step, "training step", 0)));
+    Status st = run_loop(&l, out, a);
+    optimizer_close(l.optimizer); /* what a failed step left under way */
+    const Status closed = metrics_close(&l.metrics);
+    arena_free(&l.step);
+    return st != OK ? st : par_agree(par, closed);
+}

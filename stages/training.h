@@ -1,0 +1,53 @@
+/* training.h - what the stages that train have in common: dataset, samples, fingerprint, folder, the way a checkpoint gets
+   its final name. */
+#ifndef STAGES_TRAINING_H
+#define STAGES_TRAINING_H
+
+#include "stages.h"
+#include "train/checkpoint.h"
+#include "train/trainer.h"
+
+/* One training of a stage. */
+typedef struct {
+    Run *run;
+    const Stage *stage;
+    const TrainConfig *config;
+    const TrainRecipe *recipe;
+    Dataset dataset;
+    Sample *sample[N_SPLITS];
+    int64_t n[N_SPLITS];
+    Model *model;
+    char *path;   /* of the result */
+    char *folder; /* of metrics and states */
+    Fingerprint fingerprint;
+} Training;
+
+/* Collective. Dataset and model (spectrum_ and image_encoder., sizes of section `model`; scale as for
+   model_build_scaled, 0 = none); nothing is initialised. */
+Status training_open(Training *t, Run *run, const Stage *stage, const TrainRecipe *recipe, SampleKind kind,
+                     const char *output, double scale);
+void training_close(Training *t); /* twice-safe */
+
+/* Local. Freezes the parameters whose names begin with one of `frozen` (NULL-terminated). */
+void training_freeze(Training *t, const char *const *frozen);
+
+/* Local. Weights of a checkpoint for the parts whose names begin with `needed`; "" and "init" load nothing. */
+Status training_load(Training *t, const char *weights, const char *needed);
+
+/* Local. What the weights are whose names begin with one of `names` (NULL-terminated): the lines of section `model` that
+   begin with `model`, the values, the provider of products. */
+Status training_weights(Fingerprint *out, const Training *t, const char *model, const char *const *names);
+
+/* Collective. The fingerprint: configuration, seed, the lines of section `model` that begin with `model`, dataset, and the
+   weights that it begins with, those whose names begin with one of `kept` (NULL-terminated): the ones that the result
+   has. *current: the result is there and bears it; says so. */
+Status training_is_current(bool *current, Training *t, const char *model, const char *const *kept);
+
+/* Collective. Trains and writes those parameters to the result. */
+Status training_run(TrainReport *report, Training *t, const Objective *objective, const char *const *kept);
+
+/* Local. For plans: samples if the dataset is there, memory of both ways to keep the optimiser's state. */
+Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainRecipe *recipe, int64_t n_trained,
+                     SampleKind kind);
+
+#endif

@@ -1,0 +1,106 @@
+# stages.sh - sourced after sky.sh by the tests that go through every stage of `astroclip list`: what a stage makes, what it is started with, whether two
+# outputs hold the same. A stage of the table that has no line in `made` makes those tests fail.
+
+declare -A made=( # in run.output, besides what the stage only touches
+    [mock]="sky truth.fits"
+    [import]="astroclip.ckpt.h5"
+    [catalog]="catalog.h5"
+    [pack]="dataset.h5"
+    [pack]="dataset.h5"
+    [embed]="embeddings.h5 embeddings"
+    [probe]="probes.h5 scores.csv"
+    [tables]="properties.fits properties.fits.sha256sum"
+    [export]="astroclip.ckpt"
+)
+tiny=(--set mock.objects=24 --set mock.per_brick=24 --set probe.min_rows=10) # of all stages
+golden=${ASTROCLIP_GOLDEN:-${ASTROCLIP_SHARED:-../shared}/golden}
+
+list=$("$ASTROCLIP_BIN" list | sed -nE 's/^([a-z_]+) .*/\1/p' | tr '\n' ' ')
+trainings="train_spectrum align" # bear no lines yet: their weights, and how a cut-off training goes on, have tests of their own
+for name in $list; do
+    [[ " $trainings " == *" $name "* ]] || [ -n "${made[$name]:-}" ] || fail "stage $name: say in tests/support/stages.sh what it makes"
+done
+all_stages=""
+for name in $list; do
+    [[ " $trainings " != *" $name "* ]] || continue
+    if [[ " import export " == *" $name "* && ! -s $golden/astroclip_tiny.ckpt ]]; then
+        echo "no $golden/astroclip_tiny.ckpt: stage $name is left out"
+    else
+        all_stages="$all_stages$name "
+    fi
+done
+
+# wants STAGE OUTPUT: sets `its` to the arguments that only this stage needs (a sky of its own, a checkpoint)
+wants() {
+    its=()
+    case $1 in
+    mock) its=(--set "release.spectra.root=$work/$2/sky/desi" --set "release.images.root=$work/$2/sky/legacy" --set "release.labels=$work/$2/sky/labels.hdf5") ;;
+    import) its=(--set "import.input=$golden/astroclip_tiny.ckpt") ;;
+    esac
+}
+
+# every_output OUTPUT RANKS: all stages into one folder; the sky is OUTPUT/sky, and the roots of everybody from here on
+every_output() {
+    wants mock "$1"
+    roots=("${its[@]}")
+    kept "$1" write_every "$@" || { fail "the undisturbed stages"; finish; }
+}
+write_every() {
+    local name
+    for name in $all_stages; do
+        wants "$name" "$1"
+        stage "$name" "$1" "$2" "${tiny[@]}" "${its[@]}" > "$work/$1-$name.log" 2>&1 || { echo "$name"; tail -5 "$work/$1-$name.log"; return 1; }
+    done
+}
+
+# without OUTPUT STAGE FROM: OUTPUT is a copy of FROM but for what STAGE makes
+without() {
+    local file
+    rm -rf "${work:?}/$1"
+    mkdir "$work/$1"
+    for file in "$work/$3"/*; do
+        [[ " ${made[$2]} sky " == *" ${file##*/} "* ]] || cp -r "$file" "$work/$1/"
+    done
+}
+
+# same_file A B: data of the same bits; what says when and by what it was written does not count
+same_file() {
+    local sums
+    case $1 in
+    *.h5 | *.hdf5) h5diff --exclude-attribute / "$1" "$2" > /dev/null 2>&1 ;;
+    *.fits | *.fits.fz | *.fits.gz)
+        sums=$(data_sums "$1")
+        if [ -n "$sums" ]; then [ "$sums" = "$(data_sums "$2")" ]; else cmp -s "$1" "$2"; fi
+        ;;
+    *.sha256sum) (cd "$(dirname "$2")" && sha256sum --quiet -c "$(basename "$2")" > /dev/null 2>&1) ;;
+    */MOCK-SKY) true ;; # bears the fingerprint, which has a path in it
+    *) cmp -s "$1" "$2" ;;
+    esac
+}
+
+# finished_hold A B: whatever bears a final name in B is what it is in A
+finished_hold() {
+    local file
+    while read -r file; do
+        case $file in
+        *.part | *.plain | */.astroclip.lock* | */volume-*.h5) continue ;; # volumes: other sizes, other files; by embeddings.h5
+        esac
+        if [ ! -e "$work/$1/$file" ]; then
+            fail "$file is in $2 and was never to be made"
+        elif ! same_file "$work/$1/$file" "$work/$2/$file"; then
+            fail "$file of $1 and $2 differ"
+        fi
+    done < <(cd "$work/$2" && find . -type f)
+}
+
+# same_output A B STAGE: what STAGE makes is all there, the same, and nothing else is left in B
+same_output() {
+    local file
+    finished_hold "$1" "$2"
+    for file in ${made[$3]}; do
+        [ -e "$work/$2/$file" ] || fail "$file of $2 is missing"
+    done
+    [ "$3" != mock ] || [ "$(cd "$work/$1/sky" && find . | sort)" = "$(cd "$work/$2/sky" && find . | sort)" ] || fail "other files in the sky of $2 than in that of $1"
+    file=$(cd "$work/$2" && find . -name '*.part' -o -name '*.plain' -o -name '.astroclip.lock*')
+    [ -z "$file" ] || fail "left behind in $2: $file"
+}
