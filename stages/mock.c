@@ -17,38 +17,22 @@ typedef struct {
     const DesiConfig *desi;     /* NULL = images alone  */
     const LegacyConfig *legacy; /* NULL = spectra alone */
     const char *labels;
-    const char *root;    /* holds the stamp */
-    char *truth, *stamp; /* paths; the stamp bears the fingerprint and says "this is a mock sky" */
+    const char *root;                       /* holds the stamp */
+    char *truth, *votes, *fastspec, *stamp; /* paths; the stamp bears the fingerprint and says "this is a mock sky" */
 } Plan;
 
-/* Units of work in this order; how many of each. */
-typedef enum {
-    UNIT_BANDS,
-    UNIT_MASKS,
-    UNIT_TRACTORS,
-    UNIT_GROUPS,
-    UNIT_SWEEPS,
-    UNIT_ZCATALOGS,
-    UNIT_UNIQPIX,
-    UNIT_BRICKS,
-    UNIT_LABELS,
-    UNIT_TRUTH,
-    N_UNITS
-} Unit;
+/* Units of work in this order; how many of each. What lists the whole sky is no unit: all ranks work on it. */
+typedef enum { UNIT_SWEEPS, UNIT_GROUPS, UNIT_IMAGES, UNIT_UNIQPIX, UNIT_BRICKS, N_UNITS } Unit;
 
 static void count_units(int64_t count[N_UNITS], const MockSky *sky, const Plan *p)
 {
     bool desi = p->desi != NULL, legacy = p->legacy != NULL;
     memset(count, 0, N_UNITS * sizeof *count);
-    count[UNIT_BANDS] = legacy ? sky->n_bricks * N_BANDS : 0;
-    count[UNIT_MASKS] = count[UNIT_TRACTORS] = legacy ? sky->n_bricks : 0;
-    count[UNIT_GROUPS] = desi ? sky->n_groups : 0;
     count[UNIT_SWEEPS] = legacy ? sky->n_sweeps : 0;
-    count[UNIT_ZCATALOGS] = desi ? 2 : 0;
+    count[UNIT_GROUPS] = desi ? sky->n_groups : 0;
+    count[UNIT_IMAGES] = legacy ? sky->n_bricks : 0;
     count[UNIT_UNIQPIX] = desi && sky->layout == MOCK_DR3 ? 2 : 0;
     count[UNIT_BRICKS] = legacy ? 2 : 0;
-    count[UNIT_LABELS] = p->labels[0] != '\0';
-    count[UNIT_TRUTH] = 1;
 }
 
 static int64_t sum_units(const int64_t count[N_UNITS])
@@ -64,16 +48,11 @@ static Status write_unit(const MockSky *sky, const Plan *p, const int64_t count[
     for (; unit >= count[kind]; kind++) unit -= count[kind];
     const char *program = unit == 0 ? "bright" : "dark";
     switch ((Unit)kind) {
-    case UNIT_BANDS: return mock_write_brick(sky, p->legacy, unit / N_BANDS, (int)(unit % N_BANDS), a);
-    case UNIT_MASKS: return mock_write_maskbits(sky, p->legacy, unit, a);
-    case UNIT_TRACTORS: return mock_write_tractor(sky, p->legacy, unit, a);
-    case UNIT_GROUPS: return mock_write_group(sky, p->desi, unit, a);
     case UNIT_SWEEPS: return mock_write_sweep(sky, p->legacy, unit, a);
-    case UNIT_ZCATALOGS: return mock_write_zcatalog(sky, p->desi, program, a);
+    case UNIT_GROUPS: return mock_write_group(sky, p->desi, unit, a);
+    case UNIT_IMAGES: return mock_write_brick(sky, p->legacy, unit, a);
     case UNIT_UNIQPIX: return mock_write_uniqpix(sky, p->desi, program, a);
-    case UNIT_BRICKS: return mock_write_bricks(sky, p->legacy, unit == 1, a);
-    case UNIT_LABELS: return mock_write_labels(sky, p->labels, a);
-    default: return mock_write_truth(sky, p->truth, a);
+    default: return mock_write_bricks(sky, p->legacy, unit == 1, a);
     }
 }
 
@@ -87,6 +66,14 @@ static Status take_side(const void **config, const ConfigKind *kind, const char 
                     kind->plugin->name);
     *config = kind->config;
     return OK;
+}
+
+/* Beside the labels, named as fastspecfit names its catalogues. */
+static Status place_fastspec(Plan *p, Arena *a)
+{
+    const char *slash = strrchr(p->labels, '/');
+    return arena_printf(&p->fastspec, a, "%.*sfastspec-%s-%s-bright.fits", slash ? (int)(slash + 1 - p->labels) : 0,
+                        p->labels, p->desi->specprod, p->config->layout == MOCK_EDR ? "sv3" : "main");
 }
 
 static Status make_plan(Plan *p, const Run *run)
@@ -103,6 +90,9 @@ static Status make_plan(Plan *p, const Run *run)
     if (legacy && p->legacy->regions.n == 0) return FAIL(E_CONFIG, "release.images.regions names no region");
     p->root = desi ? p->desi->root : p->legacy->root;
     TRY(stage_path(&p->truth, run, p->config->truth));
+    TRY(stage_path(&p->votes, run, p->config->votes));
+    p->fastspec = NULL;
+    if (desi && p->labels[0]) TRY(place_fastspec(p, run->arena));
     return arena_printf(&p->stamp, run->arena, "%s/MOCK-SKY", p->root);
 }
 
@@ -160,7 +150,7 @@ static Status write_files(const MockSky *sky, const Plan *p, const Par *par, Are
     count_units(count, sky, p);
     int64_t n = sum_units(count);
     TRY(par_work_open(&work, par, n));
-    progress_start(&progress, "mock", "files", n);
+    progress_start(&progress, "mock", "bricks and files", n);
     Status st = OK;
     for (int64_t unit; st == OK && (unit = par_work_next(&work, par)) >= 0;) {
         clock_begin("write files");
@@ -199,7 +189,16 @@ static Status run_mock(Run *run)
     TRY(artefact_make_folder(par, p.root));
     TRY(artefact_make_folder(par, rc->output));
     TRY(par_agree(par, par->rank == 0 ? write_stamp(&p, "unfinished") : OK));
-    TRY(par_agree(par, mock_sky(&sky, p.config, p.legacy, rc->seed, run->arena)));
+    TRY(mock_sky(&sky, p.config, p.legacy, rc->seed, par, run->arena));
+    const MockLists lists = {.desi = p.desi,
+                             .labels = p.labels[0] ? p.labels : NULL,
+                             .fastspec = p.fastspec,
+                             .truth = p.truth,
+                             .votes = p.config->votes[0] ? p.votes : NULL};
+    clock_begin("list the sky");
+    Status listed = mock_write_lists(&sky, &lists, par, run->arena);
+    clock_end("list the sky");
+    TRY(listed);
     TRY(write_files(&sky, &p, par, run->arena));
     TRY(par_agree(par, par->rank == 0 ? write_stamp(&p, fingerprint.text) : OK));
     log_info("mock: %lld objects in %lld bricks and %lld coadd files under %s and %s; truth in %s", (long long)sky.n,
@@ -211,26 +210,32 @@ static Status run_mock(Run *run)
 static Status plan_mock(Run *run, FILE *out)
 {
     Plan p;
-    MockSky sky;
-    const RunConfig *rc = config_get(run->config, &run_section);
+    MockEstimate e;
     TRY(make_plan(&p, run));
-    TRY(mock_sky(&sky, p.config, p.legacy, rc->seed, run->arena));
-    fprintf(out, "mock: %lld objects, %lld bricks (about %.2f GB of images), %lld coadd files (%.2f GB)\n",
-            (long long)sky.n, (long long)(p.legacy ? sky.n_bricks : 0), p.legacy ? 0.035 * (double)sky.n_bricks : 0,
-            (long long)(p.desi ? sky.n_groups : 0), p.desi ? 1e-9 * 430e3 * (double)sky.n : 0);
+    TRY(mock_estimate(&e, p.config, p.desi != NULL, p.legacy != NULL, run->par.n_ranks));
+    const double n = (double)p.config->objects, hours = e.seconds / 3600 / run->par.n_ranks;
+    fprintf(out, "mock: %lld objects; %lld bricks, %lld groups of spectra; about %lld files, %.3g GB\n",
+            (long long)p.config->objects, (long long)(p.legacy ? e.bricks : 0), (long long)e.groups, (long long)e.files,
+            1e-9 * e.bytes);
+    fprintf(out, "mock: at most %.3g GB of memory on a rank; %.3g s on one core (%.0f objects a second), ",
+            1e-9 * e.memory, e.seconds, n / e.seconds);
+    if (hours < 1)
+        fprintf(out, "%.3g s on %d ranks\n", 3600 * hours, run->par.n_ranks);
+    else
+        fprintf(out, "%.3g hours on %d ranks\n", hours, run->par.n_ranks);
     return OK;
 }
 
 const Stage mock_stage = {
     .name = "mock",
     .reads = "nothing",
-    .writes = "a sky under release.spectra.root and release.images.root, release.labels, truth.fits",
+    .writes = "a sky under release.spectra.root and release.images.root, release.labels, truth.fits, votes.csv",
     .help = "a small sky in DESI and Legacy Survey file formats",
     .purpose = "Writes galaxies whose spectra and images share one set of latent properties, in the surveys' own files "
                "and layout, with the\n"
                "things that go wrong in a survey on purpose, so that a campaign can be rehearsed before the real files "
                "arrive.",
-    .revision = 2,
+    .revision = 4,
     .sections = sections,
     .tells = true,
     .run = run_mock,

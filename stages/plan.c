@@ -194,17 +194,20 @@ static double rows_of(const Campaign *c) { return c->rows > 0 ? (double)c->rows 
 static void size_mock(StagePlan *p, const Campaign *c)
 {
     const MockConfig *mock = config_get(c->run->config, &mock_section);
-    double bricks = (double)(mock->objects / at_least_one(mock->per_brick) + 1);
+    const ReleaseConfig *release = config_get(c->run->config, &release_section);
+    const bool spectra = strcmp(release->spectra.plugin->name, "none") != 0;
+    const bool images = strcmp(release->images.plugin->name, "none") != 0;
+    MockEstimate e;
     p->rows = mock->objects;
     p->read = 0;
-    p->write = (int64_t)(35e6 * bricks + spectrum_bytes * (double)mock->objects);
-    p->max_ranks = at_least_one((int64_t)(4 * bricks));
-    /* the image of a band, and half of it while it is compressed; or an arm of the spectra of a pixel: flux, inverse
-       variance and mask */
-    double band = 0.75 * band_bytes, group = 12 * 2881 * fmin((double)mock->objects, 13.4 * (double)mock->per_brick);
-    p->memory += fmax(band, group);
-    p->memory += 2.0 * sizeof(MockObject) * (double)mock->objects; /* who is in the sky, and a table of it */
-    p->seconds_shared = 10 * bricks + 0.02 * (double)mock->objects;
+    if (mock_estimate(&e, mock, spectra, images, c->run->par.n_ranks) != OK) { /* the stage says what is wrong */
+        fail_clear();
+        return;
+    }
+    p->write = (int64_t)e.bytes;
+    p->max_ranks = at_least_one((images ? e.bricks : 0) + e.groups);
+    p->memory += e.memory;
+    p->seconds_shared = e.seconds;
 }
 
 static void size_weights(StagePlan *p, const Campaign *c)
@@ -340,7 +343,7 @@ void plan_log_memory(const Run *run, const Stage *stage)
     Campaign c = {.run = &alone, .rates = &none};
     Status st = arena_init(&a, "plan", 0);
     if (st == OK) st = find_rows(&c);
-    if (st == OK) st = find_weights(&c);
+    if (st == OK && stage != &mock_stage) st = find_weights(&c); /* the mock sky needs no model */
     if (st == OK && stage == &pack_stage) st = find_packed(&c);
     if (st == OK) st = plan_stage(&p, stage, &c);
     if (st == OK)

@@ -160,7 +160,7 @@ const Stage probe_stage = {
     .name = "probe",
     .reads = "catalog.h5 (labels, splits), embeddings.h5",
     .writes = "probes.h5, scores.csv",
-    .help = "physical properties from embeddings, with their scores",
+    .help = "physical properties from embeddings, with their scores, and from photometry to compare with",
     .purpose = "Fits each property of the label table from each embedding (image, spectrum, both; and the encoders' "
                "own) on the train split, and\n"
                "scores train, val and test rows: R2, RMSE, bias, and for redshift sigma_NMAD and the share with "
@@ -168,7 +168,7 @@ const Stage probe_stage = {
                "The errors that later stand in properties.fits are those of the val split. Sums go over a fixed tree "
                "of blocks of rows, so\n"
                "that the weights have the same bits for any number of ranks.",
-    .revision = 1,
+    .revision = 2,
     .sections = sections,
     .tells = true,
     .run = run_probe,

@@ -174,6 +174,8 @@ Status catalog_open(Catalog *out, const char *path, const Par *par, Arena *a);
 Status catalog_read(CatalogRow *out, Catalog *c, int64_t first, int64_t n, Arena *scratch);
 /* Local. Only the HEALPIX column of those rows. */
 Status catalog_read_pixels(int32_t *healpix, Catalog *c, int64_t first, int64_t n);
+/* Local. Only their fluxes: of g, of r, of z; (n) each. */
+Status catalog_read_fluxes(float *const flux[3], Catalog *c, int64_t first, int64_t n);
 /* Local. Only the columns SPLIT, HAS_SPECTRUM and HAS_IMAGE. */
 Status catalog_read_choice(uint8_t *split, uint8_t *has_spectrum, uint8_t *has_image, Catalog *c, int64_t first,
                            int64_t n);

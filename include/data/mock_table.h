@@ -39,12 +39,26 @@ typedef struct {
 /* A table of n records of `size` bytes; lists: NULL-terminated, their columns in this order. Ends with the checksums. */
 Status mock_write_table(FitsFile *f, const char *extname, const MockColumn *const *lists, const void *records,
                         size_t size, int64_t n, Arena *a);
+/* The same in pieces: an empty table of n rows; rows [first, first + n) of the current HDU. */
+Status mock_new_table(FitsFile *f, const char *extname, const MockColumn *const *lists, int64_t n);
+Status mock_put_rows(FitsFile *f, const MockColumn *const *lists, const void *records, size_t size, int64_t first,
+                     int64_t n, Arena *a);
+
+/* A table that lists the whole sky, written brick by brick: what it keeps between bricks begins with this. */
+typedef struct MockList {
+    Status (*add)(struct MockList *, const MockSky *sky, const MockObject *object, int64_t n, Arena *a); /* one brick */
+    Status (*end)(struct MockList *, const MockSky *sky, bool good, Arena *a); /* closes; publishes where good */
+} MockList;
+Status mock_zcatalog_begin(MockList **out, const MockSky *sky, const DesiConfig *desi, const char *program, Arena *a);
+Status mock_labels_begin(MockList **out, const MockSky *sky, const char *path, Arena *a);
+Status mock_fastspec_begin(MockList **out, const MockSky *sky, const char *path, Arena *a);
+Status mock_truth_begin(MockList **out, const MockSky *sky, const char *path, Arena *a);
+Status mock_votes_begin(MockList **out, const MockSky *sky, const char *path, Arena *a);
 
 /* One row of a DESI table: an object as one file or one exposure of it shows it. */
 typedef struct {
     const MockObject *object;
-    const MockGroup *group;
-    int64_t number;   /* of the object in the sky */
+    MockGroup group;
     int64_t exposure; /* -1 = a row of a coadd */
     int64_t targetid, healpix, nside, group_value, uniqpix, tileid, night, petal, fiber, expid;
     int64_t coadd_fiberstatus, fiberstatus, numexp, nspec, primary, good_spec, npixels;
@@ -57,13 +71,13 @@ typedef struct {
     char desiname[32];
 } MockRecord;
 
-/* Records of a group in the order of the sky; exposure e of all objects before e + 1, or the coadds where exposures is
-   0. group NULL = all groups of the program, object by object. */
+/* Records of objects, in their order: of one group, or of all groups of the program where it is NULL; exposure e of all
+   objects before e + 1, or the coadds where exposures is 0. */
 Status mock_records(MockRecord **out, int64_t *n, const MockSky *sky, const MockGroup *group, const char *program,
-                    int64_t exposures, Arena *a);
+                    int64_t exposures, const MockObject *object, int64_t n_objects, Arena *a);
 
 /* FIBERSTATUS of an exposure of an object: two of three objects are good in all of them. */
-int64_t mock_fiberstatus(const MockObject *o, int64_t number, int64_t exposure, int64_t exposures);
+int64_t mock_fiberstatus(const MockObject *o, int64_t exposure, int64_t exposures);
 
 /* Lists of columns of MockRecord: mock_records.c. */
 extern const MockColumn mock_id_columns[];       /* TARGETID */

@@ -76,15 +76,19 @@ Status h5_member_shape(H5Shape *out, H5File *f, const char *dataset,
                        const char *member); /* (rows) or (rows, the member's own shape) */
 Status h5_read_member(void *out, H5File *f, const char *dataset, const char *member, H5Type type, int64_t width,
                       int64_t first, int64_t n);
-/* A compound dataset of scalar or vector members, written whole (mock labels). */
+/* A compound dataset of scalar, vector or matrix members, written whole (mock labels). */
 typedef struct {
     const char *name;
     H5Type type;      /* memory and file type */
-    int64_t width;    /* H5_TEXT: string bytes */
+    int64_t width;    /* H5_TEXT: string bytes; numbers: 0, or the last dimension of a matrix */
     int64_t n;        /* elements per row, 1 = scalar */
     const void *data; /* (rows, n) */
 } H5Member;
 Status h5_put_compound(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t rows);
+/* The same in pieces: the dataset, whose members' data are not looked at; rows [first, first + rows). */
+Status h5_new_compound(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t rows);
+Status h5_put_members(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t first,
+                      int64_t rows);
 
 /* Attributes of a group or dataset ("/" = the root). Text attributes are UTF-8 of variable length: h5py shows them as str, and a long config
    fits. Existing ones are replaced. The `get` forms return false when absent or of another kind. */

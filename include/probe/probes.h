@@ -1,6 +1,6 @@
 /* probes.h - probes.h5: what was fitted, on which embedding, with which scores. No other module reads or writes it.
 
-   A ProbeInput is what a probe sees: one or two embedding sets side by side, standardised with the mean and the
+   A ProbeInput is what a probe sees: one or two embedding sets side by side, or the photometry, standardised with the mean and the
    population standard deviation of the train rows. A ProbeFit is one property learnt from one input. Predictions: y =
    intercept + sum_d weight[d] * (x[d] - mean[d]) / std[d]. A property with too few labels is kept as a fit whose
    numbers are all NaN: its predictions are NaN, its scores have n alone. Where val has under 10 rows, train rows
@@ -16,13 +16,13 @@
 enum { PROBES_VERSION = 1, MAX_PROBE_SETS = 2 };
 
 /* Rows of the table of inputs (probes.c): (astroclip, image), (astroclip, spectrum), (astroclip, both), (astrodino,
-   image), (specformer, spectrum). */
+   image), (specformer, spectrum), and what embeddings have to beat: (none, photometry). */
 typedef struct {
     const char *encoder;  /* "astroclip"        */
     const char *modality; /* "image", "both"    */
     const char *column;   /* "IMAGE": stem of FITS columns; "" = not published in properties.fits */
     EmbeddingSet set[MAX_PROBE_SETS];
-    int n_sets;
+    int n_sets; /* 0 = the photometry of the catalogue */
 } ProbeInputRow;
 extern const ProbeInputRow probe_inputs[]; /* ended by encoder NULL */
 
@@ -64,11 +64,18 @@ Status probes_write(const char *path, const ProbeSet *p, const Par *par, Arena *
 /* Local. Fits come by input, then probe, then property, in the order of the tables. */
 Status probes_read(ProbeSet *out, const char *path, Arena *a);
 
-/* Local. Rows [first, first+n) of an input's embeddings side by side: (n, dim) float32. */
+/* Local. Rows [first, first+n) of an input's embeddings side by side: (n, dim) float32. Not for the photometry. */
 Status probe_read_input(float *out, Embeddings *e, const ProbeInputRow *row, int64_t first, int64_t n, Arena *scratch);
 
-/* Local. Sum of the dimensions of the input's sets; 0 when the file lacks one of them. */
+/* Local. Sum of the dimensions of the input's sets, 0 when the file lacks one of them; PHOTOMETRY_DIM. */
 int64_t probe_input_dim(const Embeddings *e, const ProbeInputRow *row);
+/* Local. The photometry of rows [first, first+n): (n, PHOTOMETRY_DIM) float32, all NaN in rows where not every flux is
+   positive. */
+Status probe_read_photometry(float *out, Catalog *c, int64_t first, int64_t n, Arena *scratch);
+/* g - r, r - z, r and r^2 of fluxes in nanomaggies (AB magnitudes, as observed: the dust of our Galaxy is left in). */
+enum { PHOTOMETRY_DIM = 4 };
+void probe_photometry(float out[PHOTOMETRY_DIM], float g, float r, float z);
+
 /* Local. True when all values of a row are finite. */
 bool probe_usable(const float *x, int64_t dim);
 

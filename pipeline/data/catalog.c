@@ -472,6 +472,13 @@ Status catalog_read_pixels(int32_t *healpix, Catalog *c, int64_t first, int64_t 
     return h5_read_rows(healpix, &c->file, "HEALPIX", H5_I32, 4, first, n);
 }
 
+Status catalog_read_fluxes(float *const flux[3], Catalog *c, int64_t first, int64_t n)
+{
+    static const char *const name[3] = {"FLUX_G", "FLUX_R", "FLUX_Z"};
+    for (int b = 0; b < 3; b++) TRY(h5_read_rows(flux[b], &c->file, name[b], H5_F32, sizeof **flux, first, n));
+    return OK;
+}
+
 Status catalog_read_choice(uint8_t *split, uint8_t *has_spectrum, uint8_t *has_image, Catalog *c, int64_t first,
                            int64_t n)
 {

@@ -5,12 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/rng.h"
-#include "data/mock.h"
-
-enum { BRICK_PIXELS = 3600, STAMP = 56 };
-static const double noise_sigma[N_BANDS] = {0.003, 0.0045, 0.010}; /* nanomaggies per pixel */
-static const double psf_sigma[N_BANDS] = {2.1, 1.9, 1.8};          /* pixels               */
+#include "core/clock.h"
+#include "data/mock_render.h"
 
 /* Gnomonic projection of the brick's TAN header; 0-based pixels. Written out here so that the reader's WCSLIB has an independent twin. */
 void mock_project(double *x, double *y, const Brick *b, double ra, double dec)
@@ -23,44 +19,68 @@ void mock_project(double *x, double *y, const Brick *b, double ra, double dec)
     *y = (BRICK_PIXELS - 1) / 2.0 + eta / step;
 }
 
-/* Adds a Sersic profile, softened by the PSF, normalised to the flux over its stamp. */
-static void draw(float *image, double x, double y, const MockObject *o, int band)
+/* All bands of a brick and the galaxies that they show. */
+typedef struct {
+    const MockSky *sky;
+    const Brick *brick;
+    MockSeeing seeing[N_BANDS];
+    float *image[N_BANDS], *invvar;
+    MockObject *own;
+    int64_t n_own;
+} Scene;
+
+static Status add_galaxy(Scene *s, const MockObject *o, Arena *a)
 {
-    double weight[2 * STAMP + 1][2 * STAMP + 1], sum = 0;
-    double n = o->sersic, b_n = 2 * n - 1.0 / 3, r_e = o->radius / PIXEL_SCALE, s2 = psf_sigma[band] * psf_sigma[band];
-    double ca = cos(o->angle), sa = sin(o->angle);
-    int64_t x0 = (int64_t)floor(x + 0.5) - STAMP, y0 = (int64_t)floor(y + 0.5) - STAMP;
-    for (int j = 0; j <= 2 * STAMP; j++) {
-        for (int i = 0; i <= 2 * STAMP; i++) {
-            double dx = (double)(x0 + i) - x, dy = (double)(y0 + j) - y;
-            double u = dx * ca + dy * sa, v = -dx * sa + dy * ca;
-            double r = sqrt(u * u + v * v / (o->axis_ratio * o->axis_ratio) + s2);
-            weight[j][i] = exp(-b_n * (pow(r / sqrt(r_e * r_e + s2), 1 / n) - 1));
-            sum += weight[j][i];
-        }
-    }
-    for (int j = 0; j <= 2 * STAMP; j++)
-        for (int i = 0; i <= 2 * STAMP; i++) {
-            int64_t px = x0 + i, py = y0 + j;
-            if (px >= 0 && px < BRICK_PIXELS && py >= 0 && py < BRICK_PIXELS)
-                image[py * BRICK_PIXELS + px] += (float)(o->flux[band] * weight[j][i] / sum);
-        }
+    MockStamp stamp[N_BANDS];
+    double x, y;
+    if (o->defect == MOCK_SKY || !brick_shows(s->brick, o->ra, o->dec, 0.145)) return OK;
+    mock_project(&x, &y, s->brick, o->ra, o->dec);
+    const double cx = floor(x + 0.5), cy = floor(y + 0.5);
+    Mark mark = arena_mark(a);
+    TRY(mock_render(stamp, o, s->sky->seed, x - cx, y - cy, s->seeing, a));
+    for (int b = 0; b < N_BANDS; b++) mock_add_stamp(s->image[b], &stamp[b], (int64_t)cx, (int64_t)cy);
+    arena_reset(a, mark);
+    return OK;
 }
 
-/* Sky noise rounded to a grid, so that it compresses as the survey's files do; the light of all objects near. */
-static void paint(float *image, const MockSky *sky, const Brick *brick, int band)
+/* The galaxies of this brick, and those of its neighbours that lie near its rim: only these are drawn. */
+static Status add_galaxies(Scene *s, Arena *a)
 {
-    int64_t n = (int64_t)BRICK_PIXELS * BRICK_PIXELS;
-    Rng r = rng_stream(sky->seed, "mock.sky", brick->id, (uint32_t)band);
-    rng_normals(image, n, &r);
-    for (int64_t i = 0; i < n; i++) image[i] *= (float)noise_sigma[band];
-    for (int64_t i = 0; i < sky->n; i++) {
-        const MockObject *o = &sky->object[i];
-        double x, y;
-        if (o->defect == MOCK_SKY || !brick_shows(brick, o->ra, o->dec, 0.14)) continue;
-        mock_project(&x, &y, brick, o->ra, o->dec);
-        draw(image, x, y, o, band);
+    Brick near[BRICK_LIST];
+    const int n_near = brick_list(near, s->brick->ra, s->brick->dec, 0.28);
+    for (int i = 0; i < n_near; i++) {
+        const int64_t number = mock_brick_number(s->sky, &near[i]);
+        if (number < 0) continue;
+        if (near[i].id == s->brick->id) {
+            for (int64_t k = 0; k < s->n_own; k++) TRY(add_galaxy(s, &s->own[k], a));
+            continue;
+        }
+        for (int64_t k = 0, n = mock_brick_objects(s->sky, number); k < n; k++) {
+            MockObject o;
+            mock_place(&o, s->sky, number, &near[i], k);
+            if (!brick_shows(s->brick, o.ra, o.dec, 0.145)) continue;
+            mock_object(&o, s->sky, number, &near[i], k);
+            TRY(add_galaxy(s, &o, a));
+        }
     }
+    return OK;
+}
+
+static void fill_invvar(Scene *s, int band)
+{
+    for (int64_t y = 0; y < BRICK_PIXELS; y++)
+        mock_invvar_row(s->invvar + y * BRICK_PIXELS, s->sky, s->brick, band, &s->seeing[band], y);
+}
+
+/* To the light that is there: the rest of the field, and sky noise as deep as the inverse variance says; exactly 0 where
+   there are no data. */
+static Status finish_band(Scene *s, int band, Arena *a)
+{
+    const int64_t n = (int64_t)BRICK_PIXELS * BRICK_PIXELS;
+    float *image = s->image[band];
+    mock_paint_field(image, s->sky, s->brick, band, &s->seeing[band]);
+    fill_invvar(s, band);
+    return mock_add_noise(image, s->invvar, n, s->sky->seed, s->brick->id, (uint32_t)band, a);
 }
 
 static Status put_wcs(FitsFile *f, const Brick *b)
@@ -99,26 +119,6 @@ static Status write_plane(const char *root, const LegacyConfig *legacy, const Br
     return st;
 }
 
-Status mock_write_brick(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, int band, Arena *a)
-{
-    const Brick *b = &sky->brick[brick];
-    if (b->id == sky->no_brick || (b->id == sky->missing_band_brick && band == N_BANDS - 1))
-        return OK; /* lost, as files are */
-    float *pixels = NULL;
-    int64_t n = (int64_t)BRICK_PIXELS * BRICK_PIXELS;
-    Mark mark = arena_mark(a);
-    TRY(arena_new(&pixels, a, n));
-    paint(pixels, sky, b, band);
-    Status st = write_plane(legacy->root, legacy, b, PRODUCT_IMAGE, band, pixels);
-    float ivar = (float)(1 / (noise_sigma[band] * noise_sigma[band]));
-    for (int64_t i = 0; i < n; i++) pixels[i] = ivar;
-    for (int64_t j = 1700; j < 1706; j++) /* a bad strip without coverage */
-        for (int64_t i = 0; i < BRICK_PIXELS; i++) pixels[j * BRICK_PIXELS + i] = 0;
-    if (st == OK) st = write_plane(legacy->root, legacy, b, PRODUCT_INVVAR, band, pixels);
-    arena_reset(a, mark);
-    return st;
-}
-
 /* ---- maskbits ---- */
 
 enum { MASK_BRIGHT = 1 << 1, MASK_RADIUS = 10 };
@@ -135,45 +135,93 @@ static Status write_mask(FitsFile *f, const char *extname, const int32_t *mask, 
     return fitsfile_write_pixels(f, FITS_I16, narrow, n);
 }
 
-/* The bits of the brick's sources in a disc around each. */
-static Status paint_mask(int32_t *mask, const MockSky *sky, const Brick *b, Arena *a)
+static void mark_disc(int32_t *mask, double at_x, double at_y, int64_t radius, int32_t bits)
 {
-    MockSource *source;
-    int64_t n;
-    TRY(mock_sources(&source, &n, sky, b, a));
-    for (int64_t i = 0; i < n; i++) {
-        if (source[i].maskbits == 0) continue;
-        int64_t x = (int64_t)source[i].bx, y = (int64_t)source[i].by;
-        for (int64_t dy = -MASK_RADIUS; dy <= MASK_RADIUS; dy++)
-            for (int64_t dx = -MASK_RADIUS; dx <= MASK_RADIUS; dx++) {
-                bool inside = x + dx >= 0 && x + dx < BRICK_PIXELS && y + dy >= 0 && y + dy < BRICK_PIXELS;
-                if (inside && dx * dx + dy * dy <= MASK_RADIUS * MASK_RADIUS)
-                    mask[(y + dy) * BRICK_PIXELS + x + dx] |= (int32_t)source[i].maskbits;
-            }
-    }
-    return OK;
+    const int64_t x = (int64_t)at_x, y = (int64_t)at_y;
+    for (int64_t dy = -radius; dy <= radius; dy++)
+        for (int64_t dx = -radius; dx <= radius; dx++) {
+            bool inside = x + dx >= 0 && x + dx < BRICK_PIXELS && y + dy >= 0 && y + dy < BRICK_PIXELS;
+            if (inside && dx * dx + dy * dy <= radius * radius) mask[(y + dy) * BRICK_PIXELS + x + dx] |= bits;
+        }
 }
 
-Status mock_write_maskbits(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, Arena *a)
+/* The bits of the brick's sources in a disc around each; the disc of its bright star. */
+static void paint_mask(int32_t *mask, const MockSky *sky, const Brick *b, const MockSource *source, int64_t n)
+{
+    MockFaint star;
+    double radius, x, y;
+    for (int64_t i = 0; i < n; i++)
+        if (source[i].maskbits) mark_disc(mask, source[i].bx, source[i].by, MASK_RADIUS, (int32_t)source[i].maskbits);
+    if (!mock_bright_star(&star, &radius, sky, b)) return;
+    mock_project(&x, &y, b, star.ra, star.dec);
+    mark_disc(mask, x, y, (int64_t)radius, MASK_BRIGHT);
+}
+
+static Status write_maskbits(const MockSky *sky, const LegacyConfig *legacy, const Brick *b, const MockSource *source,
+                             int64_t n, Arena *a)
 {
     Status st = OK;
-    const Brick *b = &sky->brick[brick];
     char path[FITS_PATH];
     FitsFile f = {0};
     int32_t *mask;
-    if (b->id == sky->no_brick) return OK;
     bool wide = sky->release >= 10000; /* bits beyond the 16th */
     Mark mark = arena_mark(a);
     TRY_DONE(arena_new(&mask, a, (int64_t)BRICK_PIXELS * BRICK_PIXELS));
     snprintf(path, sizeof path, "%.300s/%.100s/%.20s/coadd/%.3s/%s/legacysurvey-%s-maskbits.fits.fz", legacy->root,
              legacy->release, legacy->regions.item[0], b->name, b->name, b->name);
     TRY_DONE(mock_begin(&f, path));
-    TRY_DONE(paint_mask(mask, sky, b, a));
+    paint_mask(mask, sky, b, source, n);
     TRY_DONE(write_mask(&f, "MASKBITS", mask, wide, a));
     TRY_DONE(put_wcs(&f, b));
     TRY_DONE(mock_end(&f, path));
 done:
     fitsfile_close(&f);
+    arena_reset(a, mark);
+    return st;
+}
+
+/* ---- all of a brick ---- */
+
+static Status write_bands(Scene *s, const LegacyConfig *legacy, Arena *a)
+{
+    const int64_t n = (int64_t)BRICK_PIXELS * BRICK_PIXELS;
+    for (int b = 0; b < N_BANDS; b++) {
+        mock_seeing(&s->seeing[b], s->sky, s->brick, b);
+        TRY(arena_new(&s->image[b], a, n));
+    }
+    TRY(arena_new(&s->invvar, a, n));
+    clock_begin("paint images");
+    Status st = add_galaxies(s, a);
+    clock_end("paint images");
+    for (int b = 0; b < N_BANDS && st == OK; b++) {
+        if (s->brick->id == s->sky->missing_band_brick && b == N_BANDS - 1) break; /* lost, as files are */
+        clock_begin("paint images");
+        st = finish_band(s, b, a);
+        clock_end("paint images");
+        clock_begin("compress images");
+        if (st == OK) st = write_plane(legacy->root, legacy, s->brick, PRODUCT_IMAGE, b, s->image[b]);
+        if (st == OK) st = write_plane(legacy->root, legacy, s->brick, PRODUCT_INVVAR, b, s->invvar);
+        clock_end("compress images");
+    }
+    return st;
+}
+
+Status mock_write_brick(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, Arena *a)
+{
+    Status st = OK;
+    Brick b;
+    Scene s = {.sky = sky, .brick = &b};
+    MockSource *source;
+    int64_t n_sources;
+    mock_brick(&b, sky, brick);
+    if (b.id == sky->no_brick) return OK; /* lost, as files are */
+    Mark mark = arena_mark(a);
+    TRY_DONE(mock_objects(&s.own, &s.n_own, sky, brick, brick + 1, a));
+    TRY_DONE(mock_sources(&source, &n_sources, sky, &b, s.own, s.n_own, a));
+    TRY_DONE(mock_write_tractor(sky, legacy, &b, source, n_sources, a));
+    TRY_DONE(write_maskbits(sky, legacy, &b, source, n_sources, a));
+    TRY_DONE(write_bands(&s, legacy, a));
+done:
     arena_reset(a, mark);
     return st;
 }

@@ -117,7 +117,8 @@ const MockColumn *mock_targets_of(const MockSky *sky)
 
 /* ---- tables ---- */
 
-static Status write_cells(FitsFile *f, const MockColumn *c, const char *records, size_t size, int64_t n, Arena *a)
+static Status write_cells(FitsFile *f, const MockColumn *c, const char *records, size_t size, int64_t first, int64_t n,
+                          Arena *a)
 {
     enum { TEXT = 32 };
     const char *name = c->column.name;
@@ -125,7 +126,7 @@ static Status write_cells(FitsFile *f, const MockColumn *c, const char *records,
         char(*text)[TEXT];
         TRY(arena_new(&text, a, n));
         for (int64_t i = 0; i < n; i++) snprintf(text[i], TEXT, "%s", records + (size_t)i * size + c->offset);
-        return fitsfile_write_text(f, name, text[0], TEXT, 0, n);
+        return fitsfile_write_text(f, name, text[0], TEXT, first, n);
     }
     if (c->cell == CELL_BOOL) {
         uint8_t *yes;
@@ -135,16 +136,15 @@ static Status write_cells(FitsFile *f, const MockColumn *c, const char *records,
             memcpy(&value, records + (size_t)i * size + c->offset, sizeof value);
             yes[i] = value != 0;
         }
-        return fitsfile_write_column(f, name, FITS_BOOL, yes, 0, n);
+        return fitsfile_write_column(f, name, FITS_BOOL, yes, first, n);
     }
     char(*word)[8]; /* an int64_t or a double */
     TRY(arena_new(&word, a, n));
     for (int64_t i = 0; i < n; i++) memcpy(word[i], records + (size_t)i * size + c->offset, sizeof *word);
-    return fitsfile_write_column(f, name, c->cell == CELL_WHOLE ? FITS_I64 : FITS_F64, word, 0, n);
+    return fitsfile_write_column(f, name, c->cell == CELL_WHOLE ? FITS_I64 : FITS_F64, word, first, n);
 }
 
-Status mock_write_table(FitsFile *f, const char *extname, const MockColumn *const *lists, const void *records,
-                        size_t size, int64_t n, Arena *a)
+Status mock_new_table(FitsFile *f, const char *extname, const MockColumn *const *lists, int64_t n)
 {
     enum { MOST = 100 };
     FitsColumn columns[MOST];
@@ -154,22 +154,35 @@ Status mock_write_table(FitsFile *f, const char *extname, const MockColumn *cons
             MUST(n_columns < MOST);
             columns[n_columns++] = c->column;
         }
-    TRY(fitsfile_new_table(f, extname, columns, n_columns, n));
+    return fitsfile_new_table(f, extname, columns, n_columns, n);
+}
+
+Status mock_put_rows(FitsFile *f, const MockColumn *const *lists, const void *records, size_t size, int64_t first,
+                     int64_t n, Arena *a)
+{
     for (int l = 0; n > 0 && lists[l]; l++)
         for (const MockColumn *c = lists[l]; c->column.name; c++) {
             Mark mark = arena_mark(a);
-            TRY(write_cells(f, c, records, size, n, a));
+            TRY(write_cells(f, c, records, size, first, n, a));
             arena_reset(a, mark);
         }
+    return OK;
+}
+
+Status mock_write_table(FitsFile *f, const char *extname, const MockColumn *const *lists, const void *records,
+                        size_t size, int64_t n, Arena *a)
+{
+    TRY(mock_new_table(f, extname, lists, n));
+    TRY(mock_put_rows(f, lists, records, size, 0, n, a));
     return fitsfile_put_checksum(f);
 }
 
 /* ---- records ---- */
 
-int64_t mock_fiberstatus(const MockObject *o, int64_t number, int64_t exposure, int64_t exposures)
+int64_t mock_fiberstatus(const MockObject *o, int64_t exposure, int64_t exposures)
 {
     if (o->defect == MOCK_BROKEN_FIBRE) return FIBER_BROKEN;
-    return exposures > 1 && number % 3 == 1 && exposure == exposures - 1 ? FIBER_BADPOSITION : 0;
+    return exposures > 1 && o->number % 3 == 1 && exposure == exposures - 1 ? FIBER_BADPOSITION : 0;
 }
 
 static void set_redshift(MockRecord *r, const MockObject *o)
@@ -205,8 +218,10 @@ static void set_target(MockRecord *r, const MockObject *o, int64_t number)
     r->desi_target = !target ? o->defect == MOCK_SKY ? TARGET_SKY : 0 : TARGET_BGS;
     if (target && o->in_dark) r->desi_target |= class == 0 ? TARGET_LRG : class == 1 ? TARGET_ELG : TARGET_QSO;
     r->bgs_target = target ? o->flux[1] > pow(10, 0.4 * (22.5 - 19.5)) ? BGS_BRIGHT : BGS_FAINT : 0;
-    r->oii_flux = target ? 20 * pow(10, 0.6 * (o->logssfr + 10)) : 0;
-    r->oii_ivar = target ? 0.25 : 0;
+    double lines[N_MOCK_LINES];
+    mock_lines(lines, o);
+    r->oii_flux = target ? mock_fibre_share(o) * (lines[MOCK_OII_3726] + lines[MOCK_OII_3729]) : 0;
+    r->oii_ivar = target ? 9 : 0; /* a third of a unit: what the noise under a line adds up to */
     r->is_mgii = (r->desi_target & TARGET_QSO) && number % 2 == 0;
     r->is_qn = 0;
     r->c_line = r->desi_target & TARGET_QSO && number % 96 == 32 ? 0.995 : 0.1;
@@ -223,12 +238,12 @@ static void set_target(MockRecord *r, const MockObject *o, int64_t number)
 static void set_observation(MockRecord *r, const MockSky *sky, const MockObject *o, const MockGroup *g)
 {
     int64_t good = 0;
-    for (int64_t e = 0; e < sky->exposures; e++) good += mock_fiberstatus(o, r->number, e, sky->exposures) == 0;
+    for (int64_t e = 0; e < sky->exposures; e++) good += mock_fiberstatus(o, e, sky->exposures) == 0;
     r->numexp = sky->exposures == 0 ? 1 : good;
-    r->coadd_fiberstatus = mock_fiberstatus(o, r->number, 0, sky->exposures);
-    r->fiberstatus = mock_fiberstatus(o, r->number, r->exposure, sky->exposures);
+    r->coadd_fiberstatus = mock_fiberstatus(o, 0, sky->exposures);
+    r->fiberstatus = mock_fiberstatus(o, r->exposure, sky->exposures);
     r->petal = o->objid % 10;
-    r->fiber = 500 * r->petal + r->number % 500;
+    r->fiber = 500 * r->petal + o->number % 500;
     r->tileid = g->tileid ? g->tileid : strcmp(g->program, "dark") == 0 ? 1010 : 20010;
     r->night = g->tileid ? g->night : 20210405;
     r->expid = 84000 + 100 * (r->tileid % 10) + (r->exposure > 0 ? r->exposure : 0);
@@ -239,10 +254,9 @@ static void set_observation(MockRecord *r, const MockSky *sky, const MockObject 
     r->tsnr2_bgs = 10 * r->tsnr2_lrg;
 }
 
-static void make_record(MockRecord *r, const MockSky *sky, int64_t number, const MockGroup *g, int64_t exposure)
+static void make_record(MockRecord *r, const MockSky *sky, const MockObject *o, const MockGroup *g, int64_t exposure)
 {
-    const MockObject *o = &sky->object[number];
-    *r = (MockRecord){.object = o, .group = g, .number = number, .exposure = exposure};
+    *r = (MockRecord){.object = o, .group = *g, .exposure = exposure};
     r->targetid = o->targetid;
     r->ra = o->ra;
     r->dec = o->dec;
@@ -261,32 +275,33 @@ static void make_record(MockRecord *r, const MockSky *sky, int64_t number, const
     set_observation(r, sky, o, g);
     set_redshift(r, o);
     set_photometry(r, sky, o);
-    set_target(r, o, number);
+    set_target(r, o, o->number);
 }
 
-/* Groups of the sky, one or all, that hold an object: makes its records, or counts them where r is NULL. */
+/* Makes the records of an object, or counts them where r is NULL. */
 static int64_t records_of(MockRecord *r, const MockSky *sky, const MockGroup *group, const char *program,
-                          int64_t number, int64_t exposure)
+                          const MockObject *o, int64_t exposure)
 {
+    MockGroup its[2];
     int64_t k = 0;
-    const MockGroup *first = group ? group : sky->group, *end = group ? group + 1 : sky->group + sky->n_groups;
-    for (const MockGroup *g = first; g < end; g++) {
-        if (strcmp(g->program, program) != 0 || !mock_in_group(&sky->object[number], g)) continue;
-        if (r) make_record(&r[k], sky, number, g, exposure);
-        k++;
-        if (sky->layout != MOCK_TILES) break; /* pixels hold an object once */
+    if (group) {
+        if (r) make_record(r, sky, o, group, exposure);
+        return 1;
     }
+    const int n = mock_groups_of(its, sky, o, program);
+    for (; k < n; k++)
+        if (r) make_record(&r[k], sky, o, &its[k], exposure);
     return k;
 }
 
 Status mock_records(MockRecord **out, int64_t *n, const MockSky *sky, const MockGroup *group, const char *program,
-                    int64_t exposures, Arena *a)
+                    int64_t exposures, const MockObject *object, int64_t n_objects, Arena *a)
 {
     int64_t rows = 0, k = 0;
-    for (int64_t i = 0; i < sky->n; i++) rows += records_of(NULL, sky, group, program, i, 0);
+    for (int64_t i = 0; i < n_objects; i++) rows += records_of(NULL, sky, group, program, &object[i], 0);
     TRY(arena_new(out, a, rows * (exposures > 0 ? exposures : 1)));
-    for (int64_t e = exposures > 0 ? 0 : -1; e < exposures; e++) {
-        for (int64_t i = 0; i < sky->n; i++) k += records_of(*out + k, sky, group, program, i, e);
+    for (int64_t e = exposures > 0 ? 0 : -1; e < exposures || e < 0; e++) {
+        for (int64_t i = 0; i < n_objects; i++) k += records_of(*out + k, sky, group, program, &object[i], e);
         if (e < 0) break;
     }
     *n = k;

@@ -1,76 +1,368 @@
-/* mock_sed.c - one spectral energy distribution for both instruments: a continuum with a 4000 A break that deepens with age and metallicity, a blue
-   young component, lines that follow the sSFR, dust. Shapes are schematic; wavelengths are vacuum, rest frame. */
+/* mock_sed.c - one spectral energy distribution for both instruments: stars of five ages, each a few kinds of star, with
+   breaks, bands and absorption lines by temperature and metallicity; the gas's lines; dust.
+
+   Kinds of star are black bodies under blanketing whose depths were set by eye to the indices of Worthey et al. 1994
+   (ApJS 94, 687) and to the D4000 of Kauffmann et al. 2003 (MNRAS 341, 33): a schematic synthesis, whose trends are
+   the real ones. The smooth part lies on nodes equal in log wavelength, linear between; lines are Gaussians on top. The
+   fluxes of the bands integrate the same nodes and lines, so catalogue and spectrum cannot disagree.
+
+   The nodes are fixed in the rest frame, and what depends on wavelength alone is kept for them: a galaxy is drawn some
+   ten times while a sky is written, each time with its fluxes. */
 #include <math.h>
 
 #include "data/mock.h"
 
-enum { N_LINES = 9 };
+enum { MOST_STARS = 12, N_NODES = 690, N_AGES = 6, N_SHAPES = 5 };
+static const double node_step = 0.003, first_node = 1500; /* of ln wavelength; Angstrom: the last one is at 11850 */
+
+/* A kind of star in the galaxy: its temperature and its light at 5500 Angstrom. */
+typedef struct {
+    double temperature, light, cool; /* cool: 0 at 6500 K, 1 at 4500 K, up to 1.3 */
+    double depth[N_SHAPES];          /* magnitudes, of the shapes below           */
+    double dust;                     /* optical depth at 5500 */
+    double unit;                     /* 1 / Planck(5500)      */
+} Star;
+
+/* The lines that stars absorb, by what makes them strong. */
+typedef enum { BALMER, CALCIUM, METAL } Kind;
 static const struct {
-    double wavelength; /* Angstrom, vacuum                  */
-    double strength;   /* equivalent width at logssfr = -10 */
-    bool absorption;   /* of the old continuum              */
-} lines[N_LINES] = {
-    {3728.5, 12, false}, {4862.7, 5, false}, {4960.3, 2, false}, {5008.2, 6, false}, {6564.6, 20, false},
-    {6585.3, 7, false},  {3934.8, 6, true},  {3969.6, 5, true},  {5176.6, 4, true},
+    double wavelength; /* vacuum, Angstrom */
+    Kind kind;
+    double width, sigma; /* equivalent width in the star where it is strongest, Angstrom; intrinsic width */
+} absorbed[] = {
+    {6564.6, BALMER, 9, 7},      {4862.7, BALMER, 11, 7},  {4341.7, BALMER, 12, 7},   {4102.9, BALMER, 13, 7},
+    {3971.2, BALMER, 11, 6.5},   {3890.2, BALMER, 10, 6},  {3836.5, BALMER, 8, 5.5},  {3799.0, BALMER, 5, 5},
+    {3934.8, CALCIUM, 9, 6},     {3969.6, CALCIUM, 7, 6},  {8500.4, CALCIUM, 1.5, 3}, {8544.4, CALCIUM, 3.8, 3.2},
+    {8664.5, CALCIUM, 3.0, 3.2}, {4228.0, METAL, 1.6, 4},  {4305.6, METAL, 6, 9},     {4384.7, METAL, 5.5, 9},
+    {4160.0, METAL, 4, 20},      {4532.5, METAL, 3.5, 10}, {4669.0, METAL, 6, 18},    {5016.5, METAL, 5, 16},
+    {5176.6, METAL, 4.6, 9},     {5271.0, METAL, 3.2, 7},  {5337.0, METAL, 2.8, 6},   {5406.5, METAL, 1.9, 6},
+    {5710.0, METAL, 1.1, 6},     {5784.0, METAL, 0.9, 6},  {5891.6, METAL, 2.3, 2.2}, {5897.6, METAL, 1.9, 2.2},
+    {3832.4, METAL, 5, 8},       {3737.0, METAL, 5, 12},   {8190.0, METAL, 0.7, 4},   {8809.0, METAL, 0.7, 3},
 };
+enum { N_ABSORBED = sizeof absorbed / sizeof *absorbed, N_ALL_LINES = N_ABSORBED + N_MOCK_LINES };
 
-/* Per unit wavelength, normalised near 5500 A; no dust. */
-static double continuum(double rest, const MockObject *o)
+typedef struct {
+    double at, area, sigma; /* observed Angstrom; 1e-17 erg/s/cm2, negative = absorbed; Angstrom */
+} Line;
+
+typedef struct {
+    int n;
+    double wave[N_NODES]; /* observed */
+    double flux[N_NODES]; /* smooth part, 1e-17 erg/s/cm2/A */
+    Line line[N_ALL_LINES];
+} Sed;
+
+static double clip(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+
+/* ---- stars ---- */
+
+/* Planck's law over its value at 5500 Angstrom comes from this; 1.438777e8 = hc/k in Angstrom K. */
+static double planck(double rest, double temperature)
 {
-    double x = rest / 5500;
-    double depth = 0.25 + 0.035 * o->age + 0.25 * (o->logz + 2); /* of the break */
-    depth = fmin(fmax(depth, 0.05), 0.85);
-    double old = pow(x, -0.2) * (1 - depth / (1 + exp((rest - 3990) / 35)));
-    if (x < 0.6) old *= exp(-(0.6 - x) * 5);
-    double young = pow(x, -2.2);
-    double share = 1 / (1 + exp(-2.2 * (o->logssfr + 10.3))); /* of the light at 5500 A */
-    return (1 - share) * old + share * young;
+    double x = 5500 / rest;
+    return x * x * x * x * x / (exp(1.438777e8 / (rest * temperature)) - 1);
 }
 
-static double line_factor(double rest, const MockObject *o)
+/* What lies on the black body, as functions of wavelength alone; the depths of a star multiply them. */
+typedef enum { JUMP, BREAK, BLUE, ULTRAVIOLET, BANDS } Shape;
+
+/* Heads of the TiO bands; each fades redwards over its length. */
+static const struct {
+    double head, length, depth;
+} band[] = {{4762, 150, 0.3}, {4956, 200, 0.5}, {5449, 140, 0.4}, {5848, 200, 0.35}, {6159, 160, 0.6},
+            {6652, 160, 0.5}, {7054, 220, 0.9}, {7589, 250, 0.8}, {8433, 180, 0.6}};
+
+static void shapes_at(double shape[N_SHAPES], double rest)
 {
-    double sum = 0, boost = pow(10, 0.8 * (o->logssfr + 10)), metal = pow(10, 0.9 * (o->logz + 2));
-    for (int i = 0; i < N_LINES; i++) {
-        double sigma = lines[i].absorption ? 8 : 3.0, t = (rest - lines[i].wavelength) / sigma;
-        if (fabs(t) > 6) continue;
-        double width = lines[i].strength * (lines[i].absorption ? -metal * fmin(o->age / 8, 1.4) : boost);
-        if (i == 5) width *= metal;           /* [NII] */
-        if (i == 3 || i == 2) width /= metal; /* [OIII] */
-        sum += width / (sigma * sqrt(2 * M_PI)) * exp(-0.5 * t * t);
+    shape[JUMP] = 1 / (1 + exp((rest - 3710) / 22)); /* below 3646, blurred by the last Balmer lines */
+    shape[BREAK] = 1 / (1 + exp((rest - 3985) / 14));
+    shape[BLUE] = clip((5300 - rest) / 1300, 0, 1);
+    shape[ULTRAVIOLET] = clip((3850 - rest) / 900, 0, 1) + clip((2900 - rest) / 400, 0, 1);
+    shape[BANDS] = 0;
+    for (size_t i = 0; i < sizeof band / sizeof *band; i++)
+        if (rest > band[i].head && rest < band[i].head + band[i].length)
+            shape[BANDS] += band[i].depth * (1 - (rest - band[i].head) / band[i].length);
+}
+
+/* Depths in magnitudes. The Balmer jump peaks in A stars; metals blanket cool stars, more where there are more. */
+static void set_depths(Star *s, double metals)
+{
+    double t = log10(s->temperature) - 3.97, wide = t > 0 ? 0.16 : 0.13, z = pow(10, 0.3 * metals);
+    double metallic = 1 / (1 + exp((s->temperature - 6400) / 350));
+    s->cool = clip((6500 - s->temperature) / 2000, 0, 1.3);
+    s->depth[JUMP] = 1.2 * exp(-0.5 * t * t / (wide * wide));
+    s->depth[BREAK] = metallic * (0.38 + 0.42 * s->cool) * z;
+    s->depth[BLUE] = 0.25 * s->cool * z;
+    s->depth[ULTRAVIOLET] = (metallic * 1.3 + 0.25 / (1 + exp((s->temperature - 9500) / 800))) * z;
+    s->depth[BANDS] = clip((4200 - s->temperature) / 500, 0, 1.2) * pow(10, 0.3 * metals);
+}
+
+/* What the stars' light is made of at a wavelength. */
+typedef struct {
+    double rest, steep; /* Angstrom; (5500 / rest)^5 */
+    double dust, red;   /* Calzetti's attenuation over that at 5500; ln (rest / 5500) */
+    double shape[N_SHAPES];
+} Node;
+
+static Node node_at(double rest)
+{
+    Node n = {.rest = rest, .steep = pow(5500 / rest, 5), .dust = mock_attenuation(rest, 0), .red = log(rest / 5500)};
+    shapes_at(n.shape, rest);
+    return n;
+}
+
+/* The nodes of all galaxies, made when first asked for. */
+static const Node *nodes(void)
+{
+    static Node node[N_NODES];
+    if (node[N_NODES - 1].rest == 0)
+        for (int k = 0; k < N_NODES; k++) node[k] = node_at(first_node * exp(node_step * k));
+    return node;
+}
+
+static double dust_at(const Node *n, double slope) { return n->dust * (double)expf((float)(slope * n->red)); }
+
+/* A kind of star behind its dust, whose curve has this value. Exponentials in single precision: 1e-7 of the light, twice as fast. */
+static double star_at(const Star *s, const Node *n, double dust)
+{
+    double magnitudes = 0;
+    for (int i = 0; i < N_SHAPES; i++) magnitudes += s->depth[i] * n->shape[i];
+    const float hot = expf((float)(1.438777e8 / (n->rest * s->temperature)));
+    return s->light * s->unit * n->steep / (double)(hot - 1) *
+           (double)expf((float)(-0.921034 * magnitudes - s->dust * dust));
+}
+
+static double stars_at(const Star *star, int n_stars, const Node *n, double slope)
+{
+    const double dust = dust_at(n, slope);
+    double sum = 0;
+    for (int s = 0; s < n_stars; s++) sum += star_at(&star[s], n, dust);
+    return sum;
+}
+
+static void add_star(Star *star, int *n, double temperature, double light, double metals, double dust)
+{
+    Star *s = &star[(*n)++];
+    MUST(*n <= MOST_STARS);
+    *s = (Star){.temperature = temperature, .light = light, .dust = dust, .unit = 1 / planck(5500, temperature)};
+    set_depths(s, metals);
+}
+
+/* Masses of the ages (Gyr): what was formed before the last Gyr, a burst's share of it and the rest at two ages around
+   the mean that leaves the galaxy's mass-weighted age as it is; three for the last Gyr at its mean rate, the last 10
+   Myr at the recent one. */
+static void ages_of(double age[N_AGES], double mass[N_AGES], const MockObject *o)
+{
+    double rate = pow(10, o->logssfr + 9), last = fmin(rate, 0.9); /* share of the last Gyr */
+    double burst = (1 - last) * o->burst, rest = 1 - last - burst;
+    double before = fmax((o->age - 0.5 * last - burst * o->burst_age) / rest, 0.7);
+    const double spread = o->quiescent ? 0.3 : 0.65; /* who still forms stars has done so at all times */
+    const double ages[N_AGES] = {0.005, 0.05, 0.45, o->burst_age, (1 - spread) * before, (1 + spread) * before};
+    const double masses[N_AGES] = {
+        0.01 * last * pow(10, o->recent), 0.09 * last, 0.90 * last, burst, 0.5 * rest, 0.5 * rest};
+    for (int i = 0; i < N_AGES; i++) age[i] = ages[i], mass[i] = masses[i];
+}
+
+/* The kinds of star; light in solar V luminosities. Mass-to-light ratio 0.53 t^0.7 in V,
+   higher with metals: our choice, near that of common synthesis models. Turn-off masses by lifetime, 10 Gyr M^-2.5; giants' share grows with age,
+   and they are cooler with metals; the coolest carry the TiO bands. */
+static int stars_of(Star star[MOST_STARS], const MockObject *o)
+{
+    int n = 0;
+    double age[N_AGES], mass[N_AGES], metals = o->logz - log10(0.02), giants = 0, cool = 0;
+    ages_of(age, mass, o);
+    for (int i = 0; i < N_AGES; i++) {
+        if (mass[i] <= 0) continue;
+        double ratio = 0.53 * pow(age[i] + 0.003, 0.7) * pow(10, 0.12 * metals + o->log_ml);
+        double light = mass[i] * pow(10, o->logmstar) / ratio;
+        double turn_off = fmin(5800 * pow(age[i] / 10, -0.22) * pow(10, -0.03 * metals), 32000);
+        double giant = clip(0.42 + 0.14 * log10(age[i] / 4), 0.1, 0.5);
+        double coolest = age[i] < 0.3 ? 0.05 : clip(0.09 + 0.05 * metals, 0.02, 0.14);
+        bool old = age[i] > 0.6;
+        double rest = 1 - giant - coolest, dwarfs = old ? 0.3 * rest : 0;
+        giants += light * giant;
+        cool += light * coolest;
+        add_star(star, &n, turn_off, light * (rest - dwarfs), metals, i == 0 ? o->dust / MOCK_DUST_SHARE : o->dust);
+        if (old) add_star(star, &n, 0.82 * turn_off, light * dwarfs, metals, o->dust);
     }
-    return fmax(1 + sum, 0.05);
+    double formed = clip(o->age, 1, 13);
+    add_star(star, &n, 4720 - 330 * metals - 12 * (formed - 6), giants, metals, o->dust);
+    add_star(star, &n, 3750 - 100 * metals, cool, metals, o->dust);
+    return n;
 }
 
-static double shape(double observed, const MockObject *o, bool with_lines)
+/* Equivalent width that a star absorbs. */
+static double width_in(const Star *s, int i, double metals)
 {
-    double rest = observed / (1 + o->z);
-    double dusty = continuum(rest, o) * exp(-o->dust * pow(rest / 5500, -0.7));
-    return with_lines ? dusty * line_factor(rest, o) : dusty;
+    double t = log10(s->temperature) - 3.97, wide = t > 0 ? 0.22 : 0.12;
+    double width = absorbed[i].width;
+    if (absorbed[i].kind == BALMER) return width * exp(-0.5 * t * t / (wide * wide));
+    double much = pow(10, 0.35 * metals);
+    if (absorbed[i].kind == CALCIUM) return width * fmin(much, 1.3) / (1 + exp((s->temperature - 7200) / 450));
+    return width * s->cool * much;
 }
 
-/* 1 nanomaggy at wavelength w (Angstrom) in 1e-17 erg/s/cm2/Angstrom: 3.631e-29 erg/s/cm2/Hz x c / w^2. */
-static double nanomaggy(double w) { return 3.631e-29 * 2.99792458e18 / (w * w) * 1e17; }
+/* ---- the galaxy ---- */
 
-static const double pivot[N_BANDS] = {4770, 6420, 9260}; /* DECam g, r, z */
-
-/* Rest-frame V light of a solar mass falls with age; the distance modulus is that of a linear Hubble law with a mild turn-over. */
-static double scale(const MockObject *o)
+/* Observed 1e-17 erg/s/cm2/Angstrom per solar V luminosity at rest 5500: 5.13e29 erg/s/Angstrom (absolute AB magnitude
+   4.81) at the luminosity distance; a wavelength interval is stretched by 1 + z. */
+static double dilution_of(const MockObject *o)
 {
-    double distance = 4283 * o->z * (1 + 0.5 * o->z); /* Mpc, luminosity distance for H0 = 70 */
-    double magnitude = 4.8 - 2.5 * (o->logmstar - log10(0.3 + 0.3 * o->age)) + 25 + 5 * log10(distance);
-    double flux_v = pow(10, 0.4 * (22.5 - magnitude)); /* nanomaggies at rest 5500 A, before dust */
-    double at = 5500 * (1 + o->z);
-    return flux_v * nanomaggy(at) / continuum(5500, o);
+    double cm = mock_distance(o->z) * 3.0857e24;
+    return 5.13e29 * 1e17 / (4 * M_PI * cm * cm) / (1 + o->z);
 }
 
-void mock_spectrum(double *flux, const double *wavelength, int64_t n, const MockObject *o)
+static const Node *line_node(int i)
 {
-    double unit = scale(o);
-    for (int64_t i = 0; i < n; i++) flux[i] = unit * shape(wavelength[i], o, true);
+    static Node node[N_ABSORBED];
+    if (node[i].rest == 0) node[i] = node_at(absorbed[i].wavelength);
+    return &node[i];
 }
 
+static void add_absorption(Sed *sed, const Star *star, int n_stars, const MockObject *o, double unit)
+{
+    double metals = o->logz - log10(0.02);
+    for (int i = 0; i < N_ABSORBED; i++) {
+        double rest = absorbed[i].wavelength, lost = 0;
+        const Node *n = line_node(i);
+        const double dust = dust_at(n, o->dust_slope);
+        for (int s = 0; s < n_stars; s++) lost += star_at(&star[s], n, dust) * width_in(&star[s], i, metals);
+        double sigma = hypot(absorbed[i].sigma, rest * o->veldisp / 299792.458);
+        sed->line[i] = (Line){rest * (1 + o->z), -lost * unit * (1 + o->z), sigma * (1 + o->z)};
+    }
+}
+
+/* Gas moves more slowly than the stars of disks do. */
+double mock_gas_speed(const MockObject *o) { return o->quiescent ? o->veldisp : fmax(0.7 * o->veldisp, 30); }
+
+static void add_emission(Sed *sed, const MockObject *o)
+{
+    double flux[N_MOCK_LINES], speed = mock_gas_speed(o);
+    mock_lines(flux, o);
+    for (int i = 0; i < N_MOCK_LINES; i++) {
+        double at = mock_line_wavelength[i] * (1 + o->z);
+        sed->line[N_ABSORBED + i] = (Line){at, flux[i], at * speed / 299792.458};
+    }
+}
+
+/* The galaxy between two observed wavelengths, with a node beyond each. */
+static void build(Sed *sed, const MockObject *o, double low, double high)
+{
+    Star star[MOST_STARS];
+    const int n_stars = stars_of(star, o);
+    const double unit = dilution_of(o), stretch = 1 + o->z;
+    int first = (int)floor(log(low / (stretch * first_node)) / node_step);
+    int last = (int)ceil(log(high / (stretch * first_node)) / node_step) + 1;
+    if (last > N_NODES - 1) last = N_NODES - 1;
+    if (first > last - 2) first = last - 2;
+    if (first < 0) first = 0;
+    const Node *node = nodes() + first;
+    sed->n = last - first + 1;
+    for (int k = 0; k < sed->n; k++) {
+        sed->wave[k] = node[k].rest * stretch;
+        sed->flux[k] = unit * stars_at(star, n_stars, &node[k], o->dust_slope);
+    }
+    add_absorption(sed, star, n_stars, o, unit);
+    add_emission(sed, o);
+}
+
+/* ---- as the instruments see it ---- */
+
+static int64_t first_above(const double *wavelength, int64_t n, double limit)
+{
+    int64_t low = 0;
+    while (n > 0) { /* the answer is in [low, low + n] */
+        int64_t half = n / 2;
+        if (wavelength[low + half] < limit)
+            low += half + 1, n -= half + 1;
+        else
+            n = half;
+    }
+    return low;
+}
+
+static void draw_line(double *flux, const double *wavelength, int64_t n, const Line *l, double blur)
+{
+    const double reach = 5.5; /* sigma: a Gaussian is 3e-7 of its peak there */
+    double sigma = hypot(l->sigma, blur), top = l->area / (sigma * sqrt(2 * M_PI));
+    int64_t i = first_above(wavelength, n, l->at - reach * sigma);
+    for (; i < n && wavelength[i] < l->at + reach * sigma; i++) {
+        double t = (wavelength[i] - l->at) / sigma;
+        flux[i] += top * exp(-0.5 * t * t);
+    }
+}
+
+void mock_spectrum(double *flux, const double *wavelength, int64_t n, const MockObject *o, double blur)
+{
+    Sed sed;
+    if (n < 1) return;
+    build(&sed, o, wavelength[0], wavelength[n - 1]);
+    int k = 0;
+    for (int64_t i = 0; i < n; i++) {
+        while (k < sed.n - 2 && sed.wave[k + 1] < wavelength[i]) k++;
+        double u = (wavelength[i] - sed.wave[k]) / (sed.wave[k + 1] - sed.wave[k]);
+        flux[i] = sed.flux[k] + u * (sed.flux[k + 1] - sed.flux[k]);
+    }
+    for (int i = 0; i < N_ALL_LINES; i++) draw_line(flux, wavelength, n, &sed.line[i], blur);
+}
+
+/* 1e-17 erg/s/cm2/Angstrom x Angstrom^2 of one nanomaggy. */
+static const double ab_unit = 3.631e-29 * 2.99792458e18 * 1e17;
+
+/* Nanomaggies: photons through the band over those of a source of 3631e-9 Jy at all frequencies, whose flux density is
+   3.631e-29 erg/s/cm2/Hz x c / wavelength^2. A line narrower than the curve's points counts with the response at it. */
+static double through_band(const Sed *sed, int b, bool north)
+{
+    double photons = 0, reference = 0, low, high;
+    mock_band_limits(&low, &high, b, north);
+    for (int i = 0; i + 1 < sed->n; i++) {
+        double step = sed->wave[i + 1] - sed->wave[i];
+        for (int half = 0; half < 4; half++) { /* the mid-points of four parts of an interval */
+            double u = (half + 0.5) / 4, w = sed->wave[i] + u * step;
+            if (w < low || w > high) continue;
+            double r = mock_response(b, north, w);
+            photons += r * w * (sed->flux[i] + u * (sed->flux[i + 1] - sed->flux[i])) * step / 4;
+            reference += r / w * step / 4;
+        }
+    }
+    for (int i = 0; i < N_ALL_LINES; i++) {
+        const Line *l = &sed->line[i];
+        photons += l->area * l->at * mock_response(b, north, l->at);
+    }
+    return photons / (reference * ab_unit);
+}
+
+/* Stars through a band at a few of the nodes: 2 % for a fiftieth of the work. */
+double mock_rough_flux(const MockObject *o, int b)
+{
+    enum { EVERY = 6 };
+    Star star[MOST_STARS];
+    double low, high, photons = 0, reference = 0;
+    const int n_stars = stars_of(star, o);
+    const double unit = dilution_of(o), stretch = 1 + o->z;
+    mock_band_limits(&low, &high, b, o->north);
+    const Node *node = nodes();
+    const int first = (int)fmax(log(low / (stretch * first_node)) / node_step, 0);
+    for (int k = first; k < N_NODES && node[k].rest * stretch < high; k += EVERY) {
+        const double w = node[k].rest * stretch, r = mock_response(b, o->north, w);
+        if (r <= 0) continue;
+        photons += r * w * w * unit * stars_at(star, n_stars, &node[k], o->dust_slope);
+        reference += r;
+    }
+    return reference > 0 ? photons / (reference * ab_unit) : 0;
+}
+
+/* Bulges are redder than their disks by up to 0.2 in g - r, less where the disk is old too: our choice. */
 void mock_photometry(MockObject *o)
 {
-    double unit = scale(o);
-    for (int b = 0; b < N_BANDS; b++) o->flux[b] = unit * shape(pivot[b], o, false) / nanomaggy(pivot[b]);
+    Sed sed;
+    double low, high, unused, redder = o->quiescent ? 0.05 : 0.2;
+    mock_band_limits(&low, &unused, 0, o->north);
+    mock_band_limits(&unused, &high, N_BANDS - 1, o->north);
+    build(&sed, o, low, high);
+    const double tint[N_BANDS] = {-redder, 0, 0.6 * redder};
+    for (int b = 0; b < N_BANDS; b++) {
+        o->flux[b] = through_band(&sed, b, o->north);
+        o->bulge_flux[b] = o->flux[b] * fmin(o->bulge_fraction * pow(10, 0.4 * tint[b] * (1 - o->bulge_fraction)), 1);
+    }
 }

@@ -1,6 +1,5 @@
-/* mock_sky.c - who is in the sky: latent properties with simple correlations, positions in bricks, identifiers, and the things that go wrong.
-
-   Relations are deliberately simple here: mass grows with redshift (a flux-limited sample), metallicity with mass, the old are quiescent. */
+/* mock_sky.c - who is in the sky: galaxies at positions in bricks, identifiers, and the things that go wrong. Object k of
+   brick b is found from the configuration alone: its number, and with it all else. */
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +11,8 @@ static const char *const layouts[] = {"edr", "dr1", "dr2", "dr3", "tiles", NULL}
 
 static const ConfigField mock_fields[] = {
     FIELD_INT(MockConfig, objects, "500", 1, 1e9, RESULT, "galaxies with a spectrum and an image, defects aside"),
-    FIELD_INT(MockConfig, per_brick, "125", 1, 100000, RESULT, "galaxies in one brick of 0.0625 square degrees"),
+    FIELD_INT(MockConfig, per_brick, "600", 1, 100000, RESULT,
+              "galaxies in one brick of 0.0625 square degrees; images cost time and space by the brick"),
     FIELD_REAL(MockConfig, ra, "150.1", 0, 360, RESULT, "centre of the field, deg"),
     FIELD_REAL(MockConfig, dec, "2.25", -80, 80, RESULT, "centre of the field, deg"),
     FIELD_CHOICE(MockConfig, layout, "dr1", layouts, RESULT,
@@ -20,6 +20,8 @@ static const ConfigField mock_fields[] = {
     FIELD_INT(MockConfig, exposures, "0", 0, 8, RESULT,
               "exposures of each spectrum in spectra-* files beside the coadds; 0 = no such files"),
     FIELD_TEXT(MockConfig, truth, "truth.fits", EFFORT, "table of the latent properties, in run.output"),
+    FIELD_TEXT(MockConfig, votes, "votes.csv", EFFORT,
+               "volunteers' votes on morphology as Galaxy Zoo DECaLS lists them, in run.output; empty = no such table"),
     FIELD_END};
 const ConfigSection mock_section = {"mock", "a sky in the surveys' formats", mock_fields, sizeof(MockConfig), NULL};
 
@@ -30,27 +32,84 @@ int64_t mock_targetid(int64_t objid, int64_t brickid, int64_t release, bool sky)
     return objid | brickid << 22 | release << 42 | (int64_t)sky << 59;
 }
 
-static void draw_latent(MockObject *o, Rng *r)
+/* ---- bricks ---- */
+
+static int64_t first_column(const MockSky *sky, int64_t columns)
 {
-    double u = rng_uniform(r);
-    o->z = 0.02 + 0.48 * pow(u, 1.3);
-    o->logmstar = 9.4 + 2.2 * sqrt(o->z / 0.5) + 0.35 * rng_normal(r);
-    if (o->logmstar > 11.9) o->logmstar = 11.9;
-    bool quiescent = rng_uniform(r) < 1 / (1 + exp(-2.0 * (o->logmstar - 10.6)));
-    o->age = quiescent ? 8.0 + 1.5 * rng_normal(r) : 4.0 + 1.5 * rng_normal(r);
-    o->age = fmin(fmax(o->age, 0.5), 12.5);
-    o->logssfr = quiescent ? -11.6 + 0.35 * rng_normal(r) : -9.9 - 0.25 * (o->logmstar - 10) + 0.25 * rng_normal(r);
-    o->logz = -1.95 + 0.3 * (o->logmstar - 10.5) + 0.12 * rng_normal(r);
-    o->dust = quiescent ? 0.15 + 0.1 * fabs(rng_normal(r)) : 0.5 + 0.25 * fabs(rng_normal(r));
-    o->sersic = quiescent ? 4 : 1;
-    double kpc = pow(10, 0.25 * (o->logmstar - 10) + (quiescent ? 0.35 : 0.6) + 0.12 * rng_normal(r));
-    o->radius = fmin(fmax(kpc / (1 + 8.5 * o->z / (0.2 + o->z)), 0.35), 8);
-    o->axis_ratio = 0.25 + 0.75 * rng_uniform(r);
-    o->angle = M_PI * rng_uniform(r);
+    return (int64_t)((double)sky->col * (double)columns / (double)sky->columns);
+}
+
+static Status lay_bricks(MockSky *sky, const MockConfig *c)
+{
+    Brick centre, b;
+    sky->n_full = (c->objects + c->per_brick - 1) / c->per_brick;
+    sky->n_bricks = sky->n_full + 2;
+    sky->width = (int64_t)ceil(sqrt((double)sky->n_full));
+    if (!brick_at(&centre, c->ra, c->dec)) return FAIL(E_CONFIG, "mock: ra %g, dec %g is no position", c->ra, c->dec);
+    sky->row = centre.row;
+    sky->col = centre.col;
+    sky->columns = (int32_t)brick_columns(centre.row);
+    for (int64_t row = sky->row; row <= sky->row + (sky->n_bricks - 1) / sky->width; row++)
+        if (row >= N_BRICK_ROWS || brick_columns(row) < sky->width)
+            return FAIL(E_CONFIG,
+                        "mock: %lld bricks upwards of dec %g reach the pole: lower mock.dec, or raise mock.per_brick",
+                        (long long)sky->n_full, c->dec);
+    mock_brick(&b, sky, sky->n_full);
+    sky->missing_band_brick = b.id;
+    mock_brick(&b, sky, sky->n_full + 1);
+    sky->no_brick = b.id;
+    return OK;
+}
+
+void mock_brick(Brick *out, const MockSky *sky, int64_t brick)
+{
+    const int64_t row = sky->row + brick / sky->width, columns = brick_columns(row);
+    MUST(brick_at_row(out, row, (first_column(sky, columns) + brick % sky->width) % columns));
+}
+
+int64_t mock_brick_number(const MockSky *sky, const Brick *b)
+{
+    const int64_t columns = brick_columns(b->row), row = b->row - sky->row;
+    const int64_t column = (b->col - first_column(sky, columns) + columns) % columns, brick = row * sky->width + column;
+    return row < 0 || column >= sky->width || brick >= sky->n_bricks ? -1 : brick;
+}
+
+/* ---- who lies where ---- */
+
+/* Every defect a few times, spread over the full bricks: the k-th of these kinds is one of brick k mod n_full. */
+static const MockDefect kinds[] = {MOCK_CORNER, MOCK_EDGE,     MOCK_DEAD_FIBRE, MOCK_BROKEN_FIBRE,
+                                   MOCK_SKY,    MOCK_NEGATIVE, MOCK_HALF_MASKED};
+enum { N_KINDS = sizeof kinds / sizeof *kinds, N_SPREAD = N_KINDS * DEFECTS_EACH };
+
+static int64_t plain_objects(const MockSky *sky, int64_t brick)
+{
+    const int64_t left = sky->objects - brick * sky->per_brick;
+    return brick >= sky->n_full ? 0 : left < sky->per_brick ? left : sky->per_brick;
+}
+
+int64_t mock_brick_objects(const MockSky *sky, int64_t brick)
+{
+    if (brick >= sky->n_full) return DEFECTS_EACH;
+    return plain_objects(sky, brick) + (brick < N_SPREAD ? (N_SPREAD - 1 - brick) / sky->n_full + 1 : 0);
+}
+
+/* Number and defect of object k of a brick. */
+static int64_t number_of(MockDefect *defect, const MockSky *sky, int64_t brick, int64_t k)
+{
+    const int64_t plain = plain_objects(sky, brick);
+    *defect = MOCK_PLAIN;
+    if (k < plain) return brick * sky->per_brick + k;
+    if (brick >= sky->n_full) {
+        *defect = brick == sky->n_full ? MOCK_MISSING_BAND : MOCK_NO_BRICK;
+        return sky->objects + N_SPREAD + (brick - sky->n_full) * DEFECTS_EACH + k;
+    }
+    const int64_t extra = brick + (k - plain) * sky->n_full;
+    *defect = kinds[extra % N_KINDS];
+    return sky->objects + extra;
 }
 
 /* A position inside the brick's box, by defect at a corner or an edge of it. */
-static void place(MockObject *o, Rng *r)
+static void set_position(MockObject *o, Rng *r)
 {
     const Brick *b = &o->brick;
     const double rim = 3.0 / 3600; /* deg */
@@ -64,65 +123,111 @@ static void place(MockObject *o, Rng *r)
     o->healpix = healpix_pixel(o->ra, o->dec);
 }
 
-static void make_object(MockObject *o, const MockSky *sky, int64_t number, const Brick *brick, int32_t objid,
-                        MockDefect defect)
+void mock_place(MockObject *o, const MockSky *sky, int64_t brick, const Brick *b, int64_t k)
 {
-    Rng r = rng_stream(sky->seed, "mock.latent", number, 0);
-    *o = (MockObject){.brick = *brick, .objid = objid, .defect = defect};
-    draw_latent(o, &r);
-    place(o, &r);
-    mock_photometry(o);
+    MockDefect defect;
+    const int64_t number = number_of(&defect, sky, brick, k);
+    Rng where = rng_stream(sky->seed, "mock.place", number, 0);
+    *o = (MockObject){.number = number, .brick = *b, .objid = (int32_t)k, .defect = defect, .north = sky->north};
+    set_position(o, &where);
     int32_t release = sky->north ? RELEASE_DR9_NORTH : RELEASE_DR9_SOUTH;
-    o->targetid = mock_targetid(objid, brick->id, release, defect == MOCK_SKY);
+    o->targetid = mock_targetid(o->objid, b->id, release, defect == MOCK_SKY);
     if (defect == MOCK_NEGATIVE) o->targetid = -(1 + number);
     o->in_dark = defect == MOCK_PLAIN && number % 16 == 0;
+    o->uniqpix = mock_uniqpix(sky, o);
 }
 
-/* Bricks of the field in a square, left to right and upwards, then the one without a band, then the one without files. */
-static Status lay_bricks(MockSky *sky, const MockConfig *c, Arena *a)
+/* Flux of the [OII] doublet in the fibre, 1e-17 erg/s/cm2. */
+static double fibre_oii(const MockObject *o)
 {
-    int64_t n_full = (c->objects + c->per_brick - 1) / c->per_brick, per_row = (int64_t)ceil(sqrt((double)n_full));
-    Brick centre;
-    sky->n_bricks = n_full + 2;
-    TRY(arena_new(&sky->brick, a, sky->n_bricks));
-    if (!brick_at(&centre, c->ra, c->dec)) return FAIL(E_CONFIG, "mock: ra %g, dec %g is no position", c->ra, c->dec);
-    for (int64_t i = 0; i < sky->n_bricks; i++) {
-        int64_t row = centre.row + i / per_row, columns = brick_columns(row);
-        if (columns < per_row)
-            return FAIL(E_CONFIG, "mock: %lld bricks upwards of dec %g reach the pole", (long long)n_full, c->dec);
-        int64_t first = (int64_t)((double)centre.col * (double)columns / (double)brick_columns(centre.row));
-        MUST(brick_at_row(&sky->brick[i], row, (first + i % per_row) % columns));
+    double lines[N_MOCK_LINES];
+    mock_lines(lines, o);
+    return mock_fibre_share(o) * (lines[MOCK_OII_3726] + lines[MOCK_OII_3729]);
+}
+
+/* Those that the dark program takes for emission-line galaxies (mock_records.c) have a line to be seen by. */
+static void draw_galaxy(MockObject *o, const MockSky *sky)
+{
+    Rng galaxy = rng_stream(sky->seed, "mock.latent", o->number, 0);
+    const bool emits = o->defect == MOCK_PLAIN && o->number % 48 == 16;
+    do mock_galaxy(o, &galaxy);
+    while (emits && fibre_oii(o) < 8);
+}
+
+void mock_object(MockObject *o, const MockSky *sky, int64_t brick, const Brick *b, int64_t k)
+{
+    mock_place(o, sky, brick, b, k);
+    draw_galaxy(o, sky);
+}
+
+Status mock_objects(MockObject **out, int64_t *n, const MockSky *sky, int64_t first, int64_t last, Arena *a)
+{
+    int64_t count = 0, at = 0;
+    for (int64_t b = first; b < last; b++) count += mock_brick_objects(sky, b);
+    TRY(arena_new(out, a, count));
+    for (int64_t b = first; b < last; b++) {
+        Brick brick;
+        mock_brick(&brick, sky, b);
+        for (int64_t k = 0, here = mock_brick_objects(sky, b); k < here; k++)
+            mock_object(&(*out)[at++], sky, b, &brick, k);
     }
-    sky->missing_band_brick = sky->brick[n_full].id;
-    sky->no_brick = sky->brick[n_full + 1].id;
+    *n = count;
     return OK;
 }
 
-/* Every defect a few times, spread over the full bricks. */
-static MockDefect defect_of(int64_t number, const MockConfig *c)
+/* Objects of the group in one brick: how many, or all of them drawn where `out` is given. */
+static int64_t take_group(MockObject *out, const MockSky *sky, const MockGroup *g, int64_t brick)
 {
-    int64_t extra = number - c->objects;
-    if (extra < 0) return MOCK_PLAIN;
-    static const MockDefect kinds[] = {MOCK_CORNER, MOCK_EDGE,     MOCK_DEAD_FIBRE, MOCK_BROKEN_FIBRE,
-                                       MOCK_SKY,    MOCK_NEGATIVE, MOCK_HALF_MASKED};
-    int64_t n_kinds = (int64_t)(sizeof kinds / sizeof *kinds);
-    if (extra < n_kinds * DEFECTS_EACH) return kinds[extra % n_kinds];
-    return extra < (n_kinds + 1) * DEFECTS_EACH ? MOCK_MISSING_BAND : MOCK_NO_BRICK;
+    Brick b;
+    MockObject o;
+    int64_t n = 0;
+    if (brick < g->brick[0] || brick > g->brick[1]) return 0;
+    mock_brick(&b, sky, brick);
+    for (int64_t k = 0, here = mock_brick_objects(sky, brick); k < here; k++) {
+        mock_place(&o, sky, brick, &b, k);
+        if (!mock_in_group(&o, g)) continue;
+        if (out) {
+            draw_galaxy(&o, sky);
+            out[n] = o;
+        }
+        n++;
+    }
+    return n;
 }
-enum { N_DEFECT_OBJECTS = 9 * DEFECTS_EACH };
+
+Status mock_group_objects(MockObject **out, int64_t *n, const MockSky *sky, const MockGroup *g, Arena *a)
+{
+    int64_t count = 0;
+    *n = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        if (pass == 1) TRY(arena_new(out, a, count));
+        for (int64_t row = g->row[0]; row <= g->row[1]; row++)
+            for (int64_t column = g->column[0]; column <= g->column[1]; column++) {
+                const int64_t here = take_group(pass ? *out + *n : NULL, sky, g, row * sky->width + column);
+                *(pass ? n : &count) += here;
+            }
+    }
+    return OK;
+}
 
 /* Files of sweeps: boxes of 10 by 5 deg that the bricks touch. */
 static Status list_sweeps(MockSky *sky, Arena *a)
 {
-    TRY(arena_new(&sky->sweep, a, 4 * sky->n_bricks));
-    for (int64_t i = 0; i < 4 * sky->n_bricks; i++) {
-        const Brick *b = &sky->brick[i / 4];
-        double ra = i % 2 ? b->ra2 : b->ra1, dec = i % 4 > 1 ? b->dec2 : b->dec1;
-        MockSweep s = {10 * (int)floor(fmod(ra + 360, 360) / 10), 5 * (int)floor(dec / 5)};
-        bool known = false;
-        for (int64_t k = 0; k < sky->n_sweeps; k++) known |= sky->sweep[k].ra == s.ra && sky->sweep[k].dec == s.dec;
-        if (!known) sky->sweep[sky->n_sweeps++] = s;
+    enum { ACROSS = 36, UP = 36 };
+    bool touched[UP][ACROSS] = {{false}};
+    for (int64_t i = 0; i < sky->n_bricks; i++) {
+        Brick b;
+        mock_brick(&b, sky, i);
+        for (int corner = 0; corner < 4; corner++) {
+            double ra = corner % 2 ? b.ra2 : b.ra1, dec = corner > 1 ? b.dec2 : b.dec1;
+            int up = (int)floor((dec + 90) / 5);
+            touched[up < UP ? up : UP - 1][(int)floor(fmod(ra + 360, 360) / 10)] = true;
+        }
     }
+    TRY(arena_new(&sky->sweep, a, ACROSS * UP));
+    for (int up = 0; up < UP; up++)
+        for (int across = 0; across < ACROSS; across++)
+            if (touched[up][across]) sky->sweep[sky->n_sweeps++] = (MockSweep){10 * across, 5 * up - 90};
     return OK;
 }
 
@@ -140,8 +245,10 @@ static int32_t release_number(const char *release, bool north)
     return north ? RELEASE_DR9_NORTH : RELEASE_DR9_SOUTH;
 }
 
-Status mock_sky(MockSky *sky, const MockConfig *c, const LegacyConfig *legacy, int64_t seed, Arena *a)
+Status mock_sky(MockSky *sky, const MockConfig *c, const LegacyConfig *legacy, int64_t seed, const Par *par, Arena *a)
 {
+    Brick first;
+    MockObject one;
     memset(sky, 0, sizeof *sky);
     sky->seed = (uint64_t)seed;
     sky->layout = c->layout;
@@ -149,19 +256,14 @@ Status mock_sky(MockSky *sky, const MockConfig *c, const LegacyConfig *legacy, i
     sky->survey = c->layout == MOCK_EDR ? "sv3" : "main";
     sky->north = legacy && legacy->regions.n > 0 && strcmp(legacy->regions.item[0], "north") == 0;
     sky->release = release_number(legacy ? legacy->release : "dr9", sky->north);
-    TRY(lay_bricks(sky, c, a));
-    sky->n = c->objects + N_DEFECT_OBJECTS;
-    TRY(arena_new(&sky->object, a, sky->n));
-    int64_t n_full = sky->n_bricks - 2;
-    int32_t *used = NULL;
-    TRY(arena_new(&used, a, sky->n_bricks));
-    for (int64_t i = 0; i < sky->n; i++) {
-        MockDefect defect = defect_of(i, c);
-        int64_t brick = i < c->objects ? i / c->per_brick : (i - c->objects) % n_full;
-        if (defect == MOCK_MISSING_BAND) brick = n_full;
-        if (defect == MOCK_NO_BRICK) brick = n_full + 1;
-        make_object(&sky->object[i], sky, i, &sky->brick[brick], used[brick]++, defect);
-    }
-    TRY(list_sweeps(sky, a));
-    return mock_groups(sky, a);
+    sky->objects = c->objects;
+    sky->per_brick = c->per_brick;
+    sky->n = c->objects + (N_KINDS + 2) * DEFECTS_EACH;
+    TRY(lay_bricks(sky, c));
+    sky->n_sources = sky->n - DEFECTS_EACH + N_MOCK_OTHERS * sky->n_bricks; /* nothing is where the fibre sees sky */
+    mock_brick(&first, sky, 0);
+    mock_place(&one, sky, 0, &first, 0);
+    sky->crowded = one.healpix;
+    TRY(par_agree(par, list_sweeps(sky, a)));
+    return mock_groups(sky, par, a);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/rng.h"
+#include "data/mock_render.h"
 #include "data/mock_table.h"
 
 enum {
@@ -20,6 +21,18 @@ enum {
 
 static double flux_of(double magnitude) { return pow(10, 0.4 * (22.5 - magnitude)); }
 
+/* Of the brick: its i band is taken to be as its r band. */
+static void set_depths(MockSource *s, const MockSky *sky, const Brick *b)
+{
+    static const int band[4] = {0, 1, 1, 2};
+    for (int k = 0; k < 4; k++) {
+        MockSeeing seeing;
+        mock_seeing(&seeing, sky, b, band[k]);
+        s->psfsize[k] = seeing.fwhm;
+        mock_depth(&s->psfdepth[k], &s->galdepth[k], &seeing);
+    }
+}
+
 static void fill_common(MockSource *s, const MockSky *sky, const Brick *b)
 {
     static const double transmission[4] = {0.94, 0.96, 0.97, 0.98};
@@ -34,6 +47,7 @@ static void fill_common(MockSource *s, const MockSky *sky, const Brick *b)
     s->primary = s->in_sweep = 1;
     s->other = -1;
     mock_project(&s->bx, &s->by, b, s->ra, s->dec);
+    set_depths(s, sky, b);
     snprintf(s->brickname, sizeof s->brickname, "%s", b->name);
 }
 
@@ -45,9 +59,9 @@ static void set_photoz(MockSource *s, double z, double error)
     s->z_phot_high = z < 0 ? z : z + error;
 }
 
-static void make_galaxy(MockSource *s, const MockSky *sky, const Brick *b, const MockObject *o, int64_t number)
+static void make_galaxy(MockSource *s, const MockSky *sky, const Brick *b, const MockObject *o)
 {
-    Rng r = rng_stream(sky->seed, "mock.photoz", number, 0);
+    Rng r = rng_stream(sky->seed, "mock.photoz", o->number, 0);
     *s = (MockSource){.objid = o->objid, .ra = o->ra, .dec = o->dec, .sersic = o->sersic, .radius = o->radius};
     fill_common(s, sky, b);
     s->flux[0] = o->flux[0];
@@ -89,17 +103,21 @@ static void make_other(MockSource *s, const MockSky *sky, const Brick *b, MockOt
     snprintf(s->type, sizeof s->type, "%s", looks[kind].type);
 }
 
-Status mock_sources(MockSource **out, int64_t *n, const MockSky *sky, const Brick *brick, Arena *a)
+void mock_other_sources(MockSource out[N_MOCK_OTHERS], const MockSky *sky, const Brick *brick, int64_t n_objects)
 {
-    int64_t k = 0, objid = 0;
-    for (int64_t i = 0; i < sky->n; i++) objid += sky->object[i].brick.id == brick->id;
-    TRY(arena_new(out, a, objid + N_MOCK_OTHERS));
-    for (int64_t i = 0; i < sky->n; i++) {
-        const MockObject *o = &sky->object[i];
-        if (o->brick.id == brick->id && o->defect != MOCK_SKY) make_galaxy(&(*out)[k++], sky, brick, o, i);
-    }
-    for (int other = 0; other < N_MOCK_OTHERS; other++) make_other(&(*out)[k++], sky, brick, (MockOther)other, objid++);
-    *n = k;
+    for (int other = 0; other < N_MOCK_OTHERS; other++)
+        make_other(&out[other], sky, brick, (MockOther)other, n_objects + other);
+}
+
+Status mock_sources(MockSource **out, int64_t *n, const MockSky *sky, const Brick *brick, const MockObject *object,
+                    int64_t n_objects, Arena *a)
+{
+    int64_t k = 0;
+    TRY(arena_new(out, a, n_objects + N_MOCK_OTHERS));
+    for (int64_t i = 0; i < n_objects; i++)
+        if (object[i].defect != MOCK_SKY) make_galaxy(&(*out)[k++], sky, brick, &object[i]);
+    mock_other_sources(*out + k, sky, brick, n_objects);
+    *n = k + N_MOCK_OTHERS;
     return OK;
 }
 
@@ -136,6 +154,15 @@ static const MockColumn light_columns[] = {
     MOCK_WHOLE(S, "nobs_g", "I", nobs[0]),
     MOCK_WHOLE(S, "nobs_r", "I", nobs[1]),
     MOCK_WHOLE(S, "nobs_z", "I", nobs[3]),
+    MOCK_REAL(S, "psfsize_g", "E", "arcsec", psfsize[0]),
+    MOCK_REAL(S, "psfsize_r", "E", "arcsec", psfsize[1]),
+    MOCK_REAL(S, "psfsize_z", "E", "arcsec", psfsize[3]),
+    MOCK_REAL(S, "psfdepth_g", "E", "nanomaggy^-2", psfdepth[0]),
+    MOCK_REAL(S, "psfdepth_r", "E", "nanomaggy^-2", psfdepth[1]),
+    MOCK_REAL(S, "psfdepth_z", "E", "nanomaggy^-2", psfdepth[3]),
+    MOCK_REAL(S, "galdepth_g", "E", "nanomaggy^-2", galdepth[0]),
+    MOCK_REAL(S, "galdepth_r", "E", "nanomaggy^-2", galdepth[1]),
+    MOCK_REAL(S, "galdepth_z", "E", "nanomaggy^-2", galdepth[3]),
     MOCK_REAL(S, "sersic", "E", "", sersic),
     MOCK_REAL(S, "shape_r", "E", "arcsec", radius),
     MOCK_TEXT(S, "brickname", "8A", brickname),
@@ -146,6 +173,9 @@ static const MockColumn i_columns[] = {
     MOCK_REAL(S, "flux_i", "E", "nanomaggy", flux[2]),
     MOCK_REAL(S, "mw_transmission_i", "E", "", transmission[2]),
     MOCK_WHOLE(S, "nobs_i", "I", nobs[2]),
+    MOCK_REAL(S, "psfsize_i", "E", "arcsec", psfsize[2]),
+    MOCK_REAL(S, "psfdepth_i", "E", "nanomaggy^-2", psfdepth[2]),
+    MOCK_REAL(S, "galdepth_i", "E", "nanomaggy^-2", galdepth[2]),
     MOCK_END,
 };
 static const MockColumn photoz_columns[] = {
@@ -198,41 +228,53 @@ done:
     return st;
 }
 
-Status mock_write_tractor(const MockSky *sky, const LegacyConfig *legacy, int64_t brick, Arena *a)
+Status mock_write_tractor(const MockSky *sky, const LegacyConfig *legacy, const Brick *b, const MockSource *source,
+                          int64_t n, Arena *a)
 {
-    Status st = OK;
-    const Brick *b = &sky->brick[brick];
     const MockColumn *const lists[] = {id_columns,    mask_of(sky), place_columns, brick_columns_of,
                                        light_columns, i_of(sky),    NULL};
     char path[FITS_PATH];
-    MockSource *source;
-    int64_t n;
-    if (b->id == sky->no_brick) return OK;
-    Mark mark = arena_mark(a);
     snprintf(path, sizeof path, "%.300s/%.100s/%.20s/tractor/%.3s/tractor-%s.fits", legacy->root, legacy->release,
              legacy->regions.item[0], b->name, b->name);
-    TRY_DONE(mock_sources(&source, &n, sky, b, a));
-    TRY_DONE(write_table(path, "CATALOG", lists, source, n, a));
-done:
-    arena_reset(a, mark);
-    return st;
+    return write_table(path, "CATALOG", lists, source, n, a);
 }
 
-/* Sources of all bricks in the box; bricks whose files are lost are in it all the same. */
+static bool inside(const MockSweep *box, double ra, double dec)
+{
+    ra = fmod(ra + 360, 360);
+    return ra >= box->ra && ra < box->ra + 10 && dec >= box->dec && dec < box->dec + 5;
+}
+
+/* Does any of the brick lie in the box? The secondary source lies a little above it. */
+static bool touches(const MockSweep *box, const Brick *b)
+{
+    const double above = b->dec2 + 6.0 / 3600;
+    return inside(box, b->ra1, b->dec1) || inside(box, b->ra2, b->dec1) || inside(box, b->ra1, above) ||
+           inside(box, b->ra2, above);
+}
+
+/* Sources of the bricks in the box; bricks whose files are lost are in it all the same. */
 static Status sources_in(MockSource **out, int64_t *n, const MockSky *sky, const MockSweep *box, Arena *a)
 {
+    Brick b;
+    int64_t room = 0;
     *n = 0;
-    TRY(arena_new(out, a, sky->n + N_MOCK_OTHERS * sky->n_bricks));
-    for (int64_t b = 0; b < sky->n_bricks; b++) {
+    for (int64_t i = 0; i < sky->n_bricks; i++) {
+        mock_brick(&b, sky, i);
+        if (touches(box, &b)) room += mock_brick_objects(sky, i) + N_MOCK_OTHERS;
+    }
+    TRY(arena_new(out, a, room));
+    for (int64_t i = 0; i < sky->n_bricks; i++) {
+        MockObject *object;
         MockSource *some;
-        int64_t n_some;
+        int64_t n_objects, n_some;
+        mock_brick(&b, sky, i);
+        if (!touches(box, &b)) continue;
         Mark mark = arena_mark(a);
-        TRY(mock_sources(&some, &n_some, sky, &sky->brick[b], a));
-        for (int64_t i = 0; i < n_some; i++) {
-            double ra = fmod(some[i].ra + 360, 360), dec = some[i].dec;
-            bool inside = ra >= box->ra && ra < box->ra + 10 && dec >= box->dec && dec < box->dec + 5;
-            if (inside && some[i].in_sweep) (*out)[(*n)++] = some[i];
-        }
+        TRY(mock_objects(&object, &n_objects, sky, i, i + 1, a));
+        TRY(mock_sources(&some, &n_some, sky, &b, object, n_objects, a));
+        for (int64_t k = 0; k < n_some; k++)
+            if (inside(box, some[k].ra, some[k].dec) && some[k].in_sweep) (*out)[(*n)++] = some[k];
         arena_reset(a, mark);
     }
     return OK;
@@ -254,7 +296,7 @@ static void sweep_path(char path[FITS_PATH], const MockSky *sky, const LegacyCon
 
 Status mock_write_sweep(const MockSky *sky, const LegacyConfig *legacy, int64_t sweep, Arena *a)
 {
-    enum { LISTS = 5, ROOM = 20 };
+    enum { LISTS = 5, ROOM = 32 };
     Status st = OK;
     const MockSweep *s = &sky->sweep[sweep];
     const MockColumn *const small[] = {id_columns, mask_of(sky), place_columns, light_columns, i_of(sky)};

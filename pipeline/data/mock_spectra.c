@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/rng.h"
+#include "data/mock_render.h"
 #include "data/mock_table.h"
 
 enum { N_DIAGONALS = 11, MASK_COSMIC = 1 << 2, MOST_EXPOSURES = 8 };
@@ -15,8 +16,9 @@ enum { N_DIAGONALS = 11, MASK_COSMIC = 1 << 2, MOST_EXPOSURES = 8 };
 static const struct {
     const char *band;
     int64_t n, start;
-    double noise; /* 1e-17 erg/s/cm2/Angstrom per pixel at mid-arm */
-} arms[N_ARMS] = {{"B", 2751, 0, 0.45}, {"R", 2326, GRID_R_START, 0.28}, {"Z", 2881, GRID_Z_START, 0.32}};
+    double
+        blur; /* sigma of the line spread, Angstrom: resolution 2000 to 5000 over the arms, Guy et al. 2023 (AJ 165, 144) */
+} arms[N_ARMS] = {{"B", 2751, 0, 0.76}, {"R", 2326, GRID_R_START, 0.72}, {"Z", 2881, GRID_Z_START, 0.76}};
 
 typedef struct {
     float *flux, *ivar; /* (n) of one row and arm */
@@ -25,36 +27,57 @@ typedef struct {
 
 /* ---- spectra ---- */
 
-/* Noise per pixel: bluer than 3900 A and between sky lines' forest in the red it grows. */
-static double noise_at(double w, int arm)
+/* Share of a galaxy's light in the fibre: a growth curve that holds half of it within the half-light radius, widened by
+   a seeing of 1.1 arcsec. */
+double mock_fibre_share(const MockObject *o)
 {
-    double s = arms[arm].noise;
-    if (w < 4200) s *= 1 + 1.5 * (4200 - w) / 600;
-    if (w > 7700) s *= 1 + 1.2 * pow(sin(w / 37.0), 8);
-    if (fabs(w - 5578.9) < 4) s *= 6;
-    return s;
+    const double fibre = 0.75, seeing = 0.62; /* arcsec: radius of the fibre, half-light radius of a star */
+    double round = o->radius * sqrt(o->axis_ratio), radius = hypot(round, seeing);
+    return 1 - pow(2, -pow(fibre / radius, 1.3));
 }
 
-/* What the fibre saw: flux, ivar and mask of one arm of one object. */
-static void observe(Seen seen_by, const double *truth, int arm, const MockObject *o, Rng *r)
+/* Pixels until the next cosmic ray: one in 700 is hit. */
+static int64_t next_hit(Rng *r) { return (int64_t)(log(1 - rng_uniform(r)) / log(1 - 1.0 / 700)); }
+
+/* A cosmic ray over one to three pixels: masked, and only half the time ivar says so. */
+static void hit_pixels(Seen s, int64_t n, Rng *r)
 {
-    float *flux = seen_by.flux, *ivar = seen_by.ivar;
-    uint32_t *mask = seen_by.mask;
-    for (int64_t i = 0; i < arms[arm].n; i++) {
-        double w = GRID_START + GRID_STEP * (double)(arms[arm].start + i), sigma = noise_at(w, arm);
-        double seen = o->defect == MOCK_SKY || o->targetid < 0 ? 0 : truth[i] * MOCK_FIBRE_PERCENT / 100;
-        sigma = sqrt(sigma * sigma + 0.02 * fabs(seen));
-        flux[i] = (float)(seen + sigma * rng_normal(r));
-        ivar[i] = (float)(1 / (sigma * sigma));
-        mask[i] = 0;
-        if (rng_uniform(r) < 0.003) { /* a cosmic ray: masked, and only half the time ivar says so */
-            mask[i] = MASK_COSMIC;
-            flux[i] += (float)(30 * rng_uniform(r));
-            if (rng_uniform(r) < 0.5) ivar[i] = 0;
+    for (int64_t i = next_hit(r); i < n; i += 1 + next_hit(r)) {
+        const int64_t end = i + 1 + rng_below(r, 3);
+        for (; i < end && i < n; i++) {
+            s.mask[i] |= MASK_COSMIC;
+            s.flux[i] += (float)(30 * rng_uniform(r));
+            if (rng_uniform(r) < 0.5) s.ivar[i] = 0;
         }
-        if (o->defect == MOCK_HALF_MASKED && arm == 1) mask[i] |= 1u << 10;
-        if (o->defect == MOCK_DEAD_FIBRE) ivar[i] = 0;
     }
+}
+
+/* What all fibres of an arm have in common: the noise of the sky alone; the levels of mock_noise. */
+typedef struct {
+    double *night;
+    float *level;
+} Common;
+
+/* What the fibre saw: flux, ivar and mask of one arm of one object. The flux calibration gives back what a star loses, a
+   share that differs by a few percent from fibre to fibre. */
+static void observe(Seen s, const double *truth, const Common *c, int arm, const MockObject *o, uint64_t seed)
+{
+    const int64_t n = arms[arm].n;
+    const bool empty = o->defect == MOCK_SKY || o->targetid < 0;
+    const Rng noise = rng_stream(seed, "mock.noise", o->number, (uint32_t)arm);
+    Rng fibre = rng_stream(seed, "mock.fibre", o->number, 0),
+        r = rng_stream(seed, "mock.cosmics", o->number, (uint32_t)arm);
+    const double share = empty ? 0 : mock_fibre_share(o) * pow(10, 0.03 * rng_normal(&fibre));
+    const double depth = pow(10, 0.06 * rng_normal(&fibre)); /* transparency and time of the exposures */
+    mock_noise(s.flux, n, 0, &noise, c->level);
+    for (int64_t i = 0; i < n; i++) {
+        const double seen = share * truth[i], sky = depth * c->night[i], variance = sky * sky + 0.02 * fabs(seen);
+        s.flux[i] = (float)(seen + sqrt(variance) * (double)s.flux[i]);
+        s.ivar[i] = (float)(1 / variance);
+        s.mask[i] = o->defect == MOCK_HALF_MASKED && arm == 1 ? 1u << 10 : 0;
+    }
+    hit_pixels(s, n, &r);
+    for (int64_t i = 0; o->defect == MOCK_DEAD_FIBRE && i < n; i++) s.ivar[i] = 0;
 }
 
 /* One pixel of exposure e, whose share of the weight is share[e] (0 = a bad fibre). The deviations of the exposures
@@ -91,12 +114,12 @@ static void expose(Seen s, const MockSky *sky, const MockRecord *row, int arm)
     double share[MOST_EXPOSURES] = {0}, sum = 0;
     int64_t n = sky->exposures;
     for (int64_t k = 0; k < n; k++) {
-        bool good = mock_fiberstatus(row->object, row->number, k, n) == 0;
+        bool good = mock_fiberstatus(row->object, k, n) == 0;
         share[k] = good || row->object->defect == MOCK_BROKEN_FIBRE ? 1 + 0.5 * (double)k : 0;
         sum += share[k];
     }
     for (int64_t k = 0; k < n; k++) share[k] /= sum;
-    Rng r = rng_stream(sky->seed, "mock.exposures", row->number, (uint32_t)arm);
+    Rng r = rng_stream(sky->seed, "mock.exposures", row->object->number, (uint32_t)arm);
     for (int64_t i = 0; i < arms[arm].n; i++) expose_pixel(s, i, row->exposure, share, n, &r);
 }
 
@@ -111,20 +134,26 @@ static Status write_plane(FitsFile *f, int arm, const char *part, const char *un
     return fitsfile_put_checksum(f);
 }
 
+/* The same for all rows, some of them at a time. */
 static Status write_resolution(FitsFile *f, int arm, int64_t rows, Arena *a)
 {
+    enum { AT_ONCE = 16 };
     char name[16];
-    int64_t n = arms[arm].n;
+    const int64_t n = arms[arm].n, each = N_DIAGONALS * n;
     const int64_t cube[3] = {rows, N_DIAGONALS, n};
-    float *resolution; /* of one row: that of all */
-    TRY(arena_new(&resolution, a, N_DIAGONALS * n));
-    for (int64_t d = 0; d < N_DIAGONALS; d++) {
-        double t = (double)(d - N_DIAGONALS / 2) / 1.6;
-        for (int64_t i = 0; i < n; i++) resolution[d * n + i] = (float)(0.25 * exp(-0.5 * t * t));
+    float *resolution;
+    TRY(arena_new(&resolution, a, AT_ONCE * each));
+    for (int64_t d = 0; d < AT_ONCE * N_DIAGONALS; d++) {
+        double pixels = arms[arm].blur / GRID_STEP, t = (double)(d % N_DIAGONALS - N_DIAGONALS / 2) / pixels;
+        float weight = (float)(exp(-0.5 * t * t) / (pixels * sqrt(2 * M_PI)));
+        for (int64_t i = 0; i < n; i++) resolution[d * n + i] = weight;
     }
     snprintf(name, sizeof name, "%s_RESOLUTION", arms[arm].band);
     TRY(fitsfile_new_image(f, name, FITS_F32, false, cube, 3, FITS_PLAIN));
-    for (int64_t k = 0; k < rows; k++) TRY(fitsfile_write_slices(f, FITS_F32, resolution, k, 1));
+    for (int64_t at = 0; at < rows; at += AT_ONCE) {
+        const int64_t here = rows - at < AT_ONCE ? rows - at : AT_ONCE;
+        TRY(fitsfile_write_slices(f, FITS_F32, resolution, at, here));
+    }
     return fitsfile_put_checksum(f);
 }
 
@@ -134,18 +163,22 @@ static Status write_arm(FitsFile *f, int arm, const MockSky *sky, const MockReco
     int64_t n = arms[arm].n;
     const int64_t dims[2] = {rows, n};
     double *wave, *truth;
+    Common common;
     Seen all;
     TRY(arena_new(&wave, a, n));
+    TRY(arena_new(&common.night, a, n));
+    TRY(arena_new(&common.level, a, MOCK_LEVELS));
     TRY(arena_new(&truth, a, n));
     TRY(arena_new(&all.flux, a, rows * n));
     TRY(arena_new(&all.ivar, a, rows * n));
     TRY(arena_new(&all.mask, a, rows * n));
     for (int64_t i = 0; i < n; i++) wave[i] = GRID_START + GRID_STEP * (double)(arms[arm].start + i);
+    mock_night(common.night, wave, n, arm);
+    mock_levels(common.level);
     for (int64_t k = 0; k < rows; k++) {
         Seen s = {all.flux + k * n, all.ivar + k * n, all.mask + k * n};
-        Rng r = rng_stream(sky->seed, "mock.noise", row[k].number, (uint32_t)arm);
-        mock_spectrum(truth, wave, n, row[k].object);
-        observe(s, truth, arm, row[k].object, &r);
+        mock_spectrum(truth, wave, n, row[k].object, arms[arm].blur);
+        observe(s, truth, &common, arm, row[k].object, sky->seed);
         if (row[k].exposure >= 0) expose(s, sky, &row[k], arm);
     }
     snprintf(name, sizeof name, "%s_WAVELENGTH", arms[arm].band);
@@ -166,7 +199,7 @@ static Status write_arm(FitsFile *f, int arm, const MockSky *sky, const MockReco
 
 static Status put_group(FitsFile *f, const MockSky *sky, const MockRecord *row)
 {
-    const MockGroup *g = row->group;
+    const MockGroup *g = &row->group;
     TRY(fitsfile_goto_number(f, 0));
     TRY(fitsfile_put_text(f, "SPGRP", g->tileid ? "cumulative" : "healpix", ""));
     TRY(fitsfile_put_i64(f, "SPGRPVAL", row->group_value, ""));
@@ -196,7 +229,7 @@ static Status fill_spectra(FitsFile *f, const MockSky *sky, const MockRecord *ro
                                         mock_imaging_columns,
                                         mock_coadd_columns,
                                         mock_targets_of(sky),
-                                        row->group->tileid ? mock_tile_columns : NULL,
+                                        row->group.tileid ? mock_tile_columns : NULL,
                                         NULL};
     TRY(put_group(f, sky, row));
     TRY(mock_write_table(f, "FIBERMAP", row->exposure >= 0 ? lists : summed, row, sizeof *row, n, a));
@@ -225,7 +258,7 @@ static Status fill_redrock(FitsFile *f, const MockSky *sky, const MockRecord *ro
                                          mock_imaging_columns,
                                          mock_coadd_columns,
                                          mock_targets_of(sky),
-                                         row->group->tileid ? mock_tile_columns : NULL,
+                                         row->group.tileid ? mock_tile_columns : NULL,
                                          NULL};
     TRY(put_group(f, sky, row));
     TRY(mock_write_table(f, "REDSHIFTS", redshifts, row, sizeof *row, n, a));
@@ -318,13 +351,19 @@ done:
 Status mock_write_group(const MockSky *sky, const DesiConfig *desi, int64_t group, Arena *a)
 {
     Status st = OK;
-    const MockGroup *g = &sky->group[group];
-    if (g->missing) return OK; /* lost, as files are */
-    Files w = {.sky = sky, .desi = desi, .group = g, .arena = a};
+    MockGroup g;
+    MockObject *object;
     MockRecord *coadd = NULL, *exposure = NULL;
+    int64_t n_objects;
+    mock_group(&g, sky, group);
+    if (g.missing) return OK; /* lost, as files are */
+    Files w = {.sky = sky, .desi = desi, .group = &g, .arena = a};
     Mark mark = arena_mark(a);
-    TRY_DONE(mock_records(&coadd, &w.n, sky, g, g->program, 0, a));
-    if (sky->exposures > 0) TRY_DONE(mock_records(&exposure, &w.n_exposures, sky, g, g->program, sky->exposures, a));
+    TRY_DONE(mock_group_objects(&object, &n_objects, sky, &g, a));
+    if (n_objects == 0) goto done; /* a petal that nothing fell on */
+    TRY_DONE(mock_records(&coadd, &w.n, sky, &g, g.program, 0, object, n_objects, a));
+    if (sky->exposures > 0)
+        TRY_DONE(mock_records(&exposure, &w.n_exposures, sky, &g, g.program, sky->exposures, object, n_objects, a));
     w.coadd = coadd;
     w.exposure = exposure;
     TRY_DONE(write_file(&w, "coadd"));

@@ -104,34 +104,58 @@ static Status put_keys(FitsFile *f, const MockSky *sky, const char *program)
     return fitsfile_put_checksum(f);
 }
 
-static Status write_file(const CatalogFile *file, const MockSky *sky, const DesiConfig *desi, const char *program,
-                         const MockRecord *record, int64_t n, Arena *a)
+typedef struct {
+    MockList list;
+    const char *program;
+    CatalogFile file[3];
+    char path[3][FITS_PATH];
+    FitsFile f[3];
+    int n_files;
+    int64_t rows;
+} Zcatalog;
+
+static Status add_objects(MockList *list, const MockSky *sky, const MockObject *object, int64_t n_objects, Arena *a)
 {
+    Zcatalog *c = (Zcatalog *)list;
+    MockRecord *record;
+    int64_t n;
+    TRY(mock_records(&record, &n, sky, NULL, c->program, 0, object, n_objects, a));
+    for (int i = 0; i < c->n_files; i++)
+        TRY(mock_put_rows(&c->f[i], c->file[i].list, record, sizeof *record, c->rows, n, a));
+    c->rows += n;
+    return OK;
+}
+
+static Status end_catalog(MockList *list, const MockSky *sky, bool good, Arena *a)
+{
+    Zcatalog *c = (Zcatalog *)list;
     Status st = OK;
-    FitsFile f = {0};
-    char path[FITS_PATH];
-    TRY(mock_zcatalog_path(path, sky, desi, program, file->part));
-    TRY_DONE(mock_begin(&f, path));
-    TRY_DONE(mock_write_table(&f, file->extname, file->list, record, sizeof *record, n, a));
-    TRY_DONE(put_keys(&f, sky, program));
-    TRY_DONE(mock_end(&f, path));
-done:
-    fitsfile_close(&f);
+    (void)a;
+    MUST(!good || c->n_files == 0 || c->rows == sky->rows[strcmp(c->program, "dark") == 0]);
+    for (int i = 0; i < c->n_files; i++) {
+        if (good && st == OK) st = fitsfile_put_checksum(&c->f[i]);
+        if (good && st == OK) st = put_keys(&c->f[i], sky, c->program);
+        if (good && st == OK) st = mock_end(&c->f[i], c->path[i]);
+        fitsfile_close(&c->f[i]);
+    }
     return st;
 }
 
-Status mock_write_zcatalog(const MockSky *sky, const DesiConfig *desi, const char *program, Arena *a)
+Status mock_zcatalog_begin(MockList **out, const MockSky *sky, const DesiConfig *desi, const char *program, Arena *a)
 {
-    CatalogFile file[3] = {0};
-    MockRecord *record;
-    int64_t n;
-    Mark mark = arena_mark(a);
-    TRY(mock_records(&record, &n, sky, NULL, program, 0, a));
-    int n_files = n > 0 ? files_of(file, sky) : 0;
-    Status st = OK;
-    for (int i = 0; i < n_files && st == OK; i++) st = write_file(&file[i], sky, desi, program, record, n, a);
-    arena_reset(a, mark);
-    return st;
+    Zcatalog *c;
+    const int64_t rows = sky->rows[strcmp(program, "dark") == 0];
+    TRY(arena_new(&c, a, 1));
+    *c = (Zcatalog){.list = {add_objects, end_catalog}, .program = program};
+    *out = &c->list; /* from here on it is ended, whatever happens */
+    const int n = rows > 0 ? files_of(c->file, sky) : 0;
+    for (; c->n_files < n; c->n_files++) {
+        const int i = c->n_files;
+        TRY(mock_zcatalog_path(c->path[i], sky, desi, program, c->file[i].part));
+        TRY(mock_begin(&c->f[i], c->path[i]));
+        TRY(mock_new_table(&c->f[i], c->file[i].extname, c->file[i].list, rows));
+    }
+    return OK;
 }
 
 /* ---- pixels of a program ---- */
@@ -155,8 +179,7 @@ Status mock_write_uniqpix(const MockSky *sky, const DesiConfig *desi, const char
     TRY(arena_new(&pixel, a, sky->n_groups));
     for (int64_t g = 0; g < sky->n_groups; g++) {
         if (strcmp(sky->group[g].program, program) != 0) continue;
-        Pixel p = {.uniqpix = sky->group[g].uniqpix};
-        for (int64_t i = 0; i < sky->n; i++) p.targets += mock_in_group(&sky->object[i], &sky->group[g]);
+        Pixel p = {.uniqpix = sky->group[g].uniqpix, .targets = sky->group[g].rows};
         p.spectra = p.targets * (sky->exposures > 0 ? sky->exposures : 1);
         pixel[n++] = p;
     }

@@ -295,11 +295,21 @@ done:
     return st;
 }
 
+/* Shape of one row of a member: how many dimensions. */
+static int member_dims(hsize_t dims[2], const H5Member *m)
+{
+    bool matrix = m->type != H5_TEXT && m->width > 0;
+    dims[0] = (hsize_t)(matrix ? m->n / m->width : m->n);
+    dims[1] = (hsize_t)m->width;
+    return matrix ? 2 : m->n == 1 ? 0 : 1;
+}
+
 static hid_t member_file_type(const H5Member *m)
 {
     hid_t element = h5_file_type(m->type, m->width);
-    hsize_t n = (hsize_t)m->n;
-    hid_t t = m->n == 1 ? H5Tcopy(element) : H5Tarray_create2(element, 1, &n);
+    hsize_t dims[2];
+    int n_dims = member_dims(dims, m);
+    hid_t t = n_dims == 0 ? H5Tcopy(element) : H5Tarray_create2(element, (unsigned)n_dims, dims);
     H5Tclose(element);
     return t;
 }
@@ -320,29 +330,41 @@ static Status make_compound(H5File *f, const char *dataset, const H5Member *memb
     return H5_AGREE(f, st);
 }
 
-static Status write_member(H5File *f, const char *dataset, const H5Member *m, int64_t rows)
+static Status write_member(H5File *f, const char *dataset, const H5Member *m, int64_t first, int64_t rows)
 {
     H5Dataset d;
     TRY(h5_dataset_open(&d, f, dataset));
     hid_t element = h5_memory_type(m->type, m->width);
-    hsize_t n = (hsize_t)m->n;
+    hsize_t dims[2];
+    int n_dims = member_dims(dims, m);
     size_t bytes = 0;
-    hid_t row = member_memory(&bytes, m->name, element, &n, m->n == 1 ? 0 : 1);
-    Status st = h5_move_rows(f, &d, dataset, row, bytes, NULL, m->data, 0, rows);
+    hid_t row = member_memory(&bytes, m->name, element, dims, n_dims);
+    Status st = h5_move_rows(f, &d, dataset, row, bytes, NULL, m->data, first, rows);
     if (row >= 0) H5Tclose(row);
     H5Tclose(element);
     h5_dataset_close(&d);
     return st;
 }
 
-Status h5_put_compound(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t rows)
+Status h5_new_compound(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t rows)
 {
     MUST(n_members > 0);
-    TRY(make_compound(f, dataset, members, n_members, rows));
+    return make_compound(f, dataset, members, n_members, rows);
+}
+
+Status h5_put_members(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t first,
+                      int64_t rows)
+{
     Status st = OK;
     if (!f->par || f->par->rank == 0)
-        for (int i = 0; i < n_members && st == OK; i++) st = write_member(f, dataset, &members[i], rows);
+        for (int i = 0; i < n_members && st == OK; i++) st = write_member(f, dataset, &members[i], first, rows);
     return H5_AGREE(f, st);
+}
+
+Status h5_put_compound(H5File *f, const char *dataset, const H5Member *members, int n_members, int64_t rows)
+{
+    TRY(h5_new_compound(f, dataset, members, n_members, rows));
+    return h5_put_members(f, dataset, members, n_members, 0, rows);
 }
 
 /* ---- virtual datasets ---- */

@@ -38,9 +38,10 @@ static bool lists(const ConfigTexts *list, const char *item)
     return false;
 }
 
-/* ---- features from embeddings.h5 ---- */
+/* ---- features from embeddings.h5, or from catalog.h5 ---- */
 
 typedef struct {
+    Catalog *catalog;
     Embeddings *embeddings;
     const ProbeInputRow *row;
 } Source;
@@ -48,6 +49,7 @@ typedef struct {
 static Status read_source(float *out, void *source, int64_t first, int64_t n, Arena *scratch)
 {
     Source *s = source;
+    if (s->row->n_sets == 0) return probe_read_photometry(out, s->catalog, first, n, scratch);
     return probe_read_input(out, s->embeddings, s->row, first, n, scratch);
 }
 
@@ -103,16 +105,20 @@ static Status fit_kind(ProbeFit *out, int *n_out, const ProbeKind *kind, int ind
 
 /* Collective. */
 static Status fit_input(ProbeSet *set, const ProbeInputRow *row, const ProbeConfig *config, const ProbeRows *rows,
-                        Embeddings *e, const Par *par, Arena *a)
+                        Catalog *catalog, Embeddings *e, const Par *par, Arena *a)
 {
     const int index = set->n_inputs++;
     ProbeInput *input = &set->input[index];
-    Source source = {e, row};
+    Source source = {catalog, e, row};
     const ProbeFeatures features = {probe_input_dim(e, row), read_source, &source};
     uint8_t *usable = NULL;
     *input = (ProbeInput){.row = row};
     TRY(par_agree(par, arena_new(&usable, a, rows->n)));
     TRY(probe_standardise(input, usable, rows, &features, par, a));
+    if (row->n_sets == 0 && input->n_usable[SPLIT_TRAIN] == 0) { /* a catalogue without fluxes */
+        set->n_inputs--;
+        return OK;
+    }
     log_info("probe: %s %s: %lld numbers per row; %lld of %lld rows have them (train %lld, val %lld, test %lld)",
              row->encoder, row->modality, (long long)input->dim,
              (long long)(input->n_usable[0] + input->n_usable[1] + input->n_usable[2]), (long long)rows->total,
@@ -140,12 +146,16 @@ Status probe_fit_all(ProbeSet *out, const ProbeConfig *config, Catalog *catalog,
     if (st == OK) st = arena_new(&out->input, a, n_rows);
     if (st == OK) st = arena_new(&out->fit, a, (int64_t)n_rows * n_kinds * N_LABELS);
     TRY(par_agree(par, st));
+    int n_embeddings = 0;
     for (int i = 0; i < n_rows; i++)
-        if (probe_input_dim(e, &probe_inputs[i]) > 0) TRY(fit_input(out, &probe_inputs[i], config, &rows, e, par, a));
-    if (out->n_inputs == 0)
+        n_embeddings += probe_inputs[i].n_sets > 0 && probe_input_dim(e, &probe_inputs[i]) > 0;
+    if (n_embeddings == 0)
         return FAIL(E_INPUT,
                     "%s has none of the embeddings that probes learn from: see embed.sets and embed.modalities",
                     e->file.path);
+    for (int i = 0; i < n_rows; i++)
+        if (probe_input_dim(e, &probe_inputs[i]) > 0)
+            TRY(fit_input(out, &probe_inputs[i], config, &rows, catalog, e, par, a));
     return OK;
 }
 

@@ -15,6 +15,7 @@ const ProbeInputRow probe_inputs[] = {
     {"astroclip", "both", "BOTH", {SET_IMAGE, SET_SPECTRUM}, 2},
     {"astrodino", "image", "", {SET_ASTRODINO}, 1},
     {"specformer", "spectrum", "", {SET_SPECFORMER}, 1},
+    {"none", "photometry", "", {0}, 0},
     {NULL, NULL, NULL, {0}, 0},
 };
 
@@ -22,7 +23,7 @@ const ProbeInputRow probe_inputs[] = {
 
 int64_t probe_input_dim(const Embeddings *e, const ProbeInputRow *row)
 {
-    int64_t dim = 0;
+    int64_t dim = row->n_sets > 0 ? 0 : PHOTOMETRY_DIM;
     for (int s = 0; s < row->n_sets; s++) {
         if (e->dim[row->set[s]] == 0) return 0;
         dim += e->dim[row->set[s]];
@@ -44,6 +45,29 @@ Status probe_read_input(float *out, Embeddings *e, const ProbeInputRow *row, int
         at += (int)width;
         arena_reset(scratch, mark);
     }
+    return OK;
+}
+
+void probe_photometry(float out[PHOTOMETRY_DIM], float g, float r, float z)
+{
+    const float flux[3] = {g, r, z};
+    double magnitude[3];
+    for (int b = 0; b < 3; b++)
+        magnitude[b] = isfinite(flux[b]) && flux[b] > 0 ? 22.5 - 2.5 * log10((double)flux[b]) : NAN;
+    const double feature[PHOTOMETRY_DIM] = {magnitude[0] - magnitude[1], magnitude[1] - magnitude[2], magnitude[1],
+                                            magnitude[1] * magnitude[1]};
+    const bool all = isfinite(magnitude[0] + magnitude[1] + magnitude[2]);
+    for (int d = 0; d < PHOTOMETRY_DIM; d++) out[d] = all ? (float)feature[d] : NAN;
+}
+
+Status probe_read_photometry(float *out, Catalog *c, int64_t first, int64_t n, Arena *scratch)
+{
+    float *flux[3];
+    const Mark mark = arena_mark(scratch);
+    for (int b = 0; b < 3; b++) TRY(arena_new(&flux[b], scratch, n));
+    TRY(catalog_read_fluxes(flux, c, first, n));
+    for (int64_t i = 0; i < n; i++) probe_photometry(out + i * PHOTOMETRY_DIM, flux[0][i], flux[1][i], flux[2][i]);
+    arena_reset(scratch, mark);
     return OK;
 }
 

@@ -23,7 +23,7 @@ equal_bits() {
     [ ! -e "$work/$2/embeddings/reuse.h5" ] || fail "the plan of $2 was left behind"
 }
 
-make_sky
+make_sky --set mock.per_brick=48
 bright=(--set 'release.spectra.programs=[main/bright]')
 embed_to first 2 "${bright[@]}" || { fail "the first run"; tail -5 "$work/first.log"; finish; }
 
@@ -47,7 +47,7 @@ printf '%s' $((digit % 9 + 1)) | dd of="$coadd" bs=1 seek="$sum" conv=notrunc 2>
 for row in 0 1 2 3 4 5 6 7; do # pixel 1000 of the first spectra becomes about 32
     printf '\102\001' | dd of="$coadd" bs=1 seek=$((data + (row * 2751 + 1000) * 4)) conv=notrunc 2> /dev/null
 done
-image=$(find "$work/sky/legacy" -name '*-image-g.fits.fz' | sort | head -1)
+image=$(find "$work/sky/legacy" -name '*-image-z.fits.fz' | sort | head -1 | sed s,-z.fits,-g.fits,) # not the brick without z
 cp "${image%-g.fits.fz}-r.fits.fz" "$image"
 release=(--set catalog.z_max=0.4)
 embed_to fresh 2 "${release[@]}" || { fail "the new release, all computed"; tail -5 "$work/fresh.log"; }

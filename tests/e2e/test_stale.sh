@@ -2,7 +2,7 @@
 # What a change re-runs, and what it leaves alone: settings, weights, input files; not touched files, moved roots, sizes of batches, another version of
 # the program. What is current says so and is not touched.
 . "$(dirname "$0")/../support/sky.sh"
-make_sky
+make_sky --set mock.per_brick=48
 run base 2 > "$work/base.log" 2>&1 || { fail "the first run"; tail -5 "$work/base.log"; finish; }
 
 # rerun WHAT STAGES [arguments...]: over a copy of the first run, exactly these stages are done again, the others say that they are current

@@ -23,8 +23,8 @@ static Status add(int layout, int kind, Arena *a)
     const MockConfig config = {.objects = 8, .per_brick = 8, .ra = 150, .dec = 2, .layout = layout, .truth = ""};
     char path[FITS_PATH];
     MockSky sky;
-    TRY(mock_sky(&sky, &config, NULL, 3, a));
-    TRY(mock_write_zcatalog(&sky, &desi, "bright", a));
+    TRY(mock_sky(&sky, &config, NULL, 3, &par_alone, a));
+    TRY(mock_write_lists(&sky, &(MockLists){.desi = &desi}, &par_alone, a));
     TRY(mock_zcatalog_path(path, &sky, &desi, "bright", ""));
     fuzz_seed_file(kind, path);
     TRY(mock_write_group(&sky, &desi, 0, a));

@@ -23,12 +23,19 @@ static Status seeds(Arena *a)
     for (int layout = MOCK_DR1; layout <= MOCK_TILES; layout += MOCK_TILES - MOCK_DR1) {
         const MockConfig config = {
             .objects = 6, .per_brick = 6, .ra = 150, .dec = 2, .layout = layout, .exposures = 2, .truth = ""};
-        TRY(mock_sky(&sky, &config, NULL, 3, a));
-        for (int64_t g = 0; g < sky.n_groups && g < 2; g++) {
+        TRY(mock_sky(&sky, &config, NULL, 3, &par_alone, a));
+        for (int64_t i = 0, found = 0; i < sky.n_groups && found < 2; i++) {
             char path[FITS_PATH];
-            TRY(mock_write_group(&sky, &desi, g, a));
+            MockGroup g;
+            MockObject *object;
+            int64_t n;
+            mock_group(&g, &sky, i);
+            TRY(mock_group_objects(&object, &n, &sky, &g, a));
+            if (n == 0 || g.missing) continue;
+            found++;
+            TRY(mock_write_group(&sky, &desi, i, a));
             for (int kind = 0; kind < 2; kind++) {
-                TRY(mock_group_path(path, &sky, &desi, &sky.group[g], kind ? "spectra" : "coadd"));
+                TRY(mock_group_path(path, &sky, &desi, &g, kind ? "spectra" : "coadd"));
                 fuzz_seed_file(kind, path);
             }
         }

@@ -76,8 +76,8 @@ static Status seeds(Arena *a)
     const MockConfig config = {.objects = 8, .per_brick = 8, .ra = 150, .dec = 2, .truth = ""};
     MockSky sky;
     for (int kind = 0; kind < LABELS; kind++) TRY(put_set(kind, a));
-    TRY(mock_sky(&sky, &config, NULL, 3, a));
-    TRY(mock_write_labels(&sky, fuzz_path(files[LABELS]), a));
+    TRY(mock_sky(&sky, &config, NULL, 3, &par_alone, a));
+    TRY(mock_write_lists(&sky, &(MockLists){.labels = fuzz_path(files[LABELS])}, &par_alone, a));
     fuzz_seed_file(LABELS, fuzz_path(files[LABELS]));
     fuzz_seed_golden(LABELS, "provabgs.h5");
     return OK;

@@ -1,4 +1,4 @@
-"""probes.h5 and scores.csv again, from embeddings.h5 and the labels of catalog.h5."""
+"""probes.h5 and scores.csv again, from embeddings.h5 and the labels and fluxes of catalog.h5."""
 
 import csv
 
@@ -13,6 +13,7 @@ INPUTS = {  # (encoder, modality): the embeddings that lie side by side
     ("astroclip", "both"): ["image_embeddings", "spectrum_embeddings"],
     ("astrodino", "image"): ["astrodino_embeddings"],
     ("specformer", "spectrum"): ["specformer_embeddings"],
+    ("none", "photometry"): ["photometry"],  # of the catalogue: see photometry()
 }
 SPLITS = ["train", "val", "test"]
 SCORES = ["n", "r2", "rmse", "bias", "sigma_nmad", "outlier_fraction"]
@@ -23,6 +24,14 @@ FEW = 10  # val rows below which intervals and the limit of OOD come from train 
 FIT_TOLERANCE = 1e-7
 SUM_TOLERANCE = 1e-11  # the same sums in another order
 CSV_TOLERANCE = 1e-5  # six digits
+
+
+def photometry(rows):
+    """g - r, r - z, r and r^2 in magnitudes; NaN in rows where not every flux is positive."""
+    flux = np.stack([rows["FLUX_" + b].astype(float) for b in "GRZ"], axis=1)
+    flux[~(np.isfinite(flux) & (flux > 0)).all(axis=1)] = np.nan
+    g, r, z = (22.5 - 2.5 * np.log10(flux)).T
+    return np.stack([g - r, r - z, r, r * r], axis=1).astype(np.float32)
 
 
 class Input:
@@ -149,11 +158,14 @@ def check_probes(report, rows, output):
     """Returns the fits, with predictions of our own, and the inputs: for the property table."""
     with h5py.File(f"{output}/embeddings.h5", "r") as f:
         data = {k: f[k][()] for k in f if k.endswith("_embeddings")}
+    data["photometry"] = photometry(rows)
     split, fits, inputs = rows["SPLIT"], [], {}
     with h5py.File(f"{output}/probes.h5", "r") as f:
         config = parse_config(text_of(f.attrs["config"]))["probe"]
         expected = {f"{e}_{m}" for (e, m), sets in INPUTS.items() if all(s in data for s in sets)}
-        report.check(set(f) == expected, "an input for every embedding", set(f) ^ expected)
+        if not np.isfinite(data["photometry"][split == 0]).any():
+            expected.discard("none_photometry")  # a catalogue without fluxes
+        report.check(set(f) == expected, "an input for every embedding, and the photometry", set(f) ^ expected)
         for (encoder, modality), sets in INPUTS.items():
             if f"{encoder}_{modality}" not in f:
                 continue
