@@ -18,8 +18,8 @@ chain() {
 }
 rows_of() { sed -nE 's/.*tables: ([0-9]+) rows in, ([0-9]+) rows out/\1 \2/p' "$work/$1.log"; }
 
-# five bricks of one object each: pixels with one object, fewer rows than ranks, one row per volume and per group of ranks
-few=(--set mock.objects=5 --set mock.per_brick=1 --set probe.min_rows=10)
+# five bricks of one object each, across a corner of HEALPix pixels: pixels with one object, fewer rows than ranks, one row per volume and per group of ranks
+few=(--set mock.objects=5 --set mock.per_brick=1 --set mock.dec=5 --set probe.min_rows=10)
 make_sky "${few[@]}"
 pixels=$(find "$work/sky" -name 'coadd-*.fits' | sed 's/.*-//' | sort -u | wc -l)
 [ "$pixels" -ge 3 ] || fail "the objects are all in $pixels pixels"

@@ -13,10 +13,10 @@ tiny=(--set mock.objects=24 --set mock.per_brick=24 --set probe.min_rows=10)
 version=$("$ASTROCLIP_BIN" --version)
 made_with=$(printf '%s\n' "$version" | sed -nE 's/^(gemm +openblas:|cfitsio|CPU) +//p' | paste -sd ' ')
 made_with="$made_with, $(getconf GNU_LIBC_VERSION)"
-# Lines that no refresh writes: a machine has each stage once, and no other.
+# A machine has each stage once, and no other: what else is there, a refresh mends.
 odd=$(grep -v '^#' "$table" | awk -v chain="${chain[*]}" '{ stage = $1; $1 = $2 = $3 = ""; seen[$0, stage]++; of[$0] = 1 }
     END { n = split(chain, name, " "); for (m in of) for (i = 1; i <= n; i++) if (seen[m, name[i]] != 1) { print m; break } }')
-[ -z "$odd" ] || { fail "golden_bits.txt does not hold each stage once for each machine: $odd"; finish; }
+[ "${1:-}" = --refresh ] || [ -z "$odd" ] || { fail "golden_bits.txt does not hold each stage once for each machine: $odd"; finish; }
 revision_of() { "$ASTROCLIP_BIN" about "$1" | sed -nE '1s/.*\(revision ([0-9]+)\)$/\1/p'; }
 if [ "${1:-}" != --refresh ] && ! grep -qF "  $made_with" "$table"; then
     echo "no golden bits for $made_with: nothing to compare (--refresh adds them)"

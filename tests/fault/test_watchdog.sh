@@ -5,6 +5,7 @@
 . "$(dirname "$0")/../support/sky.sh"
 . "$(dirname "$0")/../support/stages.sh"
 every_output good 2
+launchers="mpirun mpiexec orterun" # names of one program
 quick=("${tiny[@]}" --set run.stop_seconds=4 --set embed.block_rows=4)
 for output in stop stall; do without $output embed good; done
 
@@ -29,10 +30,10 @@ hang() {
     for _ in $(seq 400); do grep -q 'HDF5' "$work/$output.log" && [ -e "$work/$output/.astroclip.lock" ] && break; sleep 0.05; done
     sleep 0.3
 }
-# members OUTPUT NAME TEXT: processes of the program NAME with TEXT on the command line
+# members OUTPUT NAMES TEXT: processes of programs with one of the names, and with TEXT on the command line
 members() {
     local pid
-    for pid in $(pgrep -f "$3 .*run.output=$work/$1( |$)"); do [ "$(cat "/proc/$pid/comm" 2> /dev/null)" = "$2" ] && echo "$pid"; done
+    for pid in $(pgrep -f "$3 .*run.output=$work/$1( |$)"); do [[ " $2 " == *" $(cat "/proc/$pid/comm" 2> /dev/null || echo none) "* ]] && echo "$pid"; done
 }
 # refused OUTPUT DOING: nobody else may write there, by `run` or by mpirun, but everybody may read
 refused() {
@@ -116,12 +117,12 @@ for way in "${ways[@]}"; do
     rm -rf "$work/orphan"
     without orphan embed good
     hang "$how" orphan embed embed.block:0
-    if [ "$victim" = run ]; then pid=$(members orphan astroclip "astroclip run"); else pid=$(members orphan mpirun "astroclip embed"); fi
-    [ -n "$pid" ] || fail "no $victim to kill"
+    if [ "$victim" = run ]; then pid=$(members orphan astroclip "astroclip run"); else pid=$(members orphan "$launchers" "astroclip embed"); fi
+    [ -n "$pid" ] || { fail "no $victim to kill" && finish; }
     kill -KILL $pid
     wait "$job" 2> /dev/null
-    for _ in $(seq 200); do [ -z "$(members orphan astroclip "")$(members orphan mpirun "")" ] && break; sleep 0.05; done
-    [ -z "$(members orphan astroclip "")$(members orphan mpirun "")" ] || { fail "ranks outlive $victim of $how by 10 s"; kill -KILL $(members orphan astroclip ""); }
+    for _ in $(seq 200); do [ -z "$(members orphan astroclip "")$(members orphan "$launchers" "")" ] && break; sleep 0.05; done
+    [ -z "$(members orphan astroclip "")$(members orphan "$launchers" "")" ] || { fail "ranks outlive $victim of $how by 10 s"; kill -KILL $(members orphan astroclip ""); }
 done
 stage embed orphan 3 "${quick[@]}" > "$work/after.log" 2>&1 || { fail "the run after its launcher's death"; tail -5 "$work/after.log"; }
 same_output good orphan embed

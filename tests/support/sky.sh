@@ -58,10 +58,11 @@ datasums() { head -c 400000 "$1" | fold -w 80 | grep -a '^DATASUM' | cut -c1-30;
 # all DATASUMs of a FITS file, compressed or not
 data_sums() { zcat -f "$1" | grep -ao "DATASUM = '[0-9]*" | tr -dc '0-9\n' | tr '\n' ' '; }
 
-# file_sums FOLDER: names and DATASUMs of its files (checksum cards bear the time of writing); bytes where there are none
+# file_sums FOLDER: names and DATASUMs of its files (checksum cards bear the time of writing); bytes where there are none; not the stamp of a mock sky,
+# whose fingerprint has the folder in it
 file_sums() {
     local file found
-    (cd "$1" && find . -type f | sort | while read -r file; do
+    (cd "$1" && find . -type f ! -name MOCK-SKY | sort | while read -r file; do
         found=$(data_sums "$file")
         echo "$file ${found:-$(cksum < "$file")}"
     done)
