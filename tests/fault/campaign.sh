@@ -23,21 +23,14 @@ done
 every_output good 2
 rows=$(h5ls "$work/good/catalog.h5/TARGETID" | sed -nE 's/.*\{([0-9]+).*/\1/p')
 
-# processes NAME TEXT: of this run, the program NAME with TEXT on its command line
-processes() {
-    local pid
-    for pid in $(pgrep -f "$2 .*run.output=$work/camp( |$)"); do
-        [ "$(cat "/proc/$pid/comm" 2> /dev/null)" = "$1" ] && echo "$pid"
-    done
-}
-everybody() { processes astroclip "" && processes mpirun ""; }
+everybody() { members camp "astroclip $launchers" ""; }
 one_of() { local all=($1); [ ${#all[@]} -gt 0 ] && echo "${all[RANDOM % ${#all[@]}]}"; }
 victims() {
     case $1 in
-    rank) one_of "$(processes astroclip "astroclip $name")" ;;
-    ranks) processes astroclip "astroclip $name" ;;
-    mpirun) processes mpirun "astroclip $name" ;;
-    run) processes astroclip "astroclip run" ;;
+    rank) one_of "$(members camp astroclip "astroclip $name")" ;;
+    ranks) members camp astroclip "astroclip $name" ;;
+    mpirun) members camp "$launchers" "astroclip $name" ;;
+    run) members camp astroclip "astroclip run" ;;
     job) everybody ;;
     esac
 }

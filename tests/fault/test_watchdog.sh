@@ -5,7 +5,6 @@
 . "$(dirname "$0")/../support/sky.sh"
 . "$(dirname "$0")/../support/stages.sh"
 every_output good 2
-launchers="mpirun mpiexec orterun" # names of one program
 quick=("${tiny[@]}" --set run.stop_seconds=4 --set embed.block_rows=4)
 for output in stop stall; do without $output embed good; done
 
@@ -29,11 +28,6 @@ hang() {
     job=$!
     for _ in $(seq 400); do grep -q 'HDF5' "$work/$output.log" && [ -e "$work/$output/.astroclip.lock" ] && break; sleep 0.05; done
     sleep 0.3
-}
-# members OUTPUT NAMES TEXT: processes of programs with one of the names, and with TEXT on the command line
-members() {
-    local pid
-    for pid in $(pgrep -f "$3 .*run.output=$work/$1( |$)"); do [[ " $2 " == *" $(cat "/proc/$pid/comm" 2> /dev/null || echo none) "* ]] && echo "$pid"; done
 }
 # refused OUTPUT DOING: nobody else may write there, by `run` or by mpirun, but everybody may read
 refused() {

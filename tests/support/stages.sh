@@ -103,3 +103,12 @@ same_output() {
     file=$(cd "$work/$2" && find . -name '*.part' -o -name '*.plain' -o -name '.astroclip.lock*')
     [ -z "$file" ] || fail "left behind in $2: $file"
 }
+
+launchers="mpirun mpiexec orterun" # names of one program
+# members OUTPUT NAMES TEXT: processes of programs with one of the names, and with TEXT on the command line
+members() {
+    local pid
+    for pid in $(pgrep -f "$3 .*run.output=$work/$1( |$)"); do
+        [[ " $2 " == *" $(cat "/proc/$pid/comm" 2> /dev/null || echo none) "* ]] && echo "$pid"
+    done
+}
