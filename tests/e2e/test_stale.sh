@@ -117,7 +117,7 @@ mv "$work/gone" "$file"
 
 # Files that are away from when the catalogue was made: their rows say so and are not current, however embed ended; once the files are back, their blocks
 # alone are embedded, to the bits of a run that always had them. invvar files leave no other trace than that.
-lossy() { stage embed out 2 --set embed.block_rows=8 --set embed.volume_rows=40 "$@" > "$work/run.log" 2>&1; }
+lossy() { stage embed out 2 --set embed.block_rows=8 --set embed.volume_rows=70 "$@" > "$work/run.log" 2>&1; }
 for how in "finished *-invvar-r.fits.fz" "cut coadd-main-bright-*.fits" "failed *-image-z.fits.fz"; do
     file=$(first "${how#* }")
     rm -rf "$work/out"
@@ -141,7 +141,7 @@ for how in "finished *-invvar-r.fits.fz" "cut coadd-main-bright-*.fits" "failed 
         ;;
     esac
     mv "$work/gone" "$file"
-    run out 3 --set embed.block_rows=8 --set embed.volume_rows=40 > "$work/run.log" 2>&1 || { fail "the run with $file back"; tail -5 "$work/run.log"; }
+    run out 3 --set embed.block_rows=8 --set embed.volume_rows=70 > "$work/run.log" 2>&1 || { fail "the run with $file back"; tail -5 "$work/run.log"; }
     grep -q 'catalog: .*is current' "$work/run.log" || fail "the catalogue is not current with $file back"
     grep -qE 'embed: .*; [1-9][0-9]* blocks computed, [1-9][0-9]* kept' "$work/run.log" || { fail "${how% *}: not the blocks of $file alone"; grep 'rows in' "$work/run.log"; }
     same_data base out
