@@ -4,7 +4,7 @@
 
 #include "core/log.h"
 #include "data/release_rows.h"
-#include "embed/lost.h"
+#include "embed/lost_rows.h"
 #include "embed/previous.h"
 #include "embed/volume.h"
 #include "embedder.h"
@@ -162,7 +162,7 @@ static Status judge(const EmbedLedger *l, const Run *run, const Embedder *e)
     if (l->lost > 0)
         log_warn(
             "embed: %lld rows lack files that the catalogue saw (FILE_LOST): put the files back and run again, which "
-            "embeds these rows only; or run `astroclip catalog` again, which then knows that they are gone",
+            "makes their blocks again; or run `astroclip catalog` again, which then knows that they are gone",
             (long long)l->lost);
     for (int m = 0; m < N_MODALITIES; m++) {
         if (!e->want[m]) continue;

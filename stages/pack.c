@@ -99,6 +99,7 @@ static Status run_pack(Run *run)
         TRY_DONE(FAIL(E_INPUT, "%s: no row has what pack.modalities and pack.rows ask for", catalog_path));
     st = release_open_images(&p.image_source, p.release, &catalog.files, run->arena);
     TRY_DONE(par_agree(par, st));
+    TRY_DONE(par_agree(par, lost_open(&p.lost, &catalog, p.release, run->arena)));
     st = make(&p, &plan, path, fingerprint, run);
 done:
     release_close_images(p.image_source, p.release);

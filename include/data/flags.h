@@ -19,7 +19,7 @@ enum {                                   /* spectrum_flag */
        SPECTRUM_NOT_ASKED = 1 << 9,      /* fatal: this row has no spectrum                  */
        SPECTRUM_BAD_EMBEDDING = 1 << 10, /* fatal: the encoder gave NaN or Inf             */
        SPECTRUM_NO_EBV = 1 << 11,        /* spectra.extinction: no E(B-V), dust was left in  */
-       SPECTRUM_FILE_LOST = 1 << 12,     /* the file is not as the catalogue saw it (embed/lost.h) */
+       SPECTRUM_FILE_LOST = 1 << 12,     /* the file is not as the catalogue saw it (embed/lost_rows.h) */
 };
 
 enum {                                /* image_flag */
@@ -38,7 +38,7 @@ enum {                                /* image_flag */
        IMAGE_BAD_EMBEDDING = 1 << 12, /* fatal: the encoder gave NaN or Inf                    */
        IMAGE_RESCALED = 1 << 13,      /* images.other_scale convert: resampled to 0.262"/pixel  */
        IMAGE_NO_MASKBITS = 1 << 14,   /* maskbits of its pixels were asked for and are not there */
-       IMAGE_FILE_LOST = 1 << 15,     /* a file is not as the catalogue saw it (embed/lost.h)   */
+       IMAGE_FILE_LOST = 1 << 15,     /* a file is not as the catalogue saw it (embed/lost_rows.h)   */
 };
 
 typedef enum { MODALITY_IMAGE, MODALITY_SPECTRUM, N_MODALITIES } Modality;

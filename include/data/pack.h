@@ -4,6 +4,7 @@
 #define DATA_PACK_H
 
 #include "data/dataset.h"
+#include "data/lost.h"
 #include "data/survey.h"
 
 typedef enum { PACK_ANY, PACK_BOTH } PackRows;
@@ -32,6 +33,7 @@ typedef struct {
     const ReleaseConfig *release;
     Catalog *catalog;
     ImageSource *image_source;
+    Lost *lost;
     bool force; /* nothing of an earlier run is kept */
 } Packer;
 
@@ -42,11 +44,13 @@ int64_t pack_bytes(const PackPlan *plan); /* of dataset.h5 */
 typedef struct {
     int64_t blocks, blocks_kept; /* kept: finished by an earlier run */
     int64_t entries[N_MODALITIES], samples[N_MODALITIES];
+    int64_t lost;                               /* entries with FILE_LOST */
     int64_t count[N_MODALITIES][FLAG_BITS + 1]; /* entries by flag bit; [FLAG_BITS]: no bit */
 } PackLedger;
 
 /* Collective. Writes and closes PATH.part; what an earlier run of the same fingerprint left there is gone on with. The
-   ledger is that of all ranks. */
+   ledger is that of all ranks. Where input files went away since the catalogue was made: E_INPUT, and PATH.part keeps the
+   blocks that miss none. */
 Status pack_release(PackLedger *ledger, const Packer *p, const PackPlan *plan, const char *path,
                     const Envelope *envelope, const Par *par, Arena *a);
 

@@ -25,7 +25,7 @@ extern const ConfigSection embed_section; /* "embed" */
 /* True when a list of the configuration names the item. */
 bool embed_lists(const ConfigTexts *list, const char *item);
 
-typedef struct Lost Lost; /* lost.h */
+typedef struct Lost Lost; /* data/lost.h */
 
 /* All that a block needs, borrowed. */
 typedef struct Embedder {

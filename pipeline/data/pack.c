@@ -174,6 +174,7 @@ static Status read_block(DatasetEntries entries[N_MODALITIES], const Packer *p, 
 {
     CatalogRow *row = NULL;
     TRY(arena_new(&row, a, n));
+    lost_look_again(p->lost);
     clock_begin("read catalogue");
     Status st = catalog_read(row, p->catalog, first, n, a);
     clock_end("read catalogue");
@@ -189,6 +190,7 @@ static Status read_block(DatasetEntries entries[N_MODALITIES], const Packer *p, 
         st = m == MODALITY_IMAGE ? read_images(e, order, p, row, a) : read_spectra(e, order, p, row, n, a);
         clock_end(clock);
         TRY(st);
+        for (int64_t k = 0; k < e->n; k++) TRY(lost_mark(&e->flag[k], p->lost, (Modality)m, &row[order[k]], a));
         for (int64_t k = 0; k < e->n; k++)
             if (e->flag[k] & d->fatal[m]) void_entry(e->numbers + k * dataset_numbers[m], (Modality)m);
     }
@@ -203,7 +205,25 @@ static void enter(PackLedger *l, const Dataset *d, Modality m, const int32_t *fl
     for (int64_t i = 0; i < n; i++) {
         flags_count(l->count[m], flag[i]);
         l->samples[m] += !(flag[i] & d->fatal[m]);
+        l->lost += (flag[i] & flag_file_lost[m]) != 0;
     }
+}
+
+/* Local. Are the entries of a block on disk, and did no file of theirs go away meanwhile? With their flags. */
+static Status look_at_block(bool *holds, int32_t *flag[N_MODALITIES], Dataset *d, const PackPlan *plan, int64_t b,
+                            Arena *a)
+{
+    *holds = true;
+    for (int m = 0; m < N_MODALITIES && *holds; m++) {
+        const int64_t at = plan->first[m][b], n = plan->first[m][b + 1] - at;
+        int64_t good = 0;
+        TRY(dataset_count_good(&good, d, (Modality)m, at, n, a));
+        TRY(arena_new(&flag[m], a, n));
+        if (n > 0) TRY(dataset_read_flags(flag[m], d, (Modality)m, at, n));
+        *holds = good == n;
+        for (int64_t i = 0; i < n; i++) *holds = *holds && !(flag[m][i] & flag_file_lost[m]);
+    }
+    return OK;
 }
 
 /* Local. Of this rank's share of blocks: which an earlier run finished. They enter the ledger. */
@@ -213,24 +233,14 @@ static Status find_kept(int64_t *kept, PackLedger *l, Dataset *d, const PackPlan
     par_share(&first, &last, par, plan->n_blocks);
     for (int64_t b = first; b < last; b++) {
         const Mark mark = arena_mark(a);
-        bool holds = true;
-        int32_t *flag = NULL;
+        bool holds;
+        int32_t *flag[N_MODALITIES];
         TRY(par_continue());
-        for (int m = 0; m < N_MODALITIES && holds; m++) {
-            const int64_t at = plan->first[m][b], n = plan->first[m][b + 1] - at;
-            int64_t good = 0;
-            TRY(dataset_count_good(&good, d, (Modality)m, at, n, a));
-            holds = good == n;
-        }
+        TRY(look_at_block(&holds, flag, d, plan, b, a));
         kept[b] = holds;
         l->blocks_kept += holds;
-        for (int m = 0; m < N_MODALITIES && holds; m++) {
-            const int64_t at = plan->first[m][b], n = plan->first[m][b + 1] - at;
-            if (n == 0) continue;
-            TRY(arena_new(&flag, a, n));
-            TRY(dataset_read_flags(flag, d, (Modality)m, at, n));
-            enter(l, d, (Modality)m, flag, n);
-        }
+        for (int m = 0; m < N_MODALITIES && holds; m++)
+            enter(l, d, (Modality)m, flag[m], plan->first[m][b + 1] - plan->first[m][b]);
         arena_reset(a, mark);
     }
     return OK;
@@ -324,6 +334,12 @@ static Status close_ledger(PackLedger *l, const Packer *p, Dataset *d, const Pac
 {
     _Static_assert(sizeof(PackLedger) % sizeof(int64_t) == 0, "a ledger is counts only");
     par_sum_i64(par, (int64_t *)l, (int64_t)(sizeof *l / sizeof(int64_t)));
+    if (l->lost > 0)
+        return FAIL(
+            E_INPUT,
+            "%lld entries lack files that %s saw: put the files back and pack again, which makes their blocks; or "
+            "run `astroclip catalog` again, which then knows that they are gone",
+            (long long)l->lost, p->catalog->file.path);
     for (int m = 0; m < N_MODALITIES; m++) {
         if (l->entries[m] != plan->n[m])
             return FAIL(E_BUG, "%lld entries of %s planned, %lld written", (long long)plan->n[m], dataset_group[m],

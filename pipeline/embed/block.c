@@ -7,7 +7,7 @@
 
 #include "core/clock.h"
 #include "data/release_rows.h"
-#include "embed/lost.h"
+#include "embed/lost_rows.h"
 
 /* No spectrum was read: there is nothing to take statistics of. */
 static const int32_t spectrum_unread =
@@ -163,7 +163,7 @@ Status embed_block(EmbedBlock *b, Embedder *e, int64_t first, int64_t n, Arena *
     }
     if (!e->lost) return OK;
     clock_begin("look at files");
-    st = lost_mark(b, e->lost, a);
+    st = lost_mark_block(b, e->lost, a);
     clock_end("look at files");
     return st;
 }

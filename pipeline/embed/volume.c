@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
-#include "embed/lost.h"
+#include "embed/lost_rows.h"
 #include "io/seal.h"
 
 enum { VOLUME_VERSION = 2 };

@@ -49,6 +49,18 @@ fi
 same cut
 no_parts cut
 
+# a file that went away since the catalogue was made: nothing is published, and its blocks alone are made once it is back
+mkdir "$work/lost"
+cp "$work/out/catalog.h5" "$work/lost/"
+file=$(find "$work/sky" -name 'coadd-main-bright-*.fits' -size -4000k | sort | head -1)
+mv "$file" "$work/gone"
+stage pack lost 2 --set pack.block_rows=5 > "$work/lost.log" 2>&1
+[ $? -eq 3 ] && grep -q 'entries lack files that .*catalog.h5 saw' "$work/lost.log" && [ ! -e "$work/lost/dataset.h5" ] || { fail "pack without $file"; tail -3 "$work/lost.log"; }
+mv "$work/gone" "$file"
+stage pack lost 3 --set pack.block_rows=5 > "$work/lost.log" 2>&1 || { fail "pack with $file back"; tail -3 "$work/lost.log"; }
+grep -qE ' [1-9][0-9]* blocks written, [1-9][0-9]* kept' "$work/lost.log" || { fail "not the blocks of $file alone"; grep blocks "$work/lost.log"; }
+same lost
+
 # when it is made again
 again() { # WHAT EXPECTED arguments...: EXPECTED is part of a line
     stage pack other 2 "${@:3}" > "$work/again.log" 2>&1 || { fail "pack after: $1"; tail -5 "$work/again.log"; }

@@ -1,8 +1,8 @@
-/* lost.c - compares the files of the rows of a block with the manifest of the catalogue, each once per block.
+/* lost.c - compares the files of rows with the manifest of the catalogue, each once per block of rows.
 
    The manifest is sorted: it is searched row by row on disk, then a page of it is kept, because the files of a brick and
    of its neighbours stand beside each other. */
-#include "embed/lost.h"
+#include "data/lost.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -162,56 +162,17 @@ static bool contradicts(Modality m, int32_t flag, const CatalogRow *row)
     return flag & (IMAGE_NO_BRICK | (row->image_file < 0 ? IMAGE_MISSING_BAND : 0));
 }
 
-static Status mark_row(EmbedBlock *b, int64_t i, Modality m, Lost *l, Arena *scratch)
+Status lost_mark(int32_t *flag, Lost *l, Modality m, const CatalogRow *row, Arena *scratch)
 {
     static const int32_t not_asked[N_MODALITIES] = {IMAGE_NOT_ASKED, SPECTRUM_NOT_ASKED};
-    int32_t *flag = &b->flag[m][i];
     Files files = {.all_there = true};
-    if (*flag & not_asked[m] || (b->taken[m] && b->taken[m][i])) return OK;
+    if (*flag & not_asked[m]) return OK;
     if (m == MODALITY_SPECTRUM)
-        TRY(look_at_spectrum(&files, l, &b->row[i], scratch));
+        TRY(look_at_spectrum(&files, l, row, scratch));
     else
-        TRY(look_at_image(&files, l, &b->row[i], *flag, scratch));
-    if (files.any_gone || (files.all_there && contradicts(m, *flag, &b->row[i]))) *flag |= flag_file_lost[m];
+        TRY(look_at_image(&files, l, row, *flag, scratch));
+    if (files.any_gone || (files.all_there && contradicts(m, *flag, row))) *flag |= flag_file_lost[m];
     return OK;
 }
 
-Status lost_mark(EmbedBlock *b, Lost *l, Arena *scratch)
-{
-    l->block++;
-    for (int64_t i = 0; i < b->n; i++)
-        for (int m = 0; m < N_MODALITIES; m++) TRY(mark_row(b, i, (Modality)m, l, scratch));
-    return OK;
-}
-
-bool lost_some(const EmbedBlock *b)
-{
-    for (int m = 0; m < N_MODALITIES; m++)
-        for (int64_t i = 0; i < b->n; i++)
-            if (b->flag[m][i] >= 0 && (b->flag[m][i] & flag_file_lost[m])) return true;
-    return false;
-}
-
-/* ---- embeddings.h5 ---- */
-
-const char lost_attribute[] = "fingerprint_with_all_files";
-
-Fingerprint lost_fingerprint(const Fingerprint *whole, const EmbedLedger *l)
-{
-    HashState *h = hash_open();
-    hash_add_text(h, whole->text);
-    hash_add(h, &l->lost_sum, sizeof l->lost_sum);
-    return hash_close(h);
-}
-
-bool lost_only(const char *path, const Fingerprint *whole, Arena *a)
-{
-    H5File f = {0};
-    char *text = NULL;
-    const Mark mark = arena_mark(a);
-    const bool same = h5_open(&f, path, NULL) == OK && h5_get_attr_text(&text, &f, "/", lost_attribute, a) &&
-                      strcmp(text, whole->text) == 0;
-    if (h5_close(&f) != OK || !same) fail_clear();
-    arena_reset(a, mark);
-    return same;
-}
+void lost_look_again(Lost *l) { l->block++; }
