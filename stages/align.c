@@ -139,9 +139,10 @@ static Status run_align(Run *run)
     TRY_DONE(artefact_make_folder(&run->par, t.folder));
     TRY_DONE(align_cache(&config, t.model, &t.dataset, &run->par, run->arena));
     TRY_DONE(par_agree(&run->par, align_objective(&objective, &config, t.model, &t.dataset, run->arena)));
-    TRY_DONE(training_run(&report, &t, &objective, kept));
+    TRY_DONE(training_run(&report, &t, &objective));
     if (c->learn_scale) log_info("align: the scale of the cosines became %.4g", model_scale(model_params(t.model), 0));
     TRY_DONE(judge(&t));
+    TRY_DONE(training_publish(&t, &report, kept));
 done:
     align_close(&objective);
     training_close(&t);
@@ -173,7 +174,7 @@ const Stage align_stage = {
         "of the same galaxy lie close together. The test split then tells how often a query finds its partner "
         "(retrieval.csv). The\n"
         "defaults are those of the published alignment: frozen encoders, negatives within a replica, fixed scale.",
-    .revision = 1,
+    .revision = 2,
     .sections = sections,
     .tells = true,
     .run = run_align,

@@ -354,8 +354,8 @@ static void print_scores(const char *path)
 
 static void print_written(const char *folder)
 {
-    static const char *const names[] = {"catalog.h5", "embeddings.h5",   "probes.h5",
-                                        "scores.csv", "properties.fits", NULL};
+    static const char *const names[] = {"catalog.h5",      "embeddings.h5",     "probes.h5", "scores.csv",
+                                        "properties.fits", "report/index.html", NULL};
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/scores.csv", folder);
     print_scores(path);

@@ -8,6 +8,7 @@
 #include "embed/previous.h"
 #include "embed/volume.h"
 #include "embedder.h"
+#include "io/seal.h"
 #include "nn/gemm.h"
 #include "stages.h"
 #include "train/checkpoint.h"
@@ -242,6 +243,7 @@ static Status run_embed(Run *run)
         run->stale = true;
         goto done;
     }
+    TRY_DONE(seal_check(&catalog.file, par, run->arena));
     log_info("embed: %lld rows, %lld weights (%s), matrix products by %s", (long long)catalog.n,
              (long long)model_params(model)->n_reals, c->weights, gemm_provider_text());
     st = embedder_open_images(&e, run->arena);
@@ -330,7 +332,7 @@ const Stage embed_stage = {
         "off continues with the blocks that are missing. With embed.reuse, what an earlier run embedded from the "
         "same files with the\n"
         "same weights and options is copied, the same bits, and the log says how many rows were not and why.",
-    .revision = 1,
+    .revision = 2,
     .sections = sections,
     .tells = true,
     .run = run_embed,

@@ -93,6 +93,7 @@ static Status run_pack(Run *run)
         run->stale = true;
         goto done;
     }
+    TRY_DONE(seal_check(&catalog.file, par, run->arena));
     log_info("pack: %lld spectra and %lld images, %.3g GB", (long long)plan.n[MODALITY_SPECTRUM],
              (long long)plan.n[MODALITY_IMAGE], 1e-9 * (double)pack_bytes(&plan));
     if (plan.rows == 0)

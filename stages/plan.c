@@ -294,14 +294,22 @@ static const struct {
     const Stage *stage;
     void (*size)(StagePlan *p, const Campaign *c);
     const char *artefact;
-} sizes[] = {{&mock_stage, size_mock, "truth.fits"},
-             {&import_stage, size_weights, "astroclip.ckpt.h5"},
-             {&catalog_stage, size_catalog, "catalog.h5"},
-             {&pack_stage, size_pack, NULL},
-             {&embed_stage, size_embed, NULL},
-             {&probe_stage, size_probe, "probes.h5"},
-             {&tables_stage, size_tables, "properties.fits"},
-             {&export_stage, size_weights, "astroclip.ckpt"}};
+    bool model; /* its size depends on the weights: of a ViT-L, GB that others need not take to know */
+} sizes[] = {{&mock_stage, size_mock, "truth.fits", false},
+             {&import_stage, size_weights, "astroclip.ckpt.h5", true},
+             {&catalog_stage, size_catalog, "catalog.h5", false},
+             {&pack_stage, size_pack, NULL, false},
+             {&embed_stage, size_embed, NULL, true},
+             {&probe_stage, size_probe, "probes.h5", true},
+             {&tables_stage, size_tables, "properties.fits", false},
+             {&export_stage, size_weights, "astroclip.ckpt", true}};
+
+static bool needs_model(const Stage *stage)
+{
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (sizes[i].stage == stage) return sizes[i].model;
+    return false;
+}
 
 static Status plan_stage(StagePlan *p, const Stage *stage, const Campaign *c)
 {
@@ -343,7 +351,7 @@ void plan_log_memory(const Run *run, const Stage *stage)
     Campaign c = {.run = &alone, .rates = &none};
     Status st = arena_init(&a, "plan", 0);
     if (st == OK) st = find_rows(&c);
-    if (st == OK && stage != &mock_stage) st = find_weights(&c); /* the mock sky needs no model */
+    if (st == OK && needs_model(stage)) st = find_weights(&c);
     if (st == OK && stage == &pack_stage) st = find_packed(&c);
     if (st == OK) st = plan_stage(&p, stage, &c);
     if (st == OK)

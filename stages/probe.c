@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/version.h"
+#include "io/seal.h"
 #include "nn/gemm.h"
 #include "probe/fit.h"
 #include "stages.h"
@@ -112,6 +113,7 @@ static Status run_probe(Run *run)
         run->stale = true;
         goto done;
     }
+    TRY_DONE(seal_check(&catalog.file, par, run->arena));
     clock_begin("fit");
     st = probe_fit_all(&set, config, &catalog, &embeddings, par, run->arena);
     if (st == OK) clock_end("fit");

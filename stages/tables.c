@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "io/seal.h"
 #include "stages.h"
 #include "tables/properties.h"
 
@@ -84,6 +85,7 @@ static Status run_tables(Run *run)
         run->stale = true;
         goto done;
     }
+    TRY_DONE(seal_check(&in.catalog.file, par, run->arena));
     st = stage_envelope(&envelope, run, "properties", PROPERTIES_VERSION, &tables_stage, fingerprint);
     TRY_DONE(par_agree(par, st));
     envelope.provider =

@@ -44,7 +44,8 @@ static Status run_train_spectrum(Run *run)
     TRY_DONE(training_is_current(&current, &t, "model.spectrum", kept));
     if (current || run->ask) goto done;
     TRY_DONE(par_agree(&run->par, masked_objective(&objective, &masked, t.model, &t.dataset, run->arena)));
-    TRY_DONE(training_run(&report, &t, &objective, kept));
+    TRY_DONE(training_run(&report, &t, &objective));
+    TRY_DONE(training_publish(&t, &report, kept));
 done:
     training_close(&t);
     return st;

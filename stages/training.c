@@ -127,14 +127,14 @@ Status training_is_current(bool *current, Training *t, const char *model, const 
     *current = same != 0;
     if (*current) log_info("%s: %s is current, nothing to do", t->stage->name, t->path);
     if (!*current && run->ask) run->stale = true;
-    return OK;
+    return *current && !run->ask ? state_remove_all(t->folder, &run->par) : OK;
 }
 
-static Status write_result(const Training *t, const Envelope *envelope, const char *const *kept)
+static Status write_result(const Training *t, const char *const *kept)
 {
     const Params *p = model_params(t->model);
     H5File f = {0};
-    Status st = checkpoint_create(&f, t->path, envelope, "");
+    Status st = checkpoint_create(&f, t->path, &t->envelope, "");
     for (int64_t i = 0; st == OK && i < p->n_params; i++)
         if (begins(p->param[i].name, kept))
             st = checkpoint_put(&f, p->param[i].name, params_at(p, i), p->param[i].n_dims, p->param[i].dims);
@@ -153,14 +153,14 @@ static void log_report(const Training *t, const TrainReport *r)
                  r->best_loss, (long long)r->best_step, train_keeps[t->recipe->keep]);
 }
 
-Status training_run(TrainReport *report, Training *t, const Objective *objective, const char *const *kept)
+Status training_run(TrainReport *report, Training *t, const Objective *objective)
 {
     Run *run = t->run;
     Par *par = &run->par;
-    Envelope envelope;
+    Envelope *e = &t->envelope;
     TRY(artefact_make_folder(par, t->folder));
-    TRY(par_agree(par, stage_envelope(&envelope, run, "checkpoint", CHECKPOINT_VERSION, t->stage, t->fingerprint)));
-    envelope.specprod = envelope.image_release = ""; /* weights are of no release */
+    TRY(par_agree(par, stage_envelope(e, run, "checkpoint", CHECKPOINT_VERSION, t->stage, t->fingerprint)));
+    e->specprod = e->image_release = ""; /* weights are of no release */
     if (run->force) TRY(state_remove_all(t->folder, par));
     const Trainer trainer = {.stage = t->stage->name,
                              .folder = t->folder,
@@ -173,11 +173,16 @@ Status training_run(TrainReport *report, Training *t, const Objective *objective
                              .val = t->sample[SPLIT_VAL],
                              .n_val = t->n[SPLIT_VAL],
                              .seed = (uint64_t)((const RunConfig *)config_get(run->config, &run_section))->seed,
-                             .envelope = envelope};
-    TRY(trainer_run(report, &trainer, par, run->arena));
-    envelope.seconds = log_elapsed();
+                             .envelope = *e};
+    return trainer_run(report, &trainer, par, run->arena);
+}
+
+Status training_publish(Training *t, const TrainReport *report, const char *const *kept)
+{
+    Par *par = &t->run->par;
+    t->envelope.seconds = log_elapsed();
     TRY(artefact_make_folder_of(par, t->path));
-    TRY(par_agree(par, par->rank == 0 ? write_result(t, &envelope, kept) : OK));
+    TRY(par_agree(par, par->rank == 0 ? write_result(t, kept) : OK));
     TRY(state_remove_all(t->folder, par));
     log_report(t, report);
     log_info("%s: wrote %s", t->stage->name, t->path);

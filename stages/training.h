@@ -20,6 +20,7 @@ typedef struct {
     char *path;   /* of the result */
     char *folder; /* of metrics and states */
     Fingerprint fingerprint;
+    Envelope envelope;
 } Training;
 
 /* Collective. Dataset and model (spectrum_ and image_encoder., sizes of section `model`; scale as for
@@ -40,11 +41,15 @@ Status training_weights(Fingerprint *out, const Training *t, const char *model, 
 
 /* Collective. The fingerprint: configuration, seed, the lines of section `model` that begin with `model`, dataset, and the
    weights that it begins with, those whose names begin with one of `kept` (NULL-terminated): the ones that the result
-   has. *current: the result is there and bears it; says so. */
+   has. *current: the result is there and bears it; says so, and removes states that a kill left. */
 Status training_is_current(bool *current, Training *t, const char *model, const char *const *kept);
 
-/* Collective. Trains and writes those parameters to the result. */
-Status training_run(TrainReport *report, Training *t, const Objective *objective, const char *const *kept);
+/* Collective. Trains; the weights to keep are in the model then. What else comes of them is written before the result gets
+   its name, for a result that is there is not made again. */
+Status training_run(TrainReport *report, Training *t, const Objective *objective);
+
+/* Collective. Writes those parameters to the result; states are not needed any more. */
+Status training_publish(Training *t, const TrainReport *report, const char *const *kept);
 
 /* Local. For plans: samples if the dataset is there, memory of both ways to keep the optimiser's state. */
 Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainRecipe *recipe, int64_t n_trained,

@@ -21,6 +21,10 @@ Status seal_sum(Fingerprint *out, H5File *f, const Par *par, Arena *scratch);
    metadata are final and a footer (h5_put_footer) is put. */
 Status seal_file(const char *path, const Par *par, Arena *scratch);
 
+/* Collective, as seal_sum. E_INPUT where the file does not hold the data that its checksum was recorded for; a file that
+   says nothing of itself passes. */
+Status seal_check(H5File *f, const Par *par, Arena *scratch);
+
 /* Local. What the file says of itself; false when it says nothing. */
 bool seal_recorded(Fingerprint *out, H5File *f, Arena *scratch);
 

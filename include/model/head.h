@@ -18,7 +18,9 @@ typedef struct {
     bool fused;           /* in_proj_weight (3E, E) where token_dim == E, else q_, k_ and v_proj_weight */
     int64_t query, in_proj_weight, q_proj, k_proj, v_proj, in_proj_bias;
     LinearParams out_proj, layernorm, up, down;
-    real *projected_query; /* (E), by head_prepare */
+    /* by head_prepare: */
+    real *projected_query; /* (E) */
+    real *key;             /* (heads, token_dim) what tokens are compared with: the query through the key projection */
 } Head;
 
 enum { HEAD_PARAMS = 13 };
@@ -29,7 +31,7 @@ Status head_declare(Head *out, const HeadConfig *c, Params *p, const char *prefi
 /* First values (spec.md 5.3) into `p`, the table it was declared in. */
 void head_init(const Head *h, Params *p, uint64_t seed);
 
-/* Projects the query, which no object changes. Call again after the weights change. */
+/* Projects the query, which no object changes, and what it seeks in the tokens. Call again after the weights change. */
 Status head_prepare(Head *h, Arena *a);
 
 /* out (E); pooled (E): what the cross-attention yields, and weights (heads, n_tokens): where it looks, may be NULL.
@@ -46,6 +48,7 @@ typedef struct {
     const real *drop_pooled, *drop_mlp; /* (n, E) dropout factors, 0 or 1 / (1 - p), of the attention's output and of
                                            the MLP's; borrowed, NULL = off */
     real *weights;                      /* (n, heads, n_tokens) */
+    real *gathered;                     /* (heads, n, token_dim) tokens summed by weight */
     real *attended;                     /* (n, E) before the output projection */
     real *projected, *mean, *rstd;      /* (n, E) before the norm, and its statistics (n) */
     real *y;                            /* (n, E) after it: what the cross-attention yields */

@@ -6,7 +6,8 @@
 
 void gelu_forward(real *y, const real *x, int64_t n); /* y may be x */
 
-/* d_x += d_y (Phi(x) + x phi(x)), Phi and phi the normal distribution and its density. */
-void gelu_backward(real *d_x, const real *x, const real *d_y, int64_t n);
+/* y and its slope Phi(x) + x phi(x), Phi and phi the normal distribution and its density, for a backward pass: d_x = d_y
+   slope. */
+void gelu_both(real *y, real *slope, const real *x, int64_t n);
 
 #endif

@@ -1,13 +1,16 @@
 /* mock_estimate.c - what a mock sky will cost, from its configuration alone: nothing is drawn, so a plan for a thousand
    million objects takes no longer than one for a hundred. Numbers of files and bytes are within some per cent of what
-   is written (a test compares); seconds are those of one core of 2023. */
+   is written; seconds are those of one core of 2023. */
 #include <math.h>
 
 #include "data/mock_table.h"
 
-/* Rice keeps noise badly: an image takes a byte a pixel; coverage and masks next to nothing. */
-static const double plane_bytes = 14.0e6, invvar_bytes = 0.75e6, mask_bytes = 52e3, tractor_bytes = 130;
-static const double spectrum_bytes = 430e3, exposure_bytes = 290e3, catalogue_bytes = 900;
+/* Rice keeps noise badly: an image takes a byte a pixel; coverage and masks next to nothing. A spectrum is 7958 pixels
+   of flux, ivar, mask and 11 diagonals of the resolution, four bytes each. */
+static const double plane_bytes = 13.8e6, invvar_bytes = 0.71e6, mask_bytes = 52e3, tractor_bytes = 130;
+static const double spectrum_bytes = 7958 * 14 * 4, exposure_bytes = 290e3, catalogue_bytes = 900;
+/* Draws of the posterior in the labels of a small sky, of nine in ten objects. */
+static const double draws_bytes = 0.9 * 100 * 13 * 8, most_with_draws = 20000;
 /* Painting and compressing a band of a brick; a galaxy in three bands; its spectrum. */
 static const double plane_seconds = 0.45, image_seconds = 1.1e-3, spectrum_seconds = 2e-3;
 enum { FILES_OF_GROUP = 5 }; /* coadd, redrock and its three companions */
@@ -42,12 +45,12 @@ Status mock_estimate(MockEstimate *out, const MockConfig *c, bool spectra, bool 
     const double n = (double)c->objects, exposures = (double)c->exposures;
     *out = (MockEstimate){0};
     TRY(count_bricks(&out->bricks, c));
-    const double bricks = (double)out->bricks, planes = N_BANDS * bricks;
+    const double bricks = (double)out->bricks, planes = N_BANDS * (bricks - 1) - 1; /* one has no files, one no z */
     out->files = 2;
-    out->bytes = 2 * catalogue_bytes * n / 3;
+    out->bytes = 2 * catalogue_bytes * n / 3 + (spectra && n <= most_with_draws ? n * draws_bytes : 0);
     const double here = (double)(c->objects < c->per_brick ? c->objects : c->per_brick);
     if (images) {
-        out->files += (int64_t)(2 * planes + 2 * bricks) + 4;
+        out->files += (int64_t)(2 * planes + 2 * (bricks - 1)) + 4;
         out->bytes += planes * (plane_bytes + invvar_bytes) + bricks * mask_bytes + 2 * tractor_bytes * n;
         const double pixels = 3600.0 * 3600, sweep = fmin(bricks, 50 / (BRICK_SIZE * BRICK_SIZE));
         out->memory = fmax(out->memory, (N_BANDS + 1) * sizeof(float) * pixels + here * sizeof(MockObject));

@@ -78,8 +78,9 @@ static double draw_mass(double z, Rng *r)
 
 /* ---- star formation, age, metals, dust, gas ---- */
 
-/* Quenched fraction, after Peng et al. 2010 (ApJ 721, 193): mass quenching 1 - exp(-(M/10^10.66)^0.67), and a mean of
-   0.3 for what the environment quenches, at every mass. Fewer at higher z, as (1 + z)^-0.5: our choice. */
+/* Quenched fraction in the form of Peng et al. 2010 (ApJ 721, 193): mass quenches a share 1 - exp(-(M/M_0)^p), the
+   environment a share of the rest at every mass. All numbers are our choice: M_0 = 10^10.66, p = 0.67, 0.3 for the
+   environment, fewer at higher z as (1 + z)^-0.5. */
 static double quenched_fraction(double logm, double z)
 {
     double by_mass = 1 - exp(-pow(pow(10, logm - 10.66), 0.67));

@@ -47,7 +47,9 @@ static Ratios forming_ratios(const MockObject *o)
    width, [NII] / H alpha about 1, ratios of LINERs. */
 static const Ratios retired_ratios = {.n2 = 1.0, .s2 = 0.9, .o1 = 0.2, .o2 = 1.6, .s3 = 0.1, .o3 = 1.8, .ne3 = 0.15};
 
-/* Adds lines whose H alpha has this flux before dust. */
+/* Adds lines whose H alpha has this flux before dust. [OIII] 5007/4959 = 2.98: Storey & Zeippen 2000 (MNRAS 312, 813).
+   [NII] 6584/6548 = 2.94, 1.35 between the lines of [OII] and of [SII] (near the limit of thin gas) and 2.47 between
+   those of [SIII] are our choice. */
 static void add(double flux[N_MOCK_LINES], double halpha, const Ratios *q)
 {
     double hbeta = halpha / case_b_halpha;
@@ -56,10 +58,10 @@ static void add(double flux[N_MOCK_LINES], double halpha, const Ratios *q)
     flux[MOCK_HGAMMA] += case_b_hgamma * hbeta;
     flux[MOCK_HDELTA] += case_b_hdelta * hbeta;
     flux[MOCK_NII_6584] += q->n2 * halpha;
-    flux[MOCK_NII_6548] += q->n2 * halpha / 2.94; /* Storey & Zeippen 2000 (MNRAS 312, 813), as [OIII] */
+    flux[MOCK_NII_6548] += q->n2 * halpha / 2.94;
     flux[MOCK_OIII_5007] += q->o3 * hbeta;
     flux[MOCK_OIII_4959] += q->o3 * hbeta / 2.98;
-    flux[MOCK_SII_6716] += q->s2 * halpha * 1.35 / 2.35; /* low density: Sanders et al. 2016 (ApJ 816, 23) */
+    flux[MOCK_SII_6716] += q->s2 * halpha * 1.35 / 2.35;
     flux[MOCK_SII_6731] += q->s2 * halpha / 2.35;
     flux[MOCK_OII_3726] += q->o2 * halpha / 2.35;
     flux[MOCK_OII_3729] += q->o2 * halpha * 1.35 / 2.35;

@@ -4,7 +4,7 @@
    short text, all without a check: a damaged byte in the header of a compressed image ends the program. And where it
    cannot read the first keywords of a table, it takes memory for as many columns as a variable that nobody has set
    says; the same where the file ends among them. A TTYPEn of 70 characters, which only one without quotes can be, is one too
-   many for its buffer. Every other number in a header survives a test that replaces it by nonsense (tests/fault/io/test_bad_fits.c).
+   many for its buffer, and so are 30 characters where it expects a whole number: it repeats them in its message. Every other number in a header survives a test that replaces it by nonsense (tests/fault/io/test_bad_fits.c).
    So all moves to an HDU that was not visited yet go through here. */
 #include <fitsio.h>
 #include <stdlib.h>
@@ -12,12 +12,21 @@
 
 #include "fitsfile_impl.h"
 
-enum { BLOCK = 2880, CARD = 80, MAX_SIDE = 1 << 24, MAX_TILE = 1 << 27, TABLE_CARDS = 8, MAX_COLUMNS = 999 };
+enum {
+    BLOCK = 2880,
+    CARD = 80,
+    MAX_SIDE = 1 << 24,
+    MAX_TILE = 1 << 27,
+    TABLE_CARDS = 8,
+    MAX_COLUMNS = 999,
+    NUMBER = 28
+};
 
 typedef struct {
     bool rice, bad_tile;
     bool table, bad_table; /* what the first TABLE_CARDS cards say */
     bool bad_name;         /* a TTYPEn that is no text */
+    bool bad_number;       /* a whole number of more than NUMBER characters */
     int n_cards;
     double tile;         /* pixels of a tile: the product of all ZTILEn */
     double bitpix;       /* of the image; 0 = not a compressed image */
@@ -50,12 +59,26 @@ static bool table_card_ok(int n, const char *card)
     return n != TABLE_CARDS - 1 || atol(value) <= MAX_COLUMNS;
 }
 
+/* Is the card one that cfitsio reads as a whole number, and longer than any? */
+static bool too_long(const char *text)
+{
+    static const char *const keys[] = {"BLANK ", "TNULL",  "THEAP",  "TBCOL", "NAXIS",   "PCOUNT",
+                                       "GCOUNT", "ZBLANK", "ZNAXIS", "ZTILE", "ZBITPIX", "ZVAL"};
+    if (strncmp(text + 8, "= ", 2) != 0) return false;
+    const char *value = text + 10 + strspn(text + 10, " ");
+    const size_t length = *value == '\'' ? strcspn(value + 1, "'") : strcspn(value, " /");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (length > NUMBER && strncmp(text, keys[i], strlen(keys[i])) == 0) return true;
+    return false;
+}
+
 static void read_card(Claims *c, const char *card)
 {
     char text[CARD + 1];
     memcpy(text, card, CARD);
     text[CARD] = '\0';
     char *equals = strchr(text, '=');
+    c->bad_number |= too_long(text);
     if (c->n_cards == 0) c->table = strstr(text, "TABLE") != NULL;
     if (c->table && c->n_cards < TABLE_CARDS) c->bad_table |= !table_card_ok(c->n_cards, text);
     c->n_cards++;
@@ -85,9 +108,10 @@ static void read_card(Claims *c, const char *card)
 static const char *complaint(int *reason, const Claims *c)
 {
     const bool bad_table = c->bad_table || (c->table && c->n_cards < TABLE_CARDS);
-    *reason = bad_table ? BAD_ORDER : c->bad_name ? NO_QUOTE : DATA_DECOMPRESSION_ERR;
+    *reason = bad_table ? BAD_ORDER : c->bad_name ? NO_QUOTE : c->bad_number ? BAD_C2I : DATA_DECOMPRESSION_ERR;
     if (bad_table) return "the first eight keywords are not those of a table";
     if (c->bad_name) return "a TTYPEn is not a text in quotes";
+    if (c->bad_number) return "a keyword that is to be a whole number is none";
     if (c->bad_tile || !(c->tile <= MAX_TILE)) return "absurd ZTILEn";
     if (c->groups != 1) return "ZGCOUNT is not 1";
     if (!c->rice) return NULL;

@@ -35,4 +35,16 @@ bool gzip_ends(const void *data, size_t bytes, int64_t most)
     return good;
 }
 
+bool gzip_unpacks_to(const char *path, int64_t claimed)
+{
+    char buffer[1 << 16];
+    uint32_t total = 0;
+    gzFile in = gzopen(path, "rb");
+    if (!in) return false;
+    int n;
+    while ((n = gzread(in, buffer, sizeof buffer)) > 0) total += (uint32_t)n;
+    const bool good = gzclose(in) == Z_OK && n == 0; /* closing tells of a stream that does not end */
+    return good && total == (uint32_t)claimed;
+}
+
 uint32_t gzip_crc32(uint32_t crc, const void *data, size_t bytes) { return (uint32_t)crc32_z(crc, data, bytes); }

@@ -139,3 +139,16 @@ bool seal_recorded(Fingerprint *out, H5File *f, Arena *scratch)
     snprintf(out->text, sizeof out->text, "%s", text);
     return true;
 }
+
+Status seal_check(H5File *f, const Par *par, Arena *scratch)
+{
+    Fingerprint said = {""}, held = {""};
+    const Mark mark = arena_mark(scratch);
+    const bool recorded = seal_recorded(&said, f, scratch);
+    arena_reset(scratch, mark);
+    if (!recorded) return OK;
+    TRY(seal_sum(&held, f, par, scratch));
+    if (strcmp(said.text, held.text) == 0) return OK;
+    return FAIL(E_INPUT, "%s is damaged: its checksum is %s, that of its data is %s; make or copy it again", f->path,
+                said.text, held.text);
+}

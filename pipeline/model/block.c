@@ -124,8 +124,9 @@ int64_t block_trace_reals(int64_t tokens, int64_t dim, bool layer_scale)
 /* Five gradients, two of them wide; queries, keys, values and their gradients of a head; some rows of scores. */
 int64_t block_pass_reals(int64_t tokens, int64_t dim)
 {
-    enum { SCORES = 2 * 192, ONE_HEAD = 2 };
-    return gemm_pad(tokens) * (dim * (3 + 2 * MLP_RATIO + ONE_HEAD) + SCORES);
+    enum { ONE_HEAD = 2 };
+    const int64_t rows = gemm_pad(tokens), scores = 2 * (rows < ATTENTION_QUERIES ? rows : ATTENTION_QUERIES);
+    return rows * (dim * (3 + 2 * MLP_RATIO + ONE_HEAD) + scores);
 }
 
 int64_t block_flops(int64_t tokens, int64_t dim)
@@ -248,15 +249,14 @@ typedef struct {
 static void mlp_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p, const Block *b, BlockScratch *s)
 {
     const int64_t tokens = t->tokens, rows = gemm_pad(tokens), dim = t->dim, wide = MLP_RATIO * dim;
-    real *d_hidden = s->d_wide, *d_up = s->hidden; /* once gelu's output has been used, its place takes d_up */
+    real *slope = s->d_wide, *d_up = s->hidden; /* once gelu's output has been used, its place takes gradients */
     branch_backward(s->d_branch, d_p, p, b->gamma2, t->scale_mlp, t->branch_mlp, d_x, rows, dim);
     dropout_apply(s->d_branch, tokens * dim, &t->drop, "dropout.branch", 1);
-    gelu_forward(s->hidden, t->up, tokens * wide);
-    memset(d_hidden, 0, sizeof *d_hidden * (size_t)(rows * wide));
+    gelu_both(s->hidden, slope, t->up, tokens * wide);
     block_linear_backward(NULL, d_p, p, b->down, s->d_branch, s->hidden, tokens);
-    gemm_linear()->backward_x(d_hidden, s->d_branch, params_at(p, b->down.weight), rows, dim, wide);
     memset(d_up, 0, sizeof *d_up * (size_t)(rows * wide));
-    gelu_backward(d_up, t->up, d_hidden, tokens * wide);
+    gemm_linear()->backward_x(d_up, s->d_branch, params_at(p, b->down.weight), rows, dim, wide);
+    for (int64_t i = 0; i < tokens * wide; i++) d_up[i] *= slope[i];
 
     block_norm(s->norm, p, b->norm2, t->middle, tokens, t->eps);
     memset(s->d_norm, 0, sizeof *s->d_norm * (size_t)(rows * dim));

@@ -2,19 +2,18 @@
    for training only. PyTorch stores the three input projections as one matrix when keys are as wide as the query,
    else as three; their biases are one vector always.
 
-   The backward pass never makes the keys and values again. One query sees all tokens, so with x the tokens, w the
-   weights of a head and g the gradient of what it pooled,
-       <g, v_t> = <Wv^T g, x_t>,   d_Wv = g (sum w_t x_t)^T,   d_Wk = q (sum d_s_t x_t)^T,
-   a few passes over the tokens instead of products with E x token_dim matrices. */
+   Keys and values of tokens are never made. With x the tokens, q the query of a head and w its weights,
+       <q, Wk x_t + bk> = <Wk^T q, x_t> + a constant that a softmax does not feel,   sum w_t (Wv x_t + bv) = Wv (sum w_t x_t) + bv:
+   a few passes over the tokens (nn/pool.h) instead of products with E x token_dim matrices, forward and backward. */
 #include "model/head.h"
 
 #include <string.h>
 
-#include "nn/attention.h"
 #include "nn/gelu.h"
 #include "nn/gemm.h"
 #include "nn/init.h"
 #include "nn/linear.h"
+#include "nn/pool.h"
 #include "nn/vector.h"
 
 static const real eps = (real)1e-5;
@@ -77,36 +76,65 @@ static real *projection(const Head *h, int part)
     return h->fused ? params_at(h->params, h->in_proj_weight) + part * dim * dim : params_at(h->params, split[part]);
 }
 
-/* y (rows, E) = x W^T + b with a projection. */
-static void project(real *y, const Head *h, int part, const real *x, int64_t rows)
+static const real *projection_bias(const Head *h, int part)
 {
-    const int64_t dim = h->config.embed_dim, n_in = part == 0 ? dim : h->config.token_dim;
-    linear_forward(y, x, projection(h, part), params_at(h->params, h->in_proj_bias) + part * dim, rows, dim, n_in);
+    return params_at(h->params, h->in_proj_bias) + part * h->config.embed_dim;
 }
+
+static void axpy(real *y, real a, const real *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+static int64_t width_of(const Head *h) { return h->config.embed_dim / h->config.heads; }
+static real scale_of(const Head *h) { return 1 / R(sqrt)((real)width_of(h)); }
 
 Status head_prepare(Head *h, Arena *a)
 {
-    if (!h->projected_query) TRY(arena_new(&h->projected_query, a, h->config.embed_dim));
-    project(h->projected_query, h, 0, params_at(h->params, h->query), 1);
+    const int64_t dim = h->config.embed_dim, n_in = h->config.token_dim;
+    if (!h->key) {
+        TRY(arena_new(&h->projected_query, a, dim));
+        TRY(arena_new(&h->key, a, h->config.heads * n_in));
+    }
+    linear_forward(h->projected_query, params_at(h->params, h->query), projection(h, 0), projection_bias(h, 0), 1, dim,
+                   dim);
+    memset(h->key, 0, sizeof *h->key * (size_t)(h->config.heads * n_in));
+    for (int64_t c = 0; c < dim; c++)
+        axpy(h->key + c / width_of(h) * n_in, h->projected_query[c] * scale_of(h), projection(h, 1) + c * n_in, n_in);
+    return OK;
+}
+
+/* attended (n, E): the value projection of gathered (heads, n, token_dim). */
+static Status project_values(real *attended, const real *gathered, const Head *h, int64_t n, Arena *step)
+{
+    const int64_t width = width_of(h), dim = h->config.embed_dim, n_in = h->config.token_dim;
+    const Mark mark = arena_mark(step);
+    real *y;
+    TRY(arena_new(&y, step, n * width));
+    for (int64_t first = 0; first < dim; first += width) {
+        linear_forward(y, gathered + first / width * n * n_in, projection(h, 2) + first * n_in,
+                       projection_bias(h, 2) + first, n, width, n_in);
+        for (int64_t i = 0; i < n; i++) memcpy(attended + i * dim + first, y + i * width, sizeof *y * (size_t)width);
+    }
+    arena_reset(step, mark);
     return OK;
 }
 
 Status head_forward(real *out, real *pooled, real *weights, const Head *h, const real *tokens, int64_t n_tokens,
                     Arena *step)
 {
-    const int64_t dim = h->config.embed_dim;
+    const HeadConfig *c = &h->config;
+    const int64_t dim = c->embed_dim;
     const Params *p = h->params;
-    MUST(h->projected_query != NULL);
+    MUST(h->key != NULL);
     const Mark mark = arena_mark(step);
-    real *k, *v, *y, *hidden;
-    TRY(arena_new(&k, step, n_tokens * dim));
-    TRY(arena_new(&v, step, n_tokens * dim));
+    real *gathered, *y, *hidden;
+    if (!weights) TRY(arena_new(&weights, step, c->heads * n_tokens));
+    TRY(arena_new(&gathered, step, c->heads * c->token_dim));
     TRY(arena_new(&y, step, dim));
     TRY(arena_new(&hidden, step, MLP_RATIO * dim));
-    project(k, h, 1, tokens, n_tokens);
-    project(v, h, 2, tokens, n_tokens);
-    TRY(attention_pool(hidden, weights, h->projected_query, k, v, n_tokens, h->config.heads, dim / h->config.heads,
-                       step));
+    pool_forward(gathered, weights, h->key, tokens, n_tokens, c->heads, c->token_dim);
+    TRY(project_values(hidden, gathered, h, 1, step));
     block_linear(y, p, h->out_proj, hidden, 1);
     block_norm(y, p, h->layernorm, y, 1, eps);
     block_linear(hidden, p, h->up, y, 1);
@@ -126,6 +154,7 @@ static Status take_trace(HeadTrace *t, const HeadConfig *c, Arena *step)
 {
     const int64_t n = t->n, dim = c->embed_dim;
     TRY(arena_new(&t->weights, step, n * c->heads * t->n_tokens));
+    TRY(arena_new(&t->gathered, step, c->heads * n * c->token_dim));
     TRY(arena_new(&t->attended, step, gemm_pad(n) * dim));
     TRY(arena_new(&t->projected, step, gemm_pad(n) * dim));
     TRY(arena_new(&t->mean, step, n));
@@ -134,27 +163,26 @@ static Status take_trace(HeadTrace *t, const HeadConfig *c, Arena *step)
     return arena_new(&t->up, step, gemm_pad(n) * MLP_RATIO * dim);
 }
 
-/* t->attended and t->weights of every object. */
+/* t->weights, t->gathered and t->attended of every object. */
 static Status pool_objects(HeadTrace *t, const Head *h, Arena *step)
 {
     const HeadConfig *c = &h->config;
-    const int64_t dim = c->embed_dim, n_tokens = t->n_tokens;
+    const int64_t dim = c->token_dim;
     const Mark mark = arena_mark(step);
-    real *k, *v;
-    TRY(arena_new(&k, step, gemm_pad(n_tokens) * dim));
-    TRY(arena_new(&v, step, gemm_pad(n_tokens) * dim));
+    real *one;
+    TRY(arena_new(&one, step, c->heads * dim));
     for (int64_t i = 0; i < t->n; i++) {
-        const real *tokens = t->tokens + i * n_tokens * c->token_dim;
-        project(k, h, 1, tokens, n_tokens);
-        project(v, h, 2, tokens, n_tokens);
-        TRY(attention_pool(t->attended + i * dim, t->weights + i * c->heads * n_tokens, h->projected_query, k, v,
-                           n_tokens, c->heads, dim / c->heads, step));
+        pool_forward(one, t->weights + i * c->heads * t->n_tokens, h->key, t->tokens + i * t->n_tokens * dim,
+                     t->n_tokens, c->heads, dim);
+        for (int64_t k = 0; k < c->heads; k++)
+            memcpy(t->gathered + (k * t->n + i) * dim, one + k * dim, sizeof *one * (size_t)dim);
     }
     arena_reset(step, mark);
-    return OK;
+    return project_values(t->attended, t->gathered, h, t->n, step);
 }
 
-static void drop(real *x, const real *factor, int64_t n)
+/* x *= factor, unless that is NULL */
+static void multiply(real *x, const real *factor, int64_t n)
 {
     for (int64_t i = 0; factor && i < n; i++) x[i] *= factor[i];
 }
@@ -164,7 +192,7 @@ Status head_forward_train(real *out, HeadTrace *t, const Head *h, const real *to
 {
     const int64_t dim = h->config.embed_dim;
     const Params *p = h->params;
-    MUST(h->projected_query != NULL);
+    MUST(h->key != NULL);
     *t = (HeadTrace){.n = n, .n_tokens = n_tokens, .tokens = tokens, .drop_pooled = drop_pooled, .drop_mlp = drop_mlp};
     TRY(take_trace(t, &h->config, step));
     TRY(pool_objects(t, h, step));
@@ -172,12 +200,12 @@ Status head_forward_train(real *out, HeadTrace *t, const Head *h, const real *to
     real *hidden;
     TRY(arena_new(&hidden, step, gemm_pad(n) * MLP_RATIO * dim));
     block_linear(t->projected, p, h->out_proj, t->attended, n);
-    drop(t->projected, drop_pooled, n * dim);
+    multiply(t->projected, drop_pooled, n * dim);
     block_norm_train(t->y, t->mean, t->rstd, p, h->layernorm, t->projected, n, eps);
     block_linear(t->up, p, h->up, t->y, n);
     gelu_forward(hidden, t->up, n * MLP_RATIO * dim);
     block_linear(out, p, h->down, hidden, n);
-    drop(out, drop_mlp, n * dim);
+    multiply(out, drop_mlp, n * dim);
     for (int64_t i = 0; h->config.residual && i < n * dim; i++) out[i] += t->y[i];
     arena_reset(step, mark);
     return OK;
@@ -213,103 +241,85 @@ static Status dense_backward(real *d_attended, real *d_p, const HeadTrace *t, co
     TRY(arena_new(&d_hidden, step, n * wide));
     TRY(arena_new(&d_up, step, n * wide));
     memcpy(d_mlp, d_out, sizeof *d_out * (size_t)(n * dim));
-    drop(d_mlp, t->drop_mlp, n * dim);
+    multiply(d_mlp, t->drop_mlp, n * dim);
     if (h->config.residual) memcpy(d_y, d_out, sizeof *d_out * (size_t)(n * dim));
-    gelu_forward(hidden, t->up, n * wide);
+    gelu_both(hidden, d_up, t->up, n * wide);
     block_linear_backward(d_hidden, d_p, p, h->down, d_mlp, hidden, n);
-    gelu_backward(d_up, t->up, d_hidden, n * wide);
+    multiply(d_up, d_hidden, n * wide);
     block_linear_backward(d_y, d_p, p, h->up, d_up, t->y, n);
     block_norm_backward(d_projected, d_p, p, h->layernorm, d_y, t->projected, t->mean, t->rstd, n);
-    drop(d_projected, t->drop_pooled, n * dim);
+    multiply(d_projected, t->drop_pooled, n * dim);
     block_linear_backward(d_attended, d_p, p, h->out_proj, d_projected, t->attended, n);
     return OK;
 }
 
-/* One attention head of the pooling, for all objects. */
-typedef struct {
-    real *g;         /* (n, width) gradient of what it pooled */
-    real *value_row; /* (n, token_dim) Wv^T g */
-    real *key_row;   /* (token_dim) Wk^T q */
-    real *pooled;    /* (n, token_dim) sum w_t x_t */
-    real *slope;     /* (token_dim) sum over objects and tokens of d_s_t x_t */
-    real *one_slope; /* (token_dim) the same of one object */
-    real *d_s;       /* (n_tokens) */
-    real *d_q;       /* (E) of all heads */
-} PoolBackward;
-
-static void axpy(real *y, real a, const real *x, int64_t n)
+/* The value projection of one attention head, for all objects: gradients of its weights and bias; d_gathered (n, token_dim)
+   is added into. g (n, width) is room to work in. */
+static void values_backward(real *d_gathered, real *d_p, real *g, const HeadTrace *t, const Head *h,
+                            const real *d_attended, int64_t head)
 {
-    for (int64_t i = 0; i < n; i++) y[i] += a * x[i];
-}
-
-/* Object i: its tokens' sums, and d_tokens. scale = 1 / sqrt(width). */
-static void pool_object_backward(real *d_tokens, PoolBackward *b, const HeadTrace *t, const Head *h, int64_t head,
-                                 int64_t i, real scale)
-{
-    const int64_t n_tokens = t->n_tokens, dim = h->config.token_dim;
-    const real *x = t->tokens + i * n_tokens * dim, *w = t->weights + (i * h->config.heads + head) * n_tokens;
-    const real *value_row = b->value_row + i * dim;
-    for (int64_t s = 0; s < n_tokens; s++) b->d_s[s] = vector_dot(value_row, x + s * dim, dim);
-    const real mean = vector_dot(w, b->d_s, n_tokens);
-    for (int64_t s = 0; s < n_tokens; s++) b->d_s[s] = w[s] * (b->d_s[s] - mean) * scale;
-    memset(b->one_slope, 0, sizeof *b->one_slope * (size_t)dim);
-    for (int64_t s = 0; s < n_tokens; s++) {
-        axpy(b->pooled + i * dim, w[s], x + s * dim, dim);
-        axpy(b->one_slope, b->d_s[s], x + s * dim, dim);
-    }
-    axpy(b->slope, 1, b->one_slope, dim);
-    for (int64_t s = 0; d_tokens && s < n_tokens; s++) {
-        real *d_x = d_tokens + (i * n_tokens + s) * dim;
-        axpy(d_x, b->d_s[s], b->key_row, dim);
-        axpy(d_x, w[s], value_row, dim);
-    }
-}
-
-static void pool_head_backward(real *d_tokens, real *d_p, PoolBackward *b, const HeadTrace *t, const Head *h,
-                               const real *d_attended, int64_t head)
-{
-    const int64_t n = t->n, dim = h->config.token_dim, e = h->config.embed_dim, width = e / h->config.heads;
+    const int64_t n = t->n, n_in = h->config.token_dim, dim = h->config.embed_dim, width = width_of(h);
     const int64_t first = head * width;
-    const real *wk = projection(h, 1) + first * dim, *wv = projection(h, 2) + first * dim;
-    const real *q = h->projected_query + first;
-    for (int64_t i = 0; i < n; i++) memcpy(b->g + i * width, d_attended + i * e + first, sizeof *b->g * (size_t)width);
-    memset(b->value_row, 0, sizeof *b->value_row * (size_t)(n * dim));
-    memset(b->key_row, 0, sizeof *b->key_row * (size_t)dim);
-    memset(b->pooled, 0, sizeof *b->pooled * (size_t)(n * dim));
-    memset(b->slope, 0, sizeof *b->slope * (size_t)dim);
-    gemm_linear()->backward_x(b->value_row, b->g, wv, n, width, dim);
-    for (int64_t c = 0; c < width; c++) axpy(b->key_row, q[c], wk + c * dim, dim);
-    for (int64_t i = 0; i < n; i++) pool_object_backward(d_tokens, b, t, h, head, i, 1 / R(sqrt)((real)width));
+    real *d_w = d_projection(h, d_p, 2), *d_b = d_projection_bias(h, d_p, 2);
+    for (int64_t i = 0; i < n; i++) memcpy(g + i * width, d_attended + i * dim + first, sizeof *g * (size_t)width);
+    linear_backward(d_gathered, d_w ? d_w + first * n_in : NULL, d_b ? d_b + first : NULL, g,
+                    t->gathered + head * n * n_in, projection(h, 2) + first * n_in, n, width, n_in);
+}
 
-    real *d_wk = d_projection(h, d_p, 1), *d_wv = d_projection(h, d_p, 2), *d_bv = d_projection_bias(h, d_p, 2);
-    linear_backward(NULL, d_wv ? d_wv + first * dim : NULL, d_bv ? d_bv + first : NULL, b->g, b->pooled, wv, n, width,
-                    dim);
-    for (int64_t c = 0; c < width; c++) {
-        if (d_wk) axpy(d_wk + (first + c) * dim, q[c], b->slope, dim);
-        b->d_q[first + c] = vector_dot(wk + c * dim, b->slope, dim);
+/* d_key (heads, token_dim) is set to the sum over the objects, of each its own sum. */
+static Status pool_objects_backward(real *d_tokens, real *d_key, const real *d_gathered, const HeadTrace *t,
+                                    const Head *h, Arena *step)
+{
+    const HeadConfig *c = &h->config;
+    const int64_t n = t->n, n_in = c->token_dim, each = t->n_tokens * n_in, n_key = c->heads * n_in;
+    real *d_out, *d_own, *d_score;
+    TRY(arena_new(&d_out, step, n_key));
+    TRY(arena_new(&d_own, step, n_key));
+    TRY(arena_new(&d_score, step, c->heads * t->n_tokens));
+    memset(d_key, 0, sizeof *d_key * (size_t)n_key);
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t k = 0; k < c->heads; k++)
+            memcpy(d_out + k * n_in, d_gathered + (k * n + i) * n_in, sizeof *d_out * (size_t)n_in);
+        memset(d_own, 0, sizeof *d_own * (size_t)n_key);
+        pool_backward(d_tokens ? d_tokens + i * each : NULL, d_own, d_score, d_out,
+                      t->weights + i * c->heads * t->n_tokens, h->key, t->tokens + i * each, t->n_tokens, c->heads,
+                      n_in);
+        axpy(d_key, 1, d_own, n_key);
     }
+    return OK;
+}
+
+/* Through key = scale Wk^T q and q = Wq query + bq. */
+static Status query_backward(real *d_p, const real *d_key, const Head *h, Arena *step)
+{
+    const int64_t dim = h->config.embed_dim, n_in = h->config.token_dim;
+    const real scale = scale_of(h);
+    real *d_w = d_projection(h, d_p, 1), *d_q;
+    TRY(arena_new(&d_q, step, dim));
+    for (int64_t c = 0; c < dim; c++) {
+        const real *d = d_key + c / width_of(h) * n_in;
+        if (d_w) axpy(d_w + c * n_in, h->projected_query[c] * scale, d, n_in);
+        d_q[c] = vector_dot(projection(h, 1) + c * n_in, d, n_in) * scale;
+    }
+    linear_backward(params_d_at(h->params, d_p, h->query), d_projection(h, d_p, 0), d_projection_bias(h, d_p, 0), d_q,
+                    params_at(h->params, h->query), projection(h, 0), 1, dim, dim);
+    return OK;
 }
 
 Status head_backward(real *d_tokens, real *d_p, const HeadTrace *t, const Head *h, const real *d_out, Arena *step)
 {
     const HeadConfig *c = &h->config;
-    const int64_t dim = c->embed_dim;
+    const int64_t each = t->n * c->token_dim;
     const Mark mark = arena_mark(step);
-    real *d_attended;
-    PoolBackward b;
-    TRY(arena_new(&d_attended, step, t->n * dim));
+    real *d_attended, *d_gathered, *d_key, *g;
+    TRY(arena_new(&d_attended, step, t->n * c->embed_dim));
     TRY(dense_backward(d_attended, d_p, t, h, d_out, step));
-    TRY(arena_new(&b.g, step, t->n * (dim / c->heads)));
-    TRY(arena_new(&b.value_row, step, t->n * c->token_dim));
-    TRY(arena_new(&b.key_row, step, c->token_dim));
-    TRY(arena_new(&b.pooled, step, t->n * c->token_dim));
-    TRY(arena_new(&b.slope, step, c->token_dim));
-    TRY(arena_new(&b.one_slope, step, c->token_dim));
-    TRY(arena_new(&b.d_s, step, t->n_tokens));
-    TRY(arena_new(&b.d_q, step, dim));
-    for (int64_t head = 0; head < c->heads; head++) pool_head_backward(d_tokens, d_p, &b, t, h, d_attended, head);
-    linear_backward(params_d_at(h->params, d_p, h->query), d_projection(h, d_p, 0), d_projection_bias(h, d_p, 0), b.d_q,
-                    params_at(h->params, h->query), projection(h, 0), 1, dim, dim);
+    TRY(arena_new(&d_gathered, step, c->heads * each));
+    TRY(arena_new(&d_key, step, c->heads * c->token_dim));
+    TRY(arena_new(&g, step, t->n * width_of(h)));
+    for (int64_t k = 0; k < c->heads; k++) values_backward(d_gathered + k * each, d_p, g, t, h, d_attended, k);
+    TRY(pool_objects_backward(d_tokens, d_key, d_gathered, t, h, step));
+    TRY(query_backward(d_p, d_key, h, step));
     arena_reset(step, mark);
     return OK;
 }
@@ -317,5 +327,5 @@ Status head_backward(real *d_tokens, real *d_p, const HeadTrace *t, const Head *
 int64_t head_flops(const HeadConfig *c, int64_t n_tokens)
 {
     const int64_t dim = c->embed_dim;
-    return 2 * (2 * n_tokens * dim * c->token_dim + 2 * n_tokens * dim + (1 + 2 * MLP_RATIO) * dim * dim);
+    return 2 * (2 * c->heads * n_tokens * c->token_dim + dim * c->token_dim + (1 + 2 * MLP_RATIO) * dim * dim);
 }

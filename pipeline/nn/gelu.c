@@ -43,11 +43,11 @@ static inline real density(real x)
     return (real)0.39894228040143267794 * vector_exp2(x * x * (real)-0.72134752044448170368);
 }
 
-void gelu_backward(real *d_x, const real *x, const real *d_y, int64_t n)
+void gelu_both(real *restrict y, real *restrict slope, const real *restrict x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        const real tail = twice_tail(R(fabs)(x[i]));
-        const real below = (real)0.5 * (x[i] < 0 ? tail : 2 - tail);
-        d_x[i] += d_y[i] * (below + x[i] * density(x[i]));
+        const real tail = twice_tail(R(fabs)(x[i])), twice = x[i] < 0 ? tail : 2 - tail;
+        y[i] = (real)0.5 * x[i] * twice;
+        slope[i] = (real)0.5 * twice + x[i] * density(x[i]);
     }
 }

@@ -170,7 +170,7 @@ static void divide(int64_t *n_to, const Par *par, const Rows *rows, const uint32
     int64_t first = 0;
     for (int r = 0; r < par->n_ranks; r++) {
         int64_t low = first, high = n;
-        if (r + 1 < par->n_ranks) {
+        if (r + 1 < par->n_ranks && n_samples > 0) { /* no samples: nobody has rows */
             const char *splitter = row_of(samples, sample_order[(r + 1) * n_samples / par->n_ranks]);
             while (low < high) {
                 int64_t middle = low + (high - low) / 2;

@@ -310,6 +310,7 @@ static Status get_all(ProbeSet *out, H5File *f, Arena *a)
     while (probe_inputs[n_rows].encoder) n_rows++;
     while (probe_kinds[n_kinds]) n_kinds++;
     TRY(artefact_read(&out->envelope, f, "probes", PROBES_VERSION, "probe", a));
+    TRY(seal_check(f, &par_alone, a));
     TRY(arena_new(&out->input, a, n_rows));
     TRY(arena_new(&out->fit, a, (int64_t)n_rows * n_kinds * N_LABELS));
     for (int i = 0; i < n_rows; i++) {

@@ -24,7 +24,7 @@ static double kept(const AlignConfig *c, const Branch *b, bool trained)
 {
     const HeadConfig *h = &b->head.config;
     const double tokens = (double)(b->n_tokens * b->dim);
-    const double head = (double)(h->heads * b->n_tokens + (6 + MLP_RATIO) * h->embed_dim);
+    const double head = (double)(h->heads * (b->n_tokens + h->token_dim) + (6 + MLP_RATIO) * h->embed_dim);
     const double trace = trained && !c->recompute ? (double)b->encoder->trace_reals(b->config, b->input) : 0;
     return tokens + head + trace + (trained ? (double)b->n_inputs : 0);
 }
@@ -32,8 +32,9 @@ static double kept(const AlignConfig *c, const Branch *b, bool trained)
 /* Reals while a batch goes backward through a branch, or an object through a frozen encoder. */
 static double passing(const AlignConfig *c, const Branch *b, bool trained, int64_t batch)
 {
-    const double trace = (double)b->encoder->trace_reals(b->config, b->input), e = (double)b->head.config.embed_dim;
-    const double head = (double)batch * (3 + 3 * MLP_RATIO) * e + 2 * (double)(b->n_tokens * b->head.config.embed_dim);
+    const HeadConfig *h = &b->head.config;
+    const double trace = (double)b->encoder->trace_reals(b->config, b->input);
+    const double head = (double)(batch * ((3 + 3 * MLP_RATIO) * h->embed_dim + h->heads * h->token_dim));
     const double pass = (double)block_pass_reals(b->n_tokens, b->dim);
     if (!trained) return head > pass ? head : pass;
     return head + (double)(batch * b->n_tokens * b->dim) + pass + (c->recompute ? trace : 0);

@@ -65,22 +65,12 @@ Status checkpoint_save(const char *path, const Params *p, const Envelope *envelo
 /* ---- reading ---- */
 
 /* Weights that were damaged after they were written would embed a whole survey wrongly: reading them once more costs less. */
-static Status check_seal(H5File *f, Arena *a)
-{
-    Fingerprint said = {""}, held = {""};
-    if (!seal_recorded(&said, f, a)) return OK;
-    TRY(seal_sum(&held, f, &par_alone, a));
-    if (strcmp(said.text, held.text) == 0) return OK;
-    return FAIL(E_INPUT, "%s is damaged: its checksum is %s, that of its weights is %s; make or copy it again", f->path,
-                said.text, held.text);
-}
-
 Status checkpoint_open(H5File *f, char ***names, int64_t *n, const char *path, Arena *a)
 {
     Envelope e;
     TRY(h5_open(f, path, NULL));
     TRY(artefact_read(&e, f, "checkpoint", CHECKPOINT_VERSION, "import", a));
-    TRY(check_seal(f, a));
+    TRY(seal_check(f, &par_alone, a));
     return h5_list(names, n, f, "weights", a);
 }
 

@@ -12,11 +12,13 @@
 
 enum { STATE_VERSION = 1 };
 
-static int64_t number_of(const char *name)
+/* -1 for what is no state; what follows its name is `tail`. */
+static int64_t number_of(const char *name, const char *tail)
 {
     long long step = 0;
     int length = 0;
-    if (sscanf(name, "state-%lld.h5%n", &step, &length) != 1 || length == 0 || name[length] != '\0') return -1;
+    if (sscanf(name, "state-%lld.h5%n", &step, &length) != 1 || length == 0 || strcmp(name + length, tail) != 0)
+        return -1;
     return step;
 }
 
@@ -32,18 +34,18 @@ static int newest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* Local. Steps of the states in the folder, newest first. */
-static Status list_states(int64_t **step, int64_t *n, const char *folder, Arena *a)
+/* Local. Steps of the states in the folder, newest first; with tail ".part" of those that a kill left unfinished. */
+static Status list_states(int64_t **step, int64_t *n, const char *folder, const char *tail, Arena *a)
 {
     DIR *d = opendir(folder);
     int64_t count = 0;
     *n = 0;
     if (!d) return arena_new(step, a, 1);
-    for (struct dirent *e; (e = readdir(d));) count += number_of(e->d_name) >= 0;
+    for (struct dirent *e; (e = readdir(d));) count += number_of(e->d_name, tail) >= 0;
     Status st = arena_new(step, a, count + 1);
     rewinddir(d);
     for (struct dirent *e; st == OK && (e = readdir(d)) && *n < count;)
-        if (number_of(e->d_name) >= 0) (*step)[(*n)++] = number_of(e->d_name);
+        if (number_of(e->d_name, tail) >= 0) (*step)[(*n)++] = number_of(e->d_name, tail);
     closedir(d);
     if (st == OK) qsort(*step, (size_t)*n, sizeof **step, newest_first);
     return st;
@@ -83,7 +85,7 @@ static void drop_old(const char *folder, Arena *scratch)
 {
     int64_t *step, n;
     char path[H5_PATH];
-    if (list_states(&step, &n, folder, scratch) == OK)
+    if (list_states(&step, &n, folder, "", scratch) == OK)
         for (int64_t i = 2; i < n; i++)
             if (path_of(path, folder, step[i]) == OK) unlink(path);
     fail_clear();
@@ -136,7 +138,7 @@ static Status read_weights(Params *p, H5File *f)
 static int64_t choose(const char *folder, const Fingerprint *fingerprint, Arena *scratch)
 {
     int64_t *step, n, found = -1;
-    if (list_states(&step, &n, folder, scratch) != OK) n = 0;
+    if (list_states(&step, &n, folder, "", scratch) != OK) n = 0;
     for (int64_t i = 0; i < n && found < 0; i++) {
         char path[H5_PATH];
         H5File f = {0};
@@ -178,17 +180,27 @@ Status state_load(bool *found, TrainState *s, Params *p, Optimizer *o, const cha
     return par_agree(par, st != OK ? st : closed);
 }
 
+static void remove_states(const char *folder, const char *tail, Arena *a)
+{
+    int64_t *step, n;
+    char path[H5_PATH], whole[H5_PATH + 8];
+    if (list_states(&step, &n, folder, tail, a) != OK) return;
+    for (int64_t i = 0; i < n; i++) {
+        if (path_of(path, folder, step[i]) != OK) continue;
+        snprintf(whole, sizeof whole, "%s%s", path, tail);
+        unlink(whole);
+    }
+}
+
 Status state_remove_all(const char *folder, const Par *par)
 {
     if (par->rank == 0) {
         Arena a;
-        int64_t *step, n;
-        char path[H5_PATH];
-        Status st = arena_init(&a, "list of states", 0);
-        if (st == OK && list_states(&step, &n, folder, &a) == OK)
-            for (int64_t i = 0; i < n; i++)
-                if (path_of(path, folder, step[i]) == OK) unlink(path);
-        if (st == OK) arena_free(&a);
+        if (arena_init(&a, "list of states", 0) == OK) {
+            remove_states(folder, "", &a);
+            remove_states(folder, ".part", &a);
+            arena_free(&a);
+        }
         fail_clear();
     }
     par_barrier(par);

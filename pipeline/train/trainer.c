@@ -172,15 +172,16 @@ static Status take_result(Loop *l)
 
 /* ---- states ---- */
 
+/* Metrics first: a state that is there has all lines up to it. */
 static Status save(Loop *l)
 {
     const Trainer *t = l->t;
+    TRY(par_agree(l->par, metrics_flush(&l->metrics)));
     clock_begin("save state");
     Status st = state_save(&l->state, t->params, l->optimizer, t->folder, &t->envelope, l->par, &l->step);
     clock_end("save state");
-    TRY(st);
-    l->saved = log_elapsed();
-    return par_agree(l->par, metrics_flush(&l->metrics));
+    if (st == OK) l->saved = log_elapsed();
+    return st;
 }
 
 static Status begin(Loop *l, TrainReport *out)

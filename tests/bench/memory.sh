@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# memory.sh [sky|rows]...: does a rank take the memory that `astroclip check --plan` states? Prints the largest proportional set size (PSS) of a rank beside the statement, at one size
-# and at eight times that, and what each further row costs. By hand: minutes each. Ends with 1 when a rank takes more than 110 % of the
-# statement, or, at the larger size and where it has all of a stage's work to do, less than 90 %.
+# memory.sh [sky|rows]...: does a rank take the memory that `astroclip check --plan` states? The largest proportional set size (PSS) of a rank beside the statement, at one size
+# and at eight times that, as JSON lines: name, stated, measured, unit, ratio, stage, rows, ranks and, at the larger size, what each further row costs all ranks together. By hand: minutes
+# each. Ends with 1 when a rank takes more than 110 % of the statement, or, at the larger size and where it has all of a stage's work to do, less than 90 %.
 #
-#   sky    the chain over a mock sky of $OBJECTS (250) galaxies: what a stage takes whatever it does, and for images and spectra
+#   sky    the chain and the trainings over a mock sky of $OBJECTS (250) galaxies: what a stage takes whatever it does, and for images and spectra
 #   rows   the stages of $ROWS (100000) rows without spectra and images (rows.py): what grows with the rows
 #
 # $RANKS (2) ranks. PSS is sampled while all ranks run: what is a rank's own, its part of shared memory, and programs and libraries divided among the ranks, whoever else on the machine
@@ -72,48 +72,48 @@ measured() {
 }
 
 declare -A earlier # bytes stated and measured at the first size
-# compare STAGE ROWS FIRST [arguments...]: one line; with the rows of the first size, what a row costs (bytes of all ranks together)
+# compare PART STAGE ROWS FIRST [arguments...]: one line; FIRST: the rows of the first size
 compare() {
-    local name=$1 rows=$2 first=$3 said got slope='' before
-    shift 3
+    local part=$1 name=$2 rows=$3 first=$4 said got before
+    shift 4
     said=$(stated "$name" "$@")
+    said=${said:-0}
     got=$(measured "$name" "$@")
-    before=(${earlier[$name]:-})
-    [ "$rows" -gt "$first" ] && [ ${#before[@]} -eq 2 ] && slope=$(awk -v s="$said" -v g="$got" -v s0="${before[0]}" -v g0="${before[1]}" -v r="$ranks" -v n=$((rows - first)) \
-        'BEGIN { printf "%9.0f %9.0f", r * (s - s0) / n, r * (g - g0) / n }')
-    earlier[$name]="$said $got"
-    printf '%-8s %8d %6d %10s %12s %8s %s\n' "$name" "$rows" "$ranks" "$(megabytes "$said")" "$(megabytes "$got")" "$(awk -v a="$got" -v b="${said:-0}" 'BEGIN { printf "%.2f", b ? a / b : 0 }')" "$slope"
-    awk -v a="$got" -v b="${said:-0}" -v least=$([ "$rows" -gt "$first" ] && [[ $full == *$name* ]] && echo 0.9 || echo 0) 'BEGIN { exit !(a > 0 && a <= 1.1 * b && a >= least * b) }' ||
-        fail "$name of $rows rows takes $(megabytes "$got") MB of $(megabytes "${said:-0}") MB stated"
+    before=(${earlier[$part.$name]:-0 0})
+    earlier[$part.$name]="$said $got"
+    awk -v name="memory.$part.$name" -v stage="$name" -v s="$said" -v g="$got" -v s0="${before[0]}" -v g0="${before[1]}" -v ranks="$ranks" -v rows="$rows" -v first="$first" 'BEGIN {
+        printf "{\"name\": \"%s\", \"stated\": %.1f, \"measured\": %.1f, \"unit\": \"MB\", \"ratio\": %.3f, \"stage\": \"%s\", \"rows\": %d, \"ranks\": %d", name, s / 1e6, g / 1e6, s ? g / s : 0, stage, rows, ranks
+        if (rows > first && g0) printf ", \"stated_bytes_per_row\": %.0f, \"measured_bytes_per_row\": %.0f", ranks * (s - s0) / (rows - first), ranks * (g - g0) / (rows - first)
+        print "}" }'
+    awk -v a="$got" -v b="$said" -v least=$([ "$rows" -gt "$first" ] && [[ " $full " == *" $name "* ]] && echo 0.9 || echo 0) 'BEGIN { exit !(a > 0 && a <= 1.1 * b && a >= least * b) }' ||
+        fail "$name of $rows rows takes $(megabytes "$got") MB of $(megabytes "$said") MB stated" >&2
 }
-
-heading() { printf '\n%s\n%-8s %8s %6s %10s %12s %8s %19s\n' "$1" stage rows ranks 'stated MB' 'measured MB' ratio 'bytes/row: stated, measured'; }
 
 if [[ $parts == *sky* ]]; then
     objects=${OBJECTS:-250}
-    full='mock embed tables' # the others take what their rows take
-    heading 'a mock sky'
+    full='mock pack train_spectrum align embed tables' # the others take what their rows take
+    trainings=(--set align.image=init --set "align.freeze=[image]" --set align.output=aligned.ckpt.h5)
+    for name in train_spectrum align; do trainings+=(--set "$name.steps=3" --set "$name.warmup_steps=1" --set "$name.validate_every=2"); done
+    stages='mock catalog pack train_spectrum align embed probe tables'
     for n in "$objects" $((8 * objects)); do
         rm -rf "$work/sky" "$work/out"
-        for stage in mock catalog embed probe tables; do
-            compare $stage "$n" "$objects" "${roots[@]}" --set "mock.objects=$n" --set mock.per_brick=125 --set "run.stages=[mock, catalog, embed, probe, tables]"
+        for stage in $stages; do
+            compare sky "$stage" "$n" "$objects" "${roots[@]}" --set "mock.objects=$n" --set mock.per_brick=125 --set "run.stages=[${stages// /, }]" "${trainings[@]}"
         done
     done
 fi
 
 if [[ $parts == *rows* ]]; then
     rows=${ROWS:-100000}
-    earlier=()
     full='catalog probe tables' # embed reads no image
-    heading 'rows alone'
     for n in "$rows" $((8 * rows)); do
         rm -rf "$work/sky" "$work/out"
-        "$python" tests/bench/rows.py sky "$work/sky" "$n" || { fail "rows.py"; break; }
+        "$python" tests/bench/rows.py sky "$work/sky" "$n" || { fail "rows.py" >&2; break; }
         for stage in catalog embed probe tables; do
-            compare $stage "$n" "$rows" --set "release.spectra.root=$work/sky/desi" --set "release.images.root=$work/sky/legacy" --set "release.labels=$work/sky/labels.hdf5" \
+            compare rows "$stage" "$n" "$rows" --set "release.spectra.root=$work/sky/desi" --set "release.images.root=$work/sky/legacy" --set "release.labels=$work/sky/labels.hdf5" \
                 --set run.max_rejected_fraction=1 --set embed.block_rows=4096
             [ $stage = embed ] && "$python" tests/bench/rows.py fill "$work/out"
         done
     done
 fi
-finish
+exit $((failures > 0))

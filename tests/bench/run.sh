@@ -2,7 +2,8 @@
 # run.sh [NAME]...: measurements as JSON lines, all of them or those named. By hand; takes minutes on a quiet machine.
 #
 # Each line: name, ours, theirs, unit, ratio (above 1 = ours is better), threads, repeats, and what else tells. Both sides are measured in one run.
-# $BUILD: the build folder (build/release); $RANKS: the numbers of ranks ("1 2").
+# $BUILD: the build folder (build/release); $RANKS: the numbers of ranks ("1 2"); $ROUNDS: repeats of a training step (3);
+# $ASTROCLIP_TORCH: a python3 with PyTorch (python3), without which "theirs" of a training step stays empty.
 set -u
 export OMPI_MCA_mpi_yield_when_idle=1 OPENBLAS_NUM_THREADS=1
 cd "$(dirname "$0")/../.." || exit 1
@@ -18,9 +19,24 @@ program() {
     for n in $ranks; do "${mpirun[@]}" -n "$n" "$build/tests/$target" "$@" || return 1; done
 }
 
+# train WHAT: a step beside PyTorch's with as many threads as ranks, a replica for each; then several ranks beside one with the same replicas
+train() {
+    local what=$1 precision n step="$build/tests/bench_train"
+    cmake --build "$build" --target bench_train > /dev/null || { echo "run.sh: cannot build bench_train in $build (\$BUILD)" >&2; return 1; }
+    for n in $ranks; do
+        for precision in f32 bf16; do
+            "${ASTROCLIP_TORCH:-python3}" tests/bench/train.py "$what" "$precision" "$n" "${ROUNDS:-3}" "${mpirun[@]}" -n "$n" "$step" "$what" "$precision" 1 "$n" || return 1
+        done
+        [ "$n" -eq 1 ] || python3 tests/bench/train.py "$what" f32 "$n" "${ROUNDS:-3}" "${mpirun[@]}" -n "$n" "$step" "$what" f32 1 "$n" \
+            -- "${mpirun[@]}" -n 1 "$step" "$what" f32 1 "$n" || return 1
+    done
+}
+
 # name -> command
 declare -A benchmarks=(
     [optimizer]='program bench_optimizer'
+    [train_spectrum]='train spectrum'
+    [train_heads]='train heads'
 )
 
 status=0

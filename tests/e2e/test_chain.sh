@@ -21,6 +21,17 @@ for file in catalog.h5 embeddings.h5 probes.h5 properties.fits; do
     "$ASTROCLIP_BIN" inspect "$work/two/$file" --verify > "$work/inspect.log" 2>&1 || { fail "inspect $file"; cat "$work/inspect.log"; }
 done
 
+# the page: all that it names is there, nothing is left empty, and it is not written again
+stage report two 2 > "$work/report.log" 2>&1 || { fail "the report"; tail -5 "$work/report.log"; }
+page=$work/two/report/index.html
+shown=$(grep -oE '(src|href)="[^"]*"' "$page" | sed 's/.*="\(.*\)"/\1/' | sort -u)
+for file in $shown; do [ -s "$work/two/report/$file" ] || fail "the report names $file, which is not there"; done
+[ "$(grep -c '\.png$' <<< "$shown")" -ge 10 ] || fail "few galaxies in the report: $shown"
+grep -q '^spectrum-.*\.csv$' <<< "$shown$(cd "$work/two/report" && printf '\n%s' *)" || fail "no spectra in the report"
+for text in 'MISSING_BAND' 'photometry' 'A mock sky of'; do grep -q "$text" "$page" || fail "the report does not say: $text"; done
+grep -qE 'https?:|nan|inf<' "$page" && fail "the report has links into the network, or values that are none"
+stage report two 1 2>&1 | grep -q 'is current' || fail "the report is written again"
+
 # one flipped bit in the data of each file, and inspect --verify says so
 volume=embeddings/volume-00000.h5
 for place in catalog.h5:/Z catalog.h5:/rejected/ROW catalog.h5:/labels/age "$volume:/image_embeddings" "$volume:/spectrum_flag" "$volume:/ra" \
@@ -35,6 +46,10 @@ for place in catalog.h5:/Z catalog.h5:/rejected/ROW catalog.h5:/labels/age "$vol
     "$ASTROCLIP_BIN" inspect "$looked" --verify > "$work/inspect.log" 2>&1
     code=$?
     [ $code -eq 3 ] && grep -q 'DOES NOT HOLD' "$work/inspect.log" || { fail "a flipped bit in $place: exit code $code"; tail -3 "$work/inspect.log"; }
+    case $place in catalog.h5:/Z | probes.h5:/astroclip_both/mean) # who reads it says so, too
+        stage tables two 2 --force > "$work/tables.log" 2>&1
+        [ $? -eq 3 ] && grep -q "${file##*/} is damaged: its checksum" "$work/tables.log" || { fail "tables with a flipped bit in $place"; tail -3 "$work/tables.log"; } ;;
+    esac
     cp "$work/kept" "$file"
     "$ASTROCLIP_BIN" inspect "$looked" --verify > "$work/inspect.log" 2>&1 || fail "flipped back, $place does not hold"
 done

@@ -40,6 +40,24 @@ run USR1 3 "${blocks[@]}" > "$work/after.log" 2>&1 || { fail "the run after SIGU
 grep -qE 'blocks computed, [1-9][0-9]* kept' "$work/after.log" || fail "no block was kept"
 same_data good USR1
 
+# trainings: the step in hand is finished, its state is kept
+for name in $trainings; do
+    wants "$name" train
+    without train "$name" good
+    HANG_POINT=train.step:0:0.3,train.step:1:0.3 run train 2 --set "run.stages=[$name]" "${its[@]}" > "$work/train.log" 2>&1 &
+    runner=$!
+    for _ in $(seq 400); do [ -e "$work/train/$name/state-00000001.h5" ] && break; sleep 0.05; done
+    if [ "$name" = align ]; then kill -TERM $runner; else kill -USR1 $runner; fi
+    wait $runner
+    code=$?
+    [ $code -eq 8 ] || { fail "$name: exit code $code"; cat "$work/train.log"; }
+    [ "$(grep -c '^error (interrupted)' "$work/train.log")" -eq 1 ] || { fail "$name: not one message"; cat "$work/train.log"; }
+    finished_hold good train
+    run train 3 --set "run.stages=[$name]" "${its[@]}" > "$work/train.log" 2>&1 || { fail "$name after the signal"; tail -5 "$work/train.log"; }
+    grep -q "$name: goes on after step [12] of 3" "$work/train.log" || { fail "$name began anew"; cat "$work/train.log"; }
+    same_output good train "$name"
+done
+
 # one rank alone
 begin rank
 victim=$(pgrep -n -f "^[^ ]*astroclip embed .*run.output=$work/rank")

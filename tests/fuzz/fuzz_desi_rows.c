@@ -23,12 +23,14 @@ static Status add(int layout, int kind, Arena *a)
     const MockConfig config = {.objects = 8, .per_brick = 8, .ra = 150, .dec = 2, .layout = layout, .truth = ""};
     char path[FITS_PATH];
     MockSky sky;
+    MockGroup group;
     TRY(mock_sky(&sky, &config, NULL, 3, &par_alone, a));
     TRY(mock_write_lists(&sky, &(MockLists){.desi = &desi}, &par_alone, a));
     TRY(mock_zcatalog_path(path, &sky, &desi, "bright", ""));
     fuzz_seed_file(kind, path);
     TRY(mock_write_group(&sky, &desi, 0, a));
-    TRY(mock_group_path(path, &sky, &desi, &sky.group[0], "redrock"));
+    mock_group(&group, &sky, 0);
+    TRY(mock_group_path(path, &sky, &desi, &group, "redrock"));
     fuzz_seed_file(REDROCK, path);
     return OK;
 }

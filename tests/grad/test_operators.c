@@ -1,5 +1,7 @@
 /* test_operators.c - the backward pass of every operator of nn against difference quotients, with every gemm
    provider. Sizes are no multiples of lanes or panels. */
+#include <string.h>
+
 #include "gradcheck.h"
 #include "nn/attention.h"
 #include "nn/crossentropy.h"
@@ -79,8 +81,11 @@ static void gelu_has_its_gradient(void)
     for (int64_t i = 0; i < p.n; i++) p.x[i] *= 5;
     p.d_y = gradcheck_random(p.n);
     p.y = gradcheck_array(p.n);
-    real *d_x = gradcheck_array(p.n);
-    gelu_backward(d_x, p.x, p.d_y, p.n);
+    real *d_x = gradcheck_array(p.n), *y = gradcheck_array(p.n);
+    gelu_both(y, d_x, p.x, p.n);
+    gelu_forward(p.y, p.x, p.n);
+    CU_ASSERT(memcmp(y, p.y, sizeof *y * (size_t)p.n) == 0);
+    for (int64_t i = 0; i < p.n; i++) d_x[i] *= p.d_y[i];
     gradcheck(&p, gelu_objective, p.x, d_x, p.n, "gelu x");
 }
 

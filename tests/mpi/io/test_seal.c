@@ -62,6 +62,12 @@ static void change(void (*what)(H5File *f), bool counts)
     }
     sums(&said, &held);
     CU_ASSERT_EQUAL(strcmp(said.text, held.text) != 0, counts);
+    CHECK_OK(h5_open(&f, path, NULL));
+    const Status st = seal_check(&f, &test_par, &test_arena);
+    CU_ASSERT_EQUAL(st, counts ? E_INPUT : OK);
+    fail_clear();
+    CHECK_OK(h5_close(&f));
+    par_barrier(&test_par);
 }
 
 static void change_a_value(H5File *f)

@@ -137,6 +137,47 @@ static void a_gzip_tile_that_does_not_end_is_refused(void)
     unread_image(path, false);
 }
 
+/* cfitsio repeats what is no number in a message that has no room for it. */
+static void a_long_text_in_place_of_a_number_is_refused(void)
+{
+    static const char *const keys[] = {"ZBLANK", "ZNAXIS1", "ZBITPIX"};
+    for (int k = 0; k < 3; k++) {
+        char line[CARD + 1];
+        FitsFile f;
+        const char *path = small_image_file(FITS_GZIP_LOSSLESS);
+        char *at = card(k == 0 ? "EXTNAME" : keys[k]);
+        snprintf(line, sizeof line, "%-8s= %-70s", keys[k], "no_number_at_all_and_of_more_characters_than_a_number");
+        memcpy(at, line, CARD);
+        store(path, n_bytes);
+        if (!CHECK_OK(fitsfile_open(&f, path))) return;
+        CHECK_FAILS(fitsfile_goto_number(&f, 1), E_INPUT);
+        fitsfile_close(&f);
+    }
+}
+
+/* cfitsio takes as much memory as the trailer claims. */
+static void a_gzip_trailer_that_claims_too_much_is_refused(void)
+{
+    static const float zeros[SIDE * SIDE];
+    const char *plain = path_of("zeros.fits");
+    FitsFile f;
+    CHECK_OK(fitsfile_create(&f, plain));
+    CHECK_OK(fitsfile_new_image(&f, "I", FITS_F32, false, (int64_t[]){SIDE, SIDE}, 2, FITS_PLAIN));
+    CHECK_OK(fitsfile_write_pixels(&f, FITS_F32, zeros, SIDE * SIDE));
+    CHECK_OK(fitsfile_finish(&f));
+    load(plain);
+    const size_t whole = n_bytes;
+    char packed[FITS_PATH];
+    snprintf(packed, sizeof packed, "%s.gz", plain);
+    CHECK_OK(gzip_file(packed, plain));
+    load(packed);
+    CU_ASSERT(whole > 31 * n_bytes); /* unlikely, and true */
+    if (CHECK_OK(fitsfile_open(&f, packed))) fitsfile_close(&f);
+    bytes[n_bytes - 3] ^= 2; /* 512 bytes more or less */
+    store(packed, n_bytes);
+    CHECK_FAILS(fitsfile_open(&f, packed), E_INPUT);
+}
+
 static void damaged_cards_do_not_reach_wcslib(void)
 {
     const char *path = small_image_file(FITS_PLAIN);
@@ -157,5 +198,7 @@ TEST_MAIN("hostile_fits", {"a table header that is cut short is refused", a_tabl
           {"a table header without its first keywords is refused",
            a_table_header_without_its_first_keywords_is_refused},
           {"a column name without quotes is refused", a_column_name_without_quotes_is_refused},
+          {"a gzip trailer that claims too much is refused", a_gzip_trailer_that_claims_too_much_is_refused},
+          {"a long text in place of a number is refused", a_long_text_in_place_of_a_number_is_refused},
           {"a gzip tile that does not end is refused", a_gzip_tile_that_does_not_end_is_refused},
           {"damaged cards do not reach WCSLIB", damaged_cards_do_not_reach_wcslib})

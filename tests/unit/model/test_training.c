@@ -109,8 +109,8 @@ static void head_trains_with_the_same_bits(void)
     HeadTrace trace;
     CHECK_OK(head_forward_train(all, &trace, &head, tokens, NULL, NULL, OBJECTS, N_TOKENS, &test_arena));
     bool any_offset = true;
-    static const int64_t shapes[][2] = {{E, E}, {4 * E, E}, {E, 4 * E}};
-    for (int k = 0; k < 3; k++) {
+    static const int64_t shapes[][2] = {{E / 4, DIM}, {E, E}, {4 * E, E}, {E, 4 * E}};
+    for (int k = 0; k < 4; k++) {
         bool keeps;
         CHECK_OK(gemm_keeps_rows(&keeps, gemm(), shapes[k][0], shapes[k][1], 1));
         any_offset = any_offset && keeps;

@@ -1,0 +1,174 @@
+/* page.c - HTML. */
+#include "tables/page.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char style[] =
+    ":root{color-scheme:light dark;--ink:#1c2024;--soft:#5b6570;--line:#d5dae0;--paper:#fff}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#9aa5b1;--line:#3a424b;--paper:#15181b}}"
+    "body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:72rem;margin:auto;"
+    "padding:1rem}"
+    "h1{font-size:1.6rem}h2{font-size:1.25rem;margin-top:2.5rem;border-bottom:1px solid var(--line)}"
+    ".wide{overflow-x:auto}table{border-collapse:collapse;margin:1rem 0}"
+    "caption{text-align:left;color:var(--soft);padding-bottom:.3rem}"
+    "th,td{padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}"
+    "th[scope=row]{font-weight:normal}td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
+    "figure{margin:1rem 0}figcaption{color:var(--soft);font-size:.875rem}"
+    "img{max-width:100%;height:auto;border-radius:4px;background:#fff}"
+    ".gallery{display:flex;flex-wrap:wrap;gap:.75rem}.gallery figure{margin:0;max-width:100%}"
+    "@media(min-width:60rem){.gallery figure{max-width:calc(50% - .4rem)}}";
+
+static void put(Page *p, const char *text)
+{
+    for (; *text; text++) {
+        const unsigned char c = (unsigned char)*text;
+        if (c == '<')
+            fputs("&lt;", p->file);
+        else if (c == '>')
+            fputs("&gt;", p->file);
+        else if (c == '&')
+            fputs("&amp;", p->file);
+        else if (c == '"')
+            fputs("&quot;", p->file);
+        else if (c >= ' ' || c == '\n' || c == '\t') /* HTML knows no other control characters */
+            fputc(c, p->file);
+    }
+}
+
+Status page_open(Page *p, const char *folder, const char *title, const Fingerprint *fingerprint)
+{
+    p->folder = folder;
+    if (snprintf(p->path, sizeof p->path, "%s/index.html", folder) >= (int)sizeof p->path)
+        return FAIL(E_OUTPUT, "the path %.200s... is too long", folder);
+    p->file = fopen(p->path, "w");
+    if (!p->file) return FAIL(E_OUTPUT, "%s cannot be written: %s", p->path, strerror(errno));
+    fprintf(p->file,
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+            "<meta name=\"fingerprint\" content=\"%s\">\n"
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
+            fingerprint->text);
+    put(p, title);
+    fprintf(p->file, "</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n<h1>", style);
+    put(p, title);
+    fputs("</h1>\n", p->file);
+    return OK;
+}
+
+Status page_close(Page *p)
+{
+    if (!p->file) return OK;
+    fputs("</main>\n</body>\n</html>\n", p->file);
+    bool good = !ferror(p->file);
+    if (fclose(p->file) != 0) good = false;
+    p->file = NULL;
+    return good ? OK : FAIL(E_OUTPUT, "%s cannot be written: %s", p->path, strerror(errno));
+}
+
+bool page_is(const char *path, const Fingerprint *fingerprint)
+{
+    char text[512] = "", wanted[128];
+    FILE *f = fopen(path, "r");
+    if (!f) return false;
+    const size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    snprintf(wanted, sizeof wanted, "name=\"fingerprint\" content=\"%s\"", fingerprint->text);
+    return strstr(text, wanted) != NULL;
+}
+
+void page_section(Page *p, const char *title)
+{
+    fputs("<h2>", p->file);
+    put(p, title);
+    fputs("</h2>\n", p->file);
+}
+
+void page_text(Page *p, const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    fputs("<p>", p->file);
+    put(p, text);
+    fputs("</p>\n", p->file);
+}
+
+/* ---- tables ---- */
+
+static bool is_number(const char *text)
+{
+    char *end;
+    strtod(text, &end);
+    return *text && (*end == 0 || strcmp(end, " %") == 0);
+}
+
+/* The first cell of a row says what the row is about. */
+static void put_cells(Page *p, char *cells, bool head)
+{
+    fputs("<tr>", p->file);
+    for (char *cell = cells, *next; cell; cell = next) {
+        const bool names = head || cell == cells;
+        next = strchr(cell, '\t');
+        if (next) *next++ = 0;
+        if (names)
+            fprintf(p->file, "<th scope=\"%s\">", head ? "col" : "row");
+        else
+            fputs(is_number(cell) ? "<td class=\"n\">" : "<td>", p->file);
+        put(p, cell);
+        fputs(names ? "</th>" : "</td>", p->file);
+    }
+    fputs("</tr>\n", p->file);
+}
+
+void page_table(Page *p, const char *caption, const char *head)
+{
+    char cells[1024];
+    snprintf(cells, sizeof cells, "%s", head);
+    fputs("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"", p->file); /* scrolls by keyboard, too */
+    put(p, caption);
+    fputs("\"><table>\n<caption>", p->file);
+    put(p, caption);
+    fputs("</caption>\n<thead>", p->file);
+    put_cells(p, cells, true);
+    fputs("</thead>\n<tbody>\n", p->file);
+}
+
+void page_row(Page *p, const char *format, ...)
+{
+    char cells[4096];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(cells, sizeof cells, format, args);
+    va_end(args);
+    put_cells(p, cells, false);
+}
+
+void page_table_end(Page *p) { fputs("</tbody>\n</table></div>\n", p->file); }
+
+/* ---- figures ---- */
+
+void page_figure(Page *p, const char *file, int width, int height, const char *caption, const char *alt,
+                 const char *data)
+{
+    fputs("<figure><img loading=\"lazy\" src=\"", p->file);
+    put(p, file);
+    fprintf(p->file, "\" width=\"%d\" height=\"%d\" alt=\"", width, height);
+    put(p, alt);
+    fputs("\">\n<figcaption>", p->file);
+    put(p, caption);
+    if (data) {
+        fputs(" <a href=\"", p->file);
+        put(p, data);
+        fputs("\">numbers</a>", p->file);
+    }
+    fputs("</figcaption></figure>\n", p->file);
+}
+
+void page_gallery(Page *p) { fputs("<div class=\"gallery\">\n", p->file); }
+void page_gallery_end(Page *p) { fputs("</div>\n", p->file); }

@@ -1,0 +1,88 @@
+/* plot.c - gnuplot is started in the folder of the page without a shell. Commands are ours; what comes from files is in
+   the CSV files. */
+#include "tables/plot.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static Status path_of(char out[1200], const Page *p, const char *name, const char *suffix)
+{
+    if (snprintf(out, 1200, "%s/%s%s", p->folder, name, suffix) < 1200) return OK;
+    return FAIL(E_OUTPUT, "the path %.200s... is too long", p->folder);
+}
+
+Status plot_data(FILE **out, const Page *p, const char *name, const char *head)
+{
+    char path[1200];
+    TRY(path_of(path, p, name, ".csv"));
+    *out = fopen(path, "w");
+    if (!*out) return FAIL(E_OUTPUT, "%s cannot be written: %s", path, strerror(errno));
+    fprintf(*out, "%s\n", head);
+    return OK;
+}
+
+Status plot_data_end(FILE *f, const Page *p, const char *name)
+{
+    bool good = !ferror(f);
+    if (fclose(f) != 0) good = false;
+    return good ? OK : FAIL(E_OUTPUT, "%s/%s.csv cannot be written: %s", p->folder, name, strerror(errno));
+}
+
+/* *code: of gnuplot, 127 = it is not there. */
+static Status run_gnuplot(int *code, const Page *p, char *script)
+{
+    char *const words[] = {"gnuplot", "-d", script, NULL}; /* -d: whatever the user set for it */
+    posix_spawn_file_actions_t actions;
+    pid_t child;
+    int status = 0, failed = posix_spawn_file_actions_init(&actions);
+    if (failed == 0) failed = posix_spawn_file_actions_addchdir_np(&actions, p->folder);
+    if (failed == 0) failed = posix_spawnp(&child, "gnuplot", &actions, NULL, words, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    *code = 127;
+    if (failed == ENOENT) return OK;
+    if (failed != 0) return FAIL(E_OUTPUT, "gnuplot cannot be started: %s", strerror(failed));
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR) return FAIL(E_BUG, "lost gnuplot: %s", strerror(errno));
+    *code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    return OK;
+}
+
+static Status write_script(const char *path, const char *name, int width, const char *commands)
+{
+    FILE *f = fopen(path, "w");
+    bool good =
+        f && fprintf(f,
+                     "set terminal svg size %d,%d dynamic enhanced font 'sans-serif,13' background 'white'\n"
+                     "set encoding utf8\nset output '%s.svg'\nset datafile separator ','\nset datafile missing ''\n"
+                     "set border 3 lc rgb '#5b6570'\nset tics nomirror\nset grid lc rgb '#e3e7eb'\n"
+                     "set key outside top center horizontal\n%s\n",
+                     width, PLOT_HEIGHT, name, commands) > 0;
+    if (f && fclose(f) != 0) good = false;
+    return good ? OK : FAIL(E_OUTPUT, "%s cannot be written: %s", path, strerror(errno));
+}
+
+Status plot_draw(Page *p, const char *name, const char *data, int width, const char *commands, const char *caption,
+                 const char *alt)
+{
+    char path[1200], script[256], picture[256], numbers[256];
+    int code = 0;
+    snprintf(script, sizeof script, "%s.gnuplot", name);
+    snprintf(picture, sizeof picture, "%s.svg", name);
+    snprintf(numbers, sizeof numbers, "%s.csv", data);
+    TRY(path_of(path, p, name, ".gnuplot"));
+    TRY(write_script(path, name, width, commands));
+    TRY(run_gnuplot(&code, p, script));
+    unlink(path);
+    if (code == 127) {
+        page_text(p, "%s: not drawn, there is no gnuplot here; the numbers are in %s.", caption, numbers);
+        return OK;
+    }
+    if (code != 0) return FAIL(E_OUTPUT, "gnuplot failed to draw %s/%s (exit code %d)", p->folder, picture, code);
+    page_figure(p, picture, width, PLOT_HEIGHT, caption, alt, numbers);
+    return OK;
+}

@@ -1,0 +1,82 @@
+/* report_training.c - learning curves. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tables/plot.h"
+#include "tables/report.h"
+
+static const struct {
+    const char *folder, *title;
+} trainings[] = {{"train_spectrum", "Masked modelling of spectra"}, {"align", "Alignment of images and spectra"}};
+enum { N_TRAININGS = sizeof trainings / sizeof *trainings };
+
+static bool has_curve(const Report *r, int i)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s/metrics.csv", trainings[i].folder);
+    return report_has(r, name);
+}
+
+static bool applies(const Report *r)
+{
+    bool any = false;
+    for (int i = 0; i < N_TRAININGS; i++) any = any || has_curve(r, i);
+    return any;
+}
+
+/* The columns that another machine writes too: all but the seconds. *has_val: some step was validated. */
+static Status copy_curve(bool *has_val, const Page *p, const Report *r, const char *folder)
+{
+    char *path, line[512], name[64];
+    FILE *out;
+    snprintf(name, sizeof name, "%s/metrics.csv", folder);
+    TRY(report_path(&path, r, name));
+    TRY(plot_data(&out, p, folder, "step,epoch,loss,grad_norm,lr,val_loss"));
+    FILE *f = fopen(path, "r");
+    *has_val = false;
+    while (f && fgets(line, sizeof line, f)) {
+        char *last = strrchr(line, ',');
+        if (!last || line[0] < '0' || line[0] > '9') continue;
+        *last = 0;
+        *has_val = *has_val || last[-1] != ',';
+        fprintf(out, "%s\n", line);
+    }
+    if (f) fclose(f);
+    return plot_data_end(out, p, folder);
+}
+
+static Status write_curve(Page *p, const Report *r, int i)
+{
+    const char *folder = trainings[i].folder;
+    char commands[1024], caption[256], alt[256];
+    bool has_val;
+    TRY(copy_curve(&has_val, p, r, folder));
+    snprintf(commands, sizeof commands,
+             "set xlabel 'step'\nset ylabel 'loss'\nset yrange [0:*]\n"
+             "plot '%s.csv' skip 1 using 1:3 with lines lc rgb '#9db8d9' title 'training'%s%s%s",
+             folder, has_val ? ", '" : "", has_val ? folder : "",
+             has_val ? ".csv' skip 1 using 1:6 with linespoints pt 7 ps 0.6 lw 2 lc rgb '#b3402a' title 'validation'"
+                     : "");
+    snprintf(caption, sizeof caption, "%s: loss by step.", trainings[i].title);
+    snprintf(alt, sizeof alt, "Loss of the training %s against the step%s", folder,
+             has_val ? ", on training and validation objects" : "");
+    return plot_draw(p, folder, folder, PLOT_WIDTH, commands, caption, alt);
+}
+
+static Status write(Page *p, const Report *r)
+{
+    page_gallery(p);
+    for (int i = 0; i < N_TRAININGS; i++)
+        if (has_curve(r, i)) TRY(write_curve(p, r, i));
+    page_gallery_end(p);
+    if (report_has(r, "retrieval.csv")) {
+        page_text(p,
+                  "Retrieval among n objects of the test split: how often the partner of a query in the other modality "
+                  "is the nearest or among the ten nearest; by chance 1 / n and 10 / n.");
+        TRY(report_csv(p, r, "retrieval.csv", "retrieval.csv", 100));
+    }
+    return OK;
+}
+
+const ReportSection report_training = {"Trainings", applies, write};
