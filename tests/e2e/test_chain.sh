@@ -22,6 +22,7 @@ for file in catalog.h5 embeddings.h5 probes.h5 properties.fits; do
 done
 
 # the page: all that it names is there, nothing is left empty, and it is not written again
+cp "$work/sky/truth.fits" "$work/two/"
 stage report two 2 > "$work/report.log" 2>&1 || { fail "the report"; tail -5 "$work/report.log"; }
 page=$work/two/report/index.html
 shown=$(grep -oE '(src|href)="[^"]*"' "$page" | sed 's/.*="\(.*\)"/\1/' | sort -u)
