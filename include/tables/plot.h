@@ -13,7 +13,7 @@ Status plot_data(FILE **out, const Page *p, const char *name, const char *head);
 Status plot_data_end(FILE *f, const Page *p, const char *name);
 
 /* Draws FOLDER/NAME.svg by gnuplot commands that read the CSV files of the folder by name, and shows it with `caption`;
-   DATA.csv has its numbers. Where there is no gnuplot the page names the numbers instead. */
+   DATA.csv has its numbers. Where there is no gnuplot, or it fails, the page names the numbers instead. */
 Status plot_draw(Page *p, const char *name, const char *data, int width, const char *commands, const char *caption,
                  const char *alt);
 

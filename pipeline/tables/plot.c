@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/log.h"
+
 extern char **environ;
 
 static Status path_of(char out[1200], const Page *p, const char *name, const char *suffix)
@@ -66,6 +68,15 @@ static Status write_script(const char *path, const char *name, int width, const 
     return good ? OK : FAIL(E_OUTPUT, "%s cannot be written: %s", path, strerror(errno));
 }
 
+/* What a failed gnuplot left. */
+static Status unlink_picture(const Page *p, const char *name)
+{
+    char path[1200];
+    TRY(path_of(path, p, name, ".svg"));
+    unlink(path);
+    return OK;
+}
+
 Status plot_draw(Page *p, const char *name, const char *data, int width, const char *commands, const char *caption,
                  const char *alt)
 {
@@ -78,11 +89,12 @@ Status plot_draw(Page *p, const char *name, const char *data, int width, const c
     TRY(write_script(path, name, width, commands));
     TRY(run_gnuplot(&code, p, script));
     unlink(path);
-    if (code == 127) {
-        page_text(p, "%s: not drawn, there is no gnuplot here; the numbers are in %s.", caption, numbers);
-        return OK;
+    if (code != 0) { /* numbers that no axis can show, or no gnuplot: the page does without */
+        log_warn("%s/%s is not drawn: gnuplot %s", p->folder, picture, code == 127 ? "is not there" : "failed");
+        page_text(p, "%s: not drawn, gnuplot %s; the numbers are in %s.", caption,
+                  code == 127 ? "is not there" : "failed", numbers);
+        return unlink_picture(p, name);
     }
-    if (code != 0) return FAIL(E_OUTPUT, "gnuplot failed to draw %s/%s (exit code %d)", p->folder, picture, code);
     page_figure(p, picture, width, PLOT_HEIGHT, caption, alt, numbers);
     return OK;
 }

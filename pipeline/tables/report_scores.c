@@ -99,7 +99,7 @@ static void show(Page *p, const Matrix *m, const char *caption)
 static Status draw(Page *p, const Matrix *m)
 {
     FILE *f;
-    char head[1024] = "property";
+    char head[1024] = "property", commands[1024];
     for (int i = 0; i < m->rows && strlen(head) < sizeof head - NAME - 1; i++) {
         char *name = head + strlen(head);
         snprintf(name, NAME + 1, ",%s", m->row[i]);
@@ -113,13 +113,13 @@ static Status draw(Page *p, const Matrix *m)
         fputc('\n', f);
     }
     TRY(plot_data_end(f, p, "scores"));
-    return plot_draw(p, "scores", "scores", PLOT_WIDE,
-                     "set style data histograms\nset style histogram clustered gap 1\n"
-                     "set style fill solid 1 border rgb '#ffffff'\nset yrange [0:1]\nset ylabel 'R^2'\n"
-                     "stats 'scores.csv' skip 1 using 2 nooutput\n"
-                     "set key noenhanced maxrows 4\nset xtics noenhanced\n"
-                     "plot for [c=2:STATS_columns] 'scores.csv' using c:xtic(1) title columnheader(c)",
-                     "R\302\262 of the test objects.",
+    snprintf(commands, sizeof commands,
+             "set style data histograms\nset style histogram clustered gap 1\n"
+             "set style fill solid 1 border rgb '#ffffff'\nset yrange [0:1]\nset ylabel 'R^2'\n"
+             "set key noenhanced maxrows 4\nset xtics noenhanced\n"
+             "plot for [c=2:%d] 'scores.csv' using c:xtic(1) title columnheader(c)",
+             m->rows + 1);
+    return plot_draw(p, "scores", "scores", PLOT_WIDE, commands, "R\302\262 of the test objects.",
                      "Bars: how well each encoder's embeddings predict each property");
 }
 

@@ -47,7 +47,7 @@ for name in $trainings; do
     HANG_POINT=train.step:0:0.3,train.step:1:0.3 run train 2 --set "run.stages=[$name]" "${its[@]}" > "$work/train.log" 2>&1 &
     runner=$!
     for _ in $(seq 400); do [ -e "$work/train/$name/state-00000001.h5" ] && break; sleep 0.05; done
-    if [ "$name" = align ]; then kill -TERM $runner; else kill -USR1 $runner; fi
+    kill "-$([ "$name" = align ] && echo TERM || echo USR1)" "$(members train astroclip "astroclip run")"
     wait $runner
     code=$?
     [ $code -eq 8 ] || { fail "$name: exit code $code"; cat "$work/train.log"; }
