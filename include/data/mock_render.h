@@ -61,9 +61,16 @@ typedef struct {
     double ra, dec, flux[N_BANDS], radius, axis_ratio, angle; /* nanomaggies, arcsec, radians */
 } MockFaint;
 
-/* Adds everything of the field that this band of the brick shows: faint stars and galaxies, the sources that catalogues
-   alone have, the bright star. */
-void mock_paint_field(float *image, const MockSky *sky, const Brick *b, int band, const MockSeeing *seeing);
+typedef struct {
+    MockFaint *item;
+    int64_t n;
+} MockField;
+
+/* Local. Everything of the field that a brick's image shows: faint stars and galaxies, the sources that catalogues alone
+   have, bright stars. E_MEMORY. */
+Status mock_field(MockField *out, const MockSky *sky, const Brick *b, Arena *a);
+/* Adds it to the image of a band. */
+void mock_paint_field(float *image, const MockField *field, const Brick *b, int band, const MockSeeing *seeing);
 /* The bright star of a brick and the radius of its mask, pixels; false where the brick has none: it is not of the sky, or
    a galaxy or a source would lie under it. */
 bool mock_bright_star(MockFaint *out, double *radius, const MockSky *sky, const Brick *b);

@@ -32,23 +32,22 @@ static void place(MockFaint *out, const Brick *b, Rng *r)
     out->dec = b->dec1 + rng_uniform(r) * (b->dec2 - b->dec1);
 }
 
-/* Star counts 10^(0.2 m), colours of the stellar locus; galaxy counts 10^(0.4 m), colours of faint blue galaxies. */
-static void make_faint(MockFaint *out, const MockSky *sky, const Brick *b, int number)
+/* Counts 10^(0.2 m), colours of the stellar locus. */
+static void make_star(MockFaint *out, Rng *r)
 {
-    Rng r = rng_stream(sky->seed, "mock.field", b->id, (uint32_t)number);
-    *out = (MockFaint){.axis_ratio = 1};
-    place(out, b, &r);
-    if (number < N_STARS) {
-        double magnitude = draw_magnitude(15.5, 23, 0.2, &r), g_r = 0.35 + 1.1 * rng_uniform(&r);
-        set_fluxes(out, magnitude, g_r, g_r < 1.2 ? 0.55 * g_r - 0.1 : 0.55 + 1.5 * rng_uniform(&r));
-        return;
-    }
-    double magnitude = draw_magnitude(20.8, 23.8, 0.4, &r);
-    double g_r = 0.6 + 0.3 * rng_normal(&r);
-    set_fluxes(out, magnitude, g_r, 0.15 + 0.55 * g_r + 0.12 * rng_normal(&r));
-    out->radius = fmax(0.55 * exp(-0.12 * (magnitude - 22) + 0.35 * rng_normal(&r)), 0.15);
-    out->axis_ratio = 0.3 + 0.7 * rng_uniform(&r);
-    out->angle = M_PI * rng_uniform(&r);
+    double magnitude = draw_magnitude(15.5, 23, 0.2, r), g_r = 0.35 + 1.1 * rng_uniform(r);
+    set_fluxes(out, magnitude, g_r, g_r < 1.2 ? 0.55 * g_r - 0.1 : 0.55 + 1.5 * rng_uniform(r));
+}
+
+/* Counts 10^(0.4 m), colours of faint blue galaxies. */
+static void make_galaxy(MockFaint *out, Rng *r)
+{
+    double magnitude = draw_magnitude(20.8, 23.8, 0.4, r);
+    double g_r = 0.6 + 0.3 * rng_normal(r);
+    set_fluxes(out, magnitude, g_r, 0.15 + 0.55 * g_r + 0.12 * rng_normal(r));
+    out->radius = fmax(0.55 * exp(-0.12 * (magnitude - 22) + 0.35 * rng_normal(r)), 0.15);
+    out->axis_ratio = 0.3 + 0.7 * rng_uniform(r);
+    out->angle = M_PI * rng_uniform(r);
 }
 
 /* ---- Gaussians ---- */
@@ -137,17 +136,24 @@ bool mock_bright_star(MockFaint *out, double *radius, const MockSky *sky, const 
 
 /* ---- the field ---- */
 
-static void add_where_seen(float *image, const MockFaint *f, const Brick *b, int band, const MockSeeing *seeing)
+static bool is_seen(const MockFaint *f, const Brick *b) { return brick_shows(b, f->ra, f->dec, 0.14); }
+
+/* Faint stars and galaxies of a brick that the image of brick b shows. */
+static void add_drawn(MockField *out, const MockSky *sky, const Brick *of, const Brick *b)
 {
-    double x, y;
-    if (!brick_shows(b, f->ra, f->dec, 0.14)) return;
-    mock_project(&x, &y, b, f->ra, f->dec);
-    add_faint(image, f, x, y, band, seeing);
+    for (int i = 0; i < N_STARS + N_GALAXIES; i++) {
+        Rng r = rng_stream(sky->seed, "mock.field", of->id, (uint32_t)i);
+        MockFaint *f = &out->item[out->n];
+        *f = (MockFaint){.axis_ratio = 1};
+        place(f, of, &r);
+        if (!is_seen(f, b)) continue;
+        (i < N_STARS ? make_star : make_galaxy)(f, &r);
+        out->n++;
+    }
 }
 
 /* Sources of a brick of the sky that are no objects of it. */
-static void add_listed(float *image, const MockSky *sky, const Brick *of, const Brick *b, int band,
-                       const MockSeeing *seeing)
+static void add_listed(MockField *out, const MockSky *sky, const Brick *of, const Brick *b)
 {
     static const int plane[N_BANDS] = {0, 1, 3}; /* of g, r, i, z */
     MockSource source[N_MOCK_OTHERS];
@@ -159,21 +165,29 @@ static void add_listed(float *image, const MockSky *sky, const Brick *of, const 
         if (s->other == MOCK_UNSEEN || s->other == MOCK_DUPLICATE) continue;
         MockFaint f = {.ra = s->ra, .dec = s->dec, .radius = s->radius, .axis_ratio = 0.7, .angle = (double)s->objid};
         for (int k = 0; k < N_BANDS; k++) f.flux[k] = s->flux[plane[k]];
-        add_where_seen(image, &f, b, band, seeing);
+        if (is_seen(&f, b)) out->item[out->n++] = f;
     }
-    if (mock_bright_star(&star, &radius, sky, of)) add_where_seen(image, &star, b, band, seeing);
+    if (mock_bright_star(&star, &radius, sky, of) && is_seen(&star, b)) out->item[out->n++] = star;
 }
 
-void mock_paint_field(float *image, const MockSky *sky, const Brick *b, int band, const MockSeeing *seeing)
+Status mock_field(MockField *out, const MockSky *sky, const Brick *b, Arena *a)
 {
     Brick near[BRICK_LIST];
-    int n = brick_list(near, b->ra, b->dec, 0.28); /* their boxes reach into this image */
+    const int n = brick_list(near, b->ra, b->dec, 0.28); /* their boxes reach into this image */
+    *out = (MockField){0};
+    TRY(arena_new(&out->item, a, n * (int64_t)(N_STARS + N_GALAXIES + N_MOCK_OTHERS + 1)));
     for (int k = 0; k < n; k++) {
-        for (int i = 0; i < N_STARS + N_GALAXIES; i++) {
-            MockFaint f;
-            make_faint(&f, sky, &near[k], i);
-            add_where_seen(image, &f, b, band, seeing);
-        }
-        if (mock_brick_number(sky, &near[k]) >= 0) add_listed(image, sky, &near[k], b, band, seeing);
+        add_drawn(out, sky, &near[k], b);
+        if (mock_brick_number(sky, &near[k]) >= 0) add_listed(out, sky, &near[k], b);
+    }
+    return OK;
+}
+
+void mock_paint_field(float *image, const MockField *field, const Brick *b, int band, const MockSeeing *seeing)
+{
+    for (int64_t i = 0; i < field->n; i++) {
+        double x, y;
+        mock_project(&x, &y, b, field->item[i].ra, field->item[i].dec);
+        add_faint(image, &field->item[i], x, y, band, seeing);
     }
 }

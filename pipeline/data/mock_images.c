@@ -19,11 +19,12 @@ void mock_project(double *x, double *y, const Brick *b, double ra, double dec)
     *y = (BRICK_PIXELS - 1) / 2.0 + eta / step;
 }
 
-/* All bands of a brick and the galaxies that they show. */
+/* All bands of a brick and what they show. */
 typedef struct {
     const MockSky *sky;
     const Brick *brick;
     MockSeeing seeing[N_BANDS];
+    MockField field;
     float *image[N_BANDS], *invvar;
     MockObject *own;
     int64_t n_own;
@@ -78,7 +79,7 @@ static Status finish_band(Scene *s, int band, Arena *a)
 {
     const int64_t n = (int64_t)BRICK_PIXELS * BRICK_PIXELS;
     float *image = s->image[band];
-    mock_paint_field(image, s->sky, s->brick, band, &s->seeing[band]);
+    mock_paint_field(image, &s->field, s->brick, band, &s->seeing[band]);
     fill_invvar(s, band);
     return mock_add_noise(image, s->invvar, n, s->sky->seed, s->brick->id, (uint32_t)band, a);
 }
@@ -191,7 +192,8 @@ static Status write_bands(Scene *s, const LegacyConfig *legacy, Arena *a)
     }
     TRY(arena_new(&s->invvar, a, n));
     clock_begin("paint images");
-    Status st = add_galaxies(s, a);
+    Status st = mock_field(&s->field, s->sky, s->brick, a);
+    if (st == OK) st = add_galaxies(s, a);
     clock_end("paint images");
     for (int b = 0; b < N_BANDS && st == OK; b++) {
         if (s->brick->id == s->sky->missing_band_brick && b == N_BANDS - 1) break; /* lost, as files are */

@@ -3,6 +3,7 @@
 #include "io/fitsfile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fitsio.h>
 #include <float.h>
 #include <math.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "fitsfile_impl.h"
+#include "io/fitssum.h"
 
 enum { MAX_COLUMNS = 999, TEXT_ROWS = 1000, TILE = 100, LONG_TEXT = 68 };
 
@@ -300,12 +302,41 @@ Status fitsfile_put_bool(FitsFile *f, const char *key, bool value, const char *c
     return OK;
 }
 
+/* cfitsio's own reads the data in records of 2880 bytes, at a tenth of this speed. */
+static Status sum_data(uint32_t *sum, FitsFile *f)
+{
+    enum { AT_ONCE = 1 << 20 };
+    int64_t start, bytes;
+    Status st = OK;
+    char literal[FITS_PATH + 2];
+    TRY(fitsfile_data_span(&start, &bytes, f)); /* what is written so far is in the file now */
+    TRY(fitsfile_literal(literal, f->path, E_OUTPUT));
+    unsigned char *buffer = malloc(AT_ONCE);
+    const int fd = open(literal, O_RDONLY | O_CLOEXEC);
+    if (!buffer || fd < 0) st = FITS_FAIL(f, E_OUTPUT, 0, "cannot be read again for its checksum: %s", strerror(errno));
+    *sum = 0;
+    for (int64_t at = 0; at < bytes && st == OK;) {
+        const int64_t want = bytes - at < AT_ONCE ? bytes - at : AT_ONCE;
+        const ssize_t got = pread(fd, buffer, (size_t)want, start + at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+            st = FITS_FAIL(f, E_OUTPUT, 0, "cannot be read again for its checksum: %s",
+                           got < 0 ? strerror(errno) : "it is too short");
+            break;
+        }
+        *sum = fitssum_add(*sum, buffer, got, at);
+        at += got;
+    }
+    if (fd >= 0) close(fd);
+    free(buffer);
+    return st;
+}
+
 Status fitsfile_put_checksum(FitsFile *f)
 {
-    int code = 0;
-    fits_write_chksum(f->handle, &code);
-    if (code) return FITS_FAIL(f, E_OUTPUT, code, "cannot write the checksum");
-    return OK;
+    uint32_t sum;
+    TRY(sum_data(&sum, f));
+    return fitsfile_put_datasum(f, sum);
 }
 
 Status fitsfile_put_datasum(FitsFile *f, uint32_t datasum)
@@ -313,7 +344,9 @@ Status fitsfile_put_datasum(FitsFile *f, uint32_t datasum)
     char text[12];
     int code = 0;
     snprintf(text, sizeof text, "%u", datasum);
+    fits_update_key(f->handle, TSTRING, "CHECKSUM", "0000000000000000", "HDU checksum", &code);
     fits_update_key(f->handle, TSTRING, "DATASUM", text, "data unit checksum", &code);
+    fits_flush_file(f->handle, &code);    /* ends the header: what comes after its last card counts too */
     fits_update_chksum(f->handle, &code); /* believes DATASUM and reads the header only */
     if (code) return FITS_FAIL(f, E_OUTPUT, code, "cannot write the checksum");
     return OK;

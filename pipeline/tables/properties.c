@@ -10,7 +10,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "tables/fitssum.h"
+#include "io/fitssum.h"
 #include "tables/headers.h"
 
 static const char sum_suffix[] = ".sha256sum";

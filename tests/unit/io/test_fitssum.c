@@ -5,7 +5,7 @@
 
 #include "core/rng.h"
 #include "io/fitsfile.h"
-#include "tables/fitssum.h"
+#include "io/fitssum.h"
 #include "test_main.h"
 
 static void fill(unsigned char *bytes, int64_t n, int64_t object)

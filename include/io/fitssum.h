@@ -3,8 +3,8 @@
    The data unit is read as big-endian 32-bit words, padding included; the words are added with end-around carry. This sum
    does not depend on order, and a part that begins in the middle of a word counts as if zeros filled the word: so ranks sum
    their own slices, and joining the parts gives exactly the DATASUM of the whole. Zeros (padding) add nothing. Local. */
-#ifndef TABLES_FITSSUM_H
-#define TABLES_FITSSUM_H
+#ifndef IO_FITSSUM_H
+#define IO_FITSSUM_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* fitssum.c - DATASUM in parts. Carries collect in the upper half of 64 bits and come round once per block. */
-#include "tables/fitssum.h"
+#include "io/fitssum.h"
 
 #include <stddef.h>
 
