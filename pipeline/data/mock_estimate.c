@@ -12,7 +12,7 @@ static const double spectrum_bytes = 7958 * 14 * 4, exposure_bytes = 290e3, cata
 /* Draws of the posterior in the labels of a small sky, of nine in ten objects. */
 static const double draws_bytes = 0.9 * 100 * 13 * 8, most_with_draws = 20000;
 /* Painting and compressing a band of a brick; a galaxy in three bands; its spectrum. */
-static const double plane_seconds = 0.45, image_seconds = 1.1e-3, spectrum_seconds = 2e-3;
+static const double plane_seconds = 0.33, image_seconds = 0.85e-3, spectrum_seconds = 1.4e-3;
 enum { FILES_OF_GROUP = 5 }; /* coadd, redrock and its three companions */
 
 /* Bricks of a square field, two more for the defects. */

@@ -48,6 +48,7 @@ static bool make_grid(Grid *g)
 
 static void spectrum_and_catalogue_have_the_same_flux(void)
 {
+    double worst = 0;
     Grid g;
     CU_ASSERT_TRUE_FATAL(make_grid(&g));
     for (int64_t k = 0; k < 60; k++) {
@@ -57,9 +58,12 @@ static void spectrum_and_catalogue_have_the_same_flux(void)
         mock_spectrum(g.flux, g.wave, FINE, &o, 0);
         for (int b = 0; b < N_BANDS; b++) {
             for (int64_t i = 0; i < FINE; i++) g.response[i] = mock_response(b, o.north, g.wave[i]);
-            CU_ASSERT_DOUBLE_EQUAL(synthetic(g.wave, g.flux, g.response, FINE) / o.flux[b], 1, 0.01);
+            const double off = fabs(synthetic(g.wave, g.flux, g.response, FINE) / o.flux[b] - 1);
+            CU_ASSERT(off < 0.01);
+            worst = fmax(worst, off);
         }
     }
+    printf("spectrum against catalogue, three bands: at most %.2f %% off\n", 100 * worst);
 }
 
 /* A published curve: lines of two numbers; comments and the heading are none. */
