@@ -121,7 +121,7 @@ Status fitsfile_put_f64(FitsFile *f, const char *key, double value, const char *
 Status fitsfile_put_bool(FitsFile *f, const char *key, bool value, const char *comment);
 Status fitsfile_put_checksum(FitsFile *f); /* CHECKSUM and DATASUM of the current HDU */
 /* DATASUM as the caller computed it (ranks that wrote their own slices), then CHECKSUM from the header: the data are
-   not read. */
+   not read. Neither notes the time: the same data make the same file. */
 Status fitsfile_put_datasum(FitsFile *f, uint32_t datasum);
 Status fitsfile_finish(FitsFile *f); /* closes a written file; the place where errors of writing show up */
 
