@@ -149,18 +149,35 @@ done:
     return st;
 }
 
-static Status plan_align(Run *run, FILE *out)
+Status align_cost(TrainingCost *out, const Run *run)
 {
     const AlignStageConfig *c = config_get(run->config, &align_section);
+    const TrainConfig *train = config_get(run->config, &train_section);
     const Mark mark = arena_mark(run->arena);
     AlignConfig config;
-    Training t = {.run = run};
+    Training t = {.run = (Run *)run};
     TRY(settings(&config, c, run));
     TRY(model_build(&t.model, config_get(run->config, &model_section), run->arena));
     TRY(freeze(&t, &config));
-    TRY(training_plan(run, out, &align_stage, &c->recipe, model_params(t.model)->n_d_reals, SAMPLES_PAIRS));
+    const Params *p = model_params(t.model);
+    *out = (TrainingCost){
+        .recipe = &c->recipe,
+        .kind = SAMPLES_PAIRS,
+        .n_trained = p->n_d_reals,
+        .weight_bytes = (double)p->n_reals * sizeof(real),
+        .trains = {[MODALITY_IMAGE] = !config.freeze_image, [MODALITY_SPECTRUM] = !config.freeze_spectrum}};
+    for (int m = 0; m < N_MODALITIES; m++) out->encodes[m] = !out->trains[m] && c->tokens == TOKENS_RECOMPUTE;
+    out->step_bytes = align_step_bytes(&config, t.model, train->replicas, 1, c->recipe.batch);
+    out->step_bytes_alone = align_step_bytes(&config, t.model, train->replicas, train->replicas, c->recipe.batch);
     arena_reset(run->arena, mark);
     return OK;
+}
+
+static Status plan_align(Run *run, FILE *out)
+{
+    TrainingCost cost;
+    TRY(align_cost(&cost, run));
+    return training_plan(run, out, &align_stage, &cost);
 }
 
 const Stage align_stage = {

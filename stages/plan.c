@@ -19,6 +19,7 @@
 #include "model/model.h"
 #include "probe/fit.h"
 #include "tables/columns.h"
+#include "training.h"
 
 enum { SAMPLE_FILES = 64, MANIFEST_ROWS = 4096 };
 
@@ -264,6 +265,42 @@ static void size_embed(StagePlan *p, const Campaign *c)
     p->finished = c->finished;
 }
 
+/* Bytes a + b / ranks, known on one rank (`alone`) and on as many as there are replicas (`all`). */
+static void split_over_ranks(StagePlan *p, double alone, double all, double replicas)
+{
+    const double shared = replicas > 1 ? (alone - all) / (1 - 1 / replicas) : 0;
+    p->memory += alone - shared;
+    p->memory_shared += shared;
+}
+
+/* Back and forth is three times the work of forth. */
+static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(TrainingCost *, const Run *))
+{
+    const TrainConfig *train = config_get(c->run->config, &train_section);
+    const double rate[N_MODALITIES] = {[MODALITY_IMAGE] = c->rates->image, [MODALITY_SPECTRUM] = c->rates->spectrum};
+    const double replicas = (double)train->replicas;
+    TrainingCost cost;
+    if (cost_of(&cost, c->run) != OK) { /* the stage says what is wrong */
+        fail_clear();
+        return;
+    }
+    const double samples = (double)cost.recipe->steps * replicas * (double)cost.recipe->batch;
+    p->rows = (int64_t)samples;
+    p->read = (int64_t)(samples * cutout_bytes);
+    p->write = (int64_t)(3 * cost.weight_bytes);
+    p->max_ranks = train->replicas;
+    p->memory += cost.weight_bytes + sizeof(Sample) * rows_of(c);
+    split_over_ranks(p, training_optimizer_bytes(&cost, train, 1, train->sharded),
+                     training_optimizer_bytes(&cost, train, train->replicas, train->sharded), replicas);
+    split_over_ranks(p, cost.step_bytes_alone, cost.step_bytes, replicas);
+    for (int m = 0; m < N_MODALITIES; m++)
+        p->seconds_shared += samples * rate[m] * (cost.trains[m] ? 3 : cost.encodes[m] ? 1 : 0);
+    p->seconds += 10;
+}
+
+static void size_train_spectrum(StagePlan *p, const Campaign *c) { size_training(p, c, train_spectrum_cost); }
+static void size_align(StagePlan *p, const Campaign *c) { size_training(p, c, align_cost); }
+
 /* Sums of products of all columns of each input; solutions are serial. The widest input has about half of all columns. */
 static void size_probe(StagePlan *p, const Campaign *c)
 {
@@ -299,6 +336,8 @@ static const struct {
              {&import_stage, size_weights, "astroclip.ckpt.h5", true},
              {&catalog_stage, size_catalog, "catalog.h5", false},
              {&pack_stage, size_pack, NULL, false},
+             {&train_spectrum_stage, size_train_spectrum, NULL, true},
+             {&align_stage, size_align, NULL, true},
              {&embed_stage, size_embed, NULL, true},
              {&probe_stage, size_probe, "probes.h5", true},
              {&tables_stage, size_tables, "properties.fits", false},

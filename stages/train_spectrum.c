@@ -27,6 +27,20 @@ static const ConfigSection *const sections[] = {&train_spectrum_section, &train_
 static const char backbone[] = "spectrum_encoder.backbone.";
 static const char *const kept[] = {backbone, NULL};
 
+/* Beside the loss of predicting the mean: has it learnt anything? */
+static Status judge(const Training *t, const Objective *objective, const TrainReport *report)
+{
+    const RunConfig *rc = config_get(t->run->config, &run_section);
+    const int64_t most = t->recipe->batch * t->recipe->val_batches, n = t->n[SPLIT_VAL];
+    double mean;
+    if (report->best_step < 0) return OK;
+    TRY(masked_mean_loss(&mean, objective, t->sample[SPLIT_VAL], n < most ? n : most, (uint64_t)rc->seed,
+                         t->run->arena));
+    log_info("%s: predicting each spectrum's mean has a validation loss of %.6g; the best here is %.3g of that",
+             t->stage->name, mean, report->best_loss / mean);
+    return OK;
+}
+
 static Status run_train_spectrum(Run *run)
 {
     const TrainSpectrumConfig *c = config_get(run->config, &train_spectrum_section);
@@ -45,23 +59,37 @@ static Status run_train_spectrum(Run *run)
     if (current || run->ask) goto done;
     TRY_DONE(par_agree(&run->par, masked_objective(&objective, &masked, t.model, &t.dataset, run->arena)));
     TRY_DONE(training_run(&report, &t, &objective));
+    TRY_DONE(par_agree(&run->par, run->par.rank == 0 ? judge(&t, &objective, &report) : OK));
     TRY_DONE(training_publish(&t, &report, kept));
 done:
     training_close(&t);
     return st;
 }
 
-static Status plan_train_spectrum(Run *run, FILE *out)
+Status train_spectrum_cost(TrainingCost *out, const Run *run)
 {
     const TrainSpectrumConfig *c = config_get(run->config, &train_spectrum_section);
+    const MaskedConfig masked = {c->mask_num_chunks, c->mask_chunk_width, c->recipe.dropout, c->recipe.recompute};
     const Mark mark = arena_mark(run->arena);
     Model *model = NULL;
     TRY(model_build(&model, config_get(run->config, &model_section), run->arena));
     Params *p = model_params(model);
     for (const char *const *f = masked_frozen; *f; f++) params_freeze(p, *f);
-    TRY(training_plan(run, out, &train_spectrum_stage, &c->recipe, p->n_d_reals, SAMPLES_SPECTRA));
+    *out = (TrainingCost){.recipe = &c->recipe,
+                          .kind = SAMPLES_SPECTRA,
+                          .n_trained = p->n_d_reals,
+                          .weight_bytes = (double)p->n_reals * sizeof(real),
+                          .trains = {[MODALITY_SPECTRUM] = true}};
+    out->step_bytes = out->step_bytes_alone = masked_step_bytes(&masked, model, c->recipe.batch);
     arena_reset(run->arena, mark);
     return OK;
+}
+
+static Status plan_train_spectrum(Run *run, FILE *out)
+{
+    TrainingCost cost;
+    TRY(train_spectrum_cost(&cost, run));
+    return training_plan(run, out, &train_spectrum_stage, &cost);
 }
 
 const Stage train_spectrum_stage = {

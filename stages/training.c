@@ -189,29 +189,32 @@ Status training_publish(Training *t, const TrainReport *report, const char *cons
     return OK;
 }
 
-Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainRecipe *recipe, int64_t n_trained,
-                     SampleKind kind)
+double training_optimizer_bytes(const TrainingCost *c, const TrainConfig *t, int64_t n_ranks, bool sharded)
+{
+    const OptimizerConfig o = {.ema = c->recipe->ema, .n_replicas = t->replicas, .sharded = sharded};
+    return (double)optimizer_bytes(&o, c->n_trained, n_ranks < t->replicas ? n_ranks : t->replicas);
+}
+
+Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost *cost)
 {
     const TrainConfig *c = config_get(run->config, &train_section);
+    const TrainRecipe *r = cost->recipe;
     const Mark mark = arena_mark(run->arena);
-    OptimizerConfig o = {.ema = recipe->ema, .n_replicas = c->replicas, .sharded = true};
     Dataset d = {0};
     Sample *sample;
     char *path = NULL;
     int64_t n = 0;
     const int64_t ranks = run->par.n_ranks < c->replicas ? run->par.n_ranks : c->replicas;
-    const double split = 1e-9 * (double)optimizer_bytes(&o, n_trained, ranks);
-    o.sharded = false;
-    const double whole = 1e-9 * (double)optimizer_bytes(&o, n_trained, ranks);
     fprintf(out, "%s: %lld weights to train, %lld steps of %lld replicas x %lld samples\n", stage->name,
-            (long long)n_trained, (long long)recipe->steps, (long long)c->replicas, (long long)recipe->batch);
+            (long long)cost->n_trained, (long long)r->steps, (long long)c->replicas, (long long)r->batch);
     fprintf(out, "%s: gradients and moments take %.3g GB per rank on %lld ranks with train.sharded, %.3g GB without\n",
-            stage->name, split, (long long)ranks, whole);
+            stage->name, 1e-9 * training_optimizer_bytes(cost, c, ranks, true), (long long)ranks,
+            1e-9 * training_optimizer_bytes(cost, c, ranks, false));
     TRY(dataset_path(&path, run));
     if (dataset_open(&d, path, run->arena) == OK &&
-        dataset_samples(&sample, &n, &d, kind, SPLIT_TRAIN, run->arena) == OK)
+        dataset_samples(&sample, &n, &d, cost->kind, SPLIT_TRAIN, run->arena) == OK)
         fprintf(out, "%s: %lld samples to train with in %s: %.3g epochs\n", stage->name, (long long)n, path,
-                n > 0 ? (double)recipe->steps * (double)(c->replicas * recipe->batch) / (double)n : 0);
+                n > 0 ? (double)r->steps * (double)(c->replicas * r->batch) / (double)n : 0);
     else
         fprintf(out, "%s: samples will come from %s, which `astroclip pack` writes\n", stage->name, path);
     fail_clear();

@@ -51,8 +51,26 @@ Status training_run(TrainReport *report, Training *t, const Objective *objective
 /* Collective. Writes those parameters to the result; states are not needed any more. */
 Status training_publish(Training *t, const TrainReport *report, const char *const *kept);
 
-/* Local. For plans: samples if the dataset is there, memory of both ways to keep the optimiser's state. */
-Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainRecipe *recipe, int64_t n_trained,
-                     SampleKind kind);
+/* ---- plans ---- */
+
+/* What a training needs, from its configuration alone. */
+typedef struct {
+    const TrainRecipe *recipe;
+    SampleKind kind;
+    int64_t n_trained; /* numbers */
+    double weight_bytes;
+    double step_bytes, step_bytes_alone;              /* of a rank with one replica, with all */
+    bool trains[N_MODALITIES], encodes[N_MODALITIES]; /* encoders: there and back, forward only */
+} TrainingCost;
+
+/* Local. Gradients and moments of a rank among n. */
+double training_optimizer_bytes(const TrainingCost *c, const TrainConfig *t, int64_t n_ranks, bool sharded);
+
+/* Local. Prints samples if the dataset is there, memory of both ways to keep the optimiser's state. */
+Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost *cost);
+
+/* Local, each in the file of its stage. */
+Status train_spectrum_cost(TrainingCost *out, const Run *run);
+Status align_cost(TrainingCost *out, const Run *run);
 
 #endif

@@ -31,5 +31,7 @@ Status maskedbatch_set(MaskedBatch *b, int64_t i, const float *flux, int64_t n_p
 Status maskedbatch_train(double *loss, real *d_p, const MaskedBatch *b, const MaskedPass *how, Arena *step);
 /* The sum of squares alone: divided by the count it is the loss. */
 Status maskedbatch_squares(double *squares, const MaskedBatch *b, Arena *step);
+/* The same for a model that predicts 0 everywhere, the mean of a standardised spectrum. */
+Status maskedbatch_squares_of_mean(double *squares, const MaskedBatch *b, Arena *step);
 
 #endif

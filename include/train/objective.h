@@ -43,6 +43,8 @@ typedef struct {
 /* Local. `model` has a spectrum encoder of kind specformer (else E_CONFIG). Only spectrum_encoder.backbone. is trained: the caller froze
    the rest. */
 Status masked_objective(Objective *out, const MaskedConfig *c, Model *model, Dataset *d, Arena *a);
+/* Local. The validation loss of a model that predicts the mean of each spectrum: what learning has to fall below. */
+Status masked_mean_loss(double *loss, const Objective *o, const Sample *sample, int64_t n, uint64_t seed, Arena *a);
 /* Local. Memory of a step beside weights, gradients and moments, for plans: most of it is one spectrum's activations. */
 double masked_step_bytes(const MaskedConfig *c, const Model *model, int64_t batch);
 /* What the caller freezes (params_freeze) before the optimiser is opened; NULL-terminated. */

@@ -73,3 +73,13 @@ Status maskedbatch_squares(double *squares, const MaskedBatch *b, Arena *step)
     arena_reset(step, mark);
     return OK;
 }
+
+Status maskedbatch_squares_of_mean(double *squares, const MaskedBatch *b, Arena *step)
+{
+    const Mark mark = arena_mark(step);
+    real *zero;
+    TRY(arena_new(&zero, step, b->n * b->each));
+    *squares = masked_squares(zero, b->masked, b->tokens, b->n * b->each);
+    arena_reset(step, mark);
+    return OK;
+}

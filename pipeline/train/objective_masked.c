@@ -76,9 +76,11 @@ static Status step(double *loss, void *self, const StepBatch *b)
     return OK;
 }
 
-static Status validate(double *loss, void *self, const Sample *sample, int64_t n, uint64_t seed, Arena *a)
+/* Mean square over what the masks of validation hide of n spectra: of what the model makes of it, or of predicting 0,
+   the mean of a standardised spectrum. */
+static Status mean_square(double *loss, const Masked *m, bool predict, const Sample *sample, int64_t n, uint64_t seed,
+                          Arena *a)
 {
-    Masked *m = self;
     double squares = 0;
     int64_t count = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -87,13 +89,26 @@ static Status validate(double *loss, void *self, const Sample *sample, int64_t n
         double own;
         TRY(maskedbatch_take(&one, m->model, &m->mask, 1, DESI_PIXELS, a));
         TRY(set_sample(&one, 0, m, &sample[i], "train.mask.val", seed, 0, a));
-        TRY(maskedbatch_squares(&own, &one, a));
+        if (predict)
+            TRY(maskedbatch_squares(&own, &one, a));
+        else
+            TRY(maskedbatch_squares_of_mean(&own, &one, a));
         squares += own;
         count += one.count;
         arena_reset(a, mark);
     }
     *loss = count > 0 ? squares / (double)count : 0;
     return OK;
+}
+
+static Status validate(double *loss, void *self, const Sample *sample, int64_t n, uint64_t seed, Arena *a)
+{
+    return mean_square(loss, self, true, sample, n, seed, a);
+}
+
+Status masked_mean_loss(double *loss, const Objective *o, const Sample *sample, int64_t n, uint64_t seed, Arena *a)
+{
+    return mean_square(loss, o->self, false, sample, n, seed, a);
 }
 
 /* Masks that do not fit into a spectrum are found here, not at the first step. */
