@@ -7,9 +7,9 @@
 #include "core/log.h"
 #include "probe/scores.h"
 
-const ProbeKind *const probe_kinds[] = {&ridge_probe, NULL};
+const ProbeKind *const probe_kinds[] = {&ridge_probe, &knn_probe, NULL};
 
-static const char *const probe_names[] = {"ridge", NULL};
+static const char *const probe_names[] = {"ridge", "knn", NULL};
 static const char *const property_names[] = {"z", "logmstar", "age", "logz", "logssfr", NULL};
 
 static const ConfigField probe_fields[] = {
@@ -18,7 +18,9 @@ static const ConfigField probe_fields[] = {
                 "physical properties to learn"),
     FIELD_INT(ProbeConfig, min_rows, "50", 10, 1e12, RESULT,
               "train rows with the property that a fit needs; with fewer it is skipped"),
-    FIELD_GROUP(ProbeConfig, ridge, ridge_fields, "linear regression with a penalty on the weights"), FIELD_END};
+    FIELD_GROUP(ProbeConfig, ridge, ridge_fields, "linear regression with a penalty on the weights"),
+    FIELD_GROUP(ProbeConfig, knn, knn_fields, "nearest neighbours; time grows with the square of the rows"),
+    FIELD_END};
 
 static Status check(const void *config)
 {
@@ -124,8 +126,8 @@ static Status fit_input(ProbeSet *set, const ProbeInputRow *row, const ProbeConf
              (long long)(input->n_usable[0] + input->n_usable[1] + input->n_usable[2]), (long long)rows->total,
              (long long)input->n_usable[SPLIT_TRAIN], (long long)input->n_usable[SPLIT_VAL],
              (long long)input->n_usable[SPLIT_TEST]);
-    const ProbeTask task = {config, rows, usable, &features, input, par};
     for (int k = 0; probe_kinds[k]; k++) {
+        const ProbeTask task = {config, rows, usable, &features, input, par, probe_kinds[k]};
         int n = 0;
         if (!lists(&config->probes, probe_kinds[k]->name)) continue;
         TRY(fit_kind(set->fit + set->n_fits, &n, probe_kinds[k], index, input, &task, a));
@@ -171,5 +173,11 @@ int64_t probe_row_bytes(const ProbeConfig *config)
 int64_t probe_memory(const ProbeConfig *config, int64_t rows, int64_t dim, int n_ranks)
 {
     const int64_t mine = rows / n_ranks + 4096;
-    return mine * probe_row_bytes(config) + ridge_memory(&config->ridge, rows, dim, config->properties.n);
+    const int64_t n = config->properties.n;
+    int64_t most = ridge_memory(&config->ridge, rows, dim, n);
+    if (lists(&config->probes, "knn")) {
+        const int64_t knn = knn_memory(&config->knn, rows, dim, n, n_ranks);
+        most = knn > most ? knn : most;
+    }
+    return mine * probe_row_bytes(config) + most;
 }

@@ -9,59 +9,20 @@
 #include "core/clock.h"
 #include "probe/fit.h"
 
-/* Properties with the same usable train rows. */
-typedef struct {
-    int n;
-    ProbeFit *fit[N_LABELS];
-    double centre[N_LABELS]; /* subtracted from the label: sums lose no digits */
-} Group;
-
 /* Another use of the same hash must not split the rows alike: the catalogue's split is one. */
 static int fold_of(int64_t targetid, int64_t folds)
 {
     return (int)(hash_mix((uint64_t)targetid ^ hash_fnv1a("probe.fold")) % (uint64_t)folds);
 }
 
-static bool has_label(const ProbeTask *t, int label, int64_t row)
-{
-    return t->usable[row] && t->rows->split[row] == SPLIT_TRAIN && isfinite(t->rows->label[label][row]);
-}
-
-/* ---- groups ---- */
-
-/* Collective. differs[i * n + j]: train rows that one of two fits can use and the other cannot. */
-static void compare_rows(int64_t *differs, const ProbeFit *fit, int n, const ProbeTask *t)
-{
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++)
-            for (int64_t r = 0; r < t->rows->n; r++)
-                differs[i * n + j] += has_label(t, fit[i].label, r) != has_label(t, fit[j].label, r);
-    par_sum_i64(t->par, differs, (int64_t)n * n);
-}
-
-static int make_groups(Group *group, ProbeFit *fit, int n, const int64_t *differs)
-{
-    int n_groups = 0, first[N_LABELS];
-    for (int i = 0; i < n; i++) {
-        int g = 0;
-        while (g < n_groups && differs[i * n + first[g]] != 0) g++;
-        if (g == n_groups) {
-            first[n_groups] = i;
-            group[n_groups++].n = 0;
-        }
-        group[g].fit[group[g].n++] = &fit[i];
-    }
-    return n_groups;
-}
-
 /* Collective. The middle of each label's range: exact, so in no need of an order. */
-static void find_centres(Group *g, const ProbeTask *t)
+static void find_centres(ProbeGroup *g, const ProbeTask *t)
 {
     for (int k = 0; k < g->n; k++) {
         const double *y = t->rows->label[g->fit[k]->label];
         double most[2] = {-INFINITY, -INFINITY}; /* of y and of -y */
         for (int64_t r = 0; r < t->rows->n; r++) {
-            if (!has_label(t, g->fit[k]->label, r)) continue;
+            if (!probe_trains(t, g->fit[k]->label, r)) continue;
             most[0] = fmax(most[0], y[r]);
             most[1] = fmax(most[1], -y[r]);
         }
@@ -73,7 +34,7 @@ static void find_centres(Group *g, const ProbeTask *t)
 /* ---- sums ---- */
 
 /* Augmented rows (1, standardised features, centred labels) of one fold of a block; returns how many. */
-static int64_t collect(double *out, const ProbeBlock *b, int fold, const Group *g, const ProbeTask *t)
+static int64_t collect(double *out, const ProbeBlock *b, int fold, const ProbeGroup *g, const ProbeTask *t)
 {
     const int64_t dim = t->input->dim;
     const double *mean = t->input->mean, *std = t->input->std;
@@ -81,7 +42,7 @@ static int64_t collect(double *out, const ProbeBlock *b, int fold, const Group *
     for (int64_t i = 0; i < b->n; i++) {
         const int64_t row = b->at + i;
         const float *x = b->x + i * dim;
-        if (!has_label(t, g->fit[0]->label, row) || fold_of(t->rows->targetid[row], t->config->ridge.folds) != fold)
+        if (!probe_trains(t, g->fit[0]->label, row) || fold_of(t->rows->targetid[row], t->config->ridge.folds) != fold)
             continue;
         *to++ = 1;
         for (int64_t d = 0; d < dim; d++) *to++ = ((double)x[d] - mean[d]) / std[d];
@@ -91,7 +52,7 @@ static int64_t collect(double *out, const ProbeBlock *b, int fold, const Group *
 }
 
 /* Local. This rank's part of the tree. */
-static Status sum_blocks(TreeSum *tree, const Group *g, RidgeShape shape, const ProbeTask *t, Arena *scratch)
+static Status sum_blocks(TreeSum *tree, const ProbeGroup *g, RidgeShape shape, const ProbeTask *t, Arena *scratch)
 {
     const int64_t folds = t->config->ridge.folds, size = ridge_sums(shape), m = ridge_row(shape);
     double *leaf, *rows, *square;
@@ -135,7 +96,7 @@ static Status solve(double *solution, double *fold_sums, RidgeShape shape, const
     return OK;
 }
 
-static Status fit_group(Group *g, const ProbeTask *t, Arena *scratch)
+static Status fit_group(ProbeGroup *g, const ProbeTask *t, Arena *scratch)
 {
     const RidgeShape shape = {t->input->dim, g->n};
     const int64_t width = shape.dim + 2;
@@ -169,11 +130,8 @@ static Status fit_group(Group *g, const ProbeTask *t, Arena *scratch)
 
 static Status fit_ridge(ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
 {
-    Group group[N_LABELS];
-    int64_t differs[N_LABELS * N_LABELS] = {0};
-    MUST(n <= N_LABELS);
-    compare_rows(differs, fit, n, t);
-    const int n_groups = make_groups(group, fit, n, differs);
+    ProbeGroup group[N_LABELS];
+    const int n_groups = probe_groups(group, fit, n, t);
     for (int g = 0; g < n_groups; g++) {
         const Mark mark = arena_mark(a);
         TRY(fit_group(&group[g], t, a));
@@ -192,4 +150,5 @@ int64_t ridge_memory(const RidgeConfig *c, int64_t rows, int64_t dim, int64_t n_
     return 8 * ((2 * height + 3 + 3) * vector + 2 * m * m + 4096 * m);
 }
 
-const ProbeKind ridge_probe = {"ridge", "linear, with a penalty on the weights chosen by cross-validation", fit_ridge};
+const ProbeKind ridge_probe = {"ridge", "linear, with a penalty on the weights chosen by cross-validation", fit_ridge,
+                               NULL};

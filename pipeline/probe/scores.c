@@ -16,20 +16,34 @@ typedef struct {
     double *ood;                 /* this rank's rows, NaN where not usable         */
 } Predictions;
 
-static Status predict(Predictions *p, const ProbeInput *input, const ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
+static bool is_linear(const ProbeTask *t) { return !t->kind || !t->kind->predict; }
+
+/* Local. What a row says by itself. */
+static Status predict_rows(Predictions *p, const ProbeInput *input, const ProbeFit *fit, int n, const ProbeTask *t,
+                           Arena *a)
 {
     ProbeBlock b;
-    for (int f = 0; f < n; f++) TRY(arena_new(&p->predicted[f], a, t->rows->n));
-    TRY(arena_new(&p->ood, a, t->rows->n));
+    const bool linear = is_linear(t);
     TRY(probe_block_open(&b, t->rows, t->features, a));
     while (probe_block_next(&b))
         for (int64_t i = 0; i < b.n; i++) {
             const float *x = b.x + i * input->dim;
             const int64_t row = b.at + i;
-            for (int f = 0; f < n; f++) p->predicted[f][row] = t->usable[row] ? probe_predict(&fit[f], input, x) : NAN;
+            for (int f = 0; linear && f < n; f++)
+                p->predicted[f][row] = t->usable[row] ? probe_predict(&fit[f], input, x) : NAN;
             p->ood[row] = t->usable[row] ? probe_ood(input, x) : NAN;
         }
     return b.status;
+}
+
+/* Collective. */
+static Status predict(Predictions *p, const ProbeInput *input, ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
+{
+    Status st = arena_new(&p->ood, a, t->rows->n);
+    for (int f = 0; f < n && st == OK; f++) st = arena_new(&p->predicted[f], a, t->rows->n);
+    if (st == OK) st = predict_rows(p, input, fit, n, t, a);
+    TRY(par_agree(t->par, st));
+    return is_linear(t) || n == 0 ? OK : t->kind->predict(p->predicted, fit, n, t, a);
 }
 
 /* ---- sums ---- */
@@ -177,9 +191,8 @@ Status probe_score(ProbeInput *input, ProbeFit *fit, int n, const ProbeTask *t, 
     const Mark mark = arena_mark(a);
     Predictions p;
     double *room = NULL;
-    Status st = arena_new(&room, a, t->rows->n);
-    if (st == OK) st = predict(&p, input, fit, n, t, a);
-    TRY(par_agree(t->par, st));
+    TRY(par_agree(t->par, arena_new(&room, a, t->rows->n)));
+    TRY(predict(&p, input, fit, n, t, a));
     if (n > 0) TRY(sum_scores(fit, n, &p, t, a));
     for (int f = 0; f < n; f++) {
         const double *truth = t->rows->label[fit[f].label];

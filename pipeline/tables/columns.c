@@ -87,13 +87,11 @@ static void add_column(PropertyLayout *l, FitsColumn fits, ColumnSource source, 
 /* The stem of predicted columns. The spectroscopic redshift owns the name Z. */
 static const char *stem_of(int label) { return label == LABEL_Z ? "ZPRED" : label_table[label].column; }
 
+/* Only the ridge predicts rows outside of its stage. */
 static bool is_published(const ProbeSet *p, int fit)
 {
     const ProbeFit *f = &p->fit[fit];
-    if (p->input[f->input].row->column[0] == '\0') return false;
-    for (int i = 0; i < fit; i++)
-        if (p->fit[i].input == f->input && p->fit[i].label == f->label) return false; /* a second probe of the same */
-    return true;
+    return p->input[f->input].row->column[0] != '\0' && strcmp(f->probe, "ridge") == 0;
 }
 
 void layout_column_name(char out[COLUMN_NAME], const ProbeSet *p, int fit)

@@ -1,5 +1,5 @@
 /* LAYER: probe
-   Against golden/downstream.h5: scaler, Ridge, ordinary least squares, RidgeCV (leave-one-out), R2 and MSE of
+   Against golden/downstream.h5: scaler, Ridge, ordinary least squares, RidgeCV (leave-one-out), R2, MSE and nearest neighbours of
    scikit-learn. The fits go the way of the probe stage (standardise, sums by blocks, solve), with one penalty to choose
    from. Sizes and penalties come from the file. */
 #include <math.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "golden.h"
+#include "probe/knn.h"
 #include "probe/metrics.h"
 #include "probe/rows.h"
 #include "probe/ridge.h"
@@ -225,6 +226,54 @@ static void metrics(void)
     h5_close(&g);
 }
 
+/* The k nearest train rows of each test row; candidates come in two parts. */
+static void find_neighbours(KnnSearch *s, const Data *d, int64_t k)
+{
+    const int64_t part = d->n / 3, m = d->n_targets;
+    int64_t *id = NULL;
+    CU_ASSERT_FATAL(m <= N_LABELS && arena_new(&id, &test_arena, d->n) == OK);
+    for (int64_t i = 0; i < d->n; i++) id[i] = i;
+    if (!CHECK_OK(knn_open(s, k, d->dim, d->z_test, d->n_test, &test_arena))) CU_FAIL_FATAL("no memory");
+    knn_add(s, d->z + part * d->dim, d->target + part * m, (int)m, id + part, d->n - part);
+    knn_add(s, d->z, d->target, (int)m, id, part);
+}
+
+static void check_predictions(H5File *g, const Data *d, const KnnSearch *s, const char *dataset)
+{
+    const int64_t n = d->n_test * d->n_targets;
+    double *predicted = doubles(n);
+    for (int64_t i = 0; i < d->n_test; i++) knn_mean(predicted + i * d->n_targets, s, i, (int)d->n_targets);
+    CU_ASSERT(test_near_f64(dataset, predicted, golden_want(g, dataset, n), n, exact));
+}
+
+static void neighbours(void)
+{
+    static const int64_t fewer[] = {1, 5, 16};
+    H5File g = {0};
+    Data d;
+    KnnSearch s;
+    H5Shape shape;
+    if (!load(&d, &g)) return;
+    const int64_t *index = golden_i64(&shape, &g, "outputs/knn/index"), k = shape.dims[1], n = d.n_test * k;
+    const double *want = golden_want(&g, "outputs/knn/distance", n);
+    double *distance = doubles(n);
+    int64_t wrong = 0;
+    find_neighbours(&s, &d, k);
+    for (int64_t i = 0; i < n; i++) {
+        distance[i] = sqrt(s.best[i].square);
+        wrong += s.best[i].id != index[i];
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT(test_near_f64("distances", distance, want, n, exact));
+    check_predictions(&g, &d, &s, "outputs/knn/pred");
+    for (int i = 0; i < 3; i++) {
+        find_neighbours(&s, &d, fewer[i]);
+        check_predictions(&g, &d, &s, golden_name("outputs/knn/pred_k%lld", (long long)fewer[i]));
+    }
+    h5_close(&g);
+}
+
 TEST_MAIN("downstream", {"the scaler is scikit-learn's", the_scaler},
           {"ridge and least squares are scikit-learn's", ridge_and_least_squares},
-          {"leave-one-out chooses as RidgeCV", leave_one_out}, {"R2 and MSE are scikit-learn's", metrics})
+          {"leave-one-out chooses as RidgeCV", leave_one_out}, {"R2 and MSE are scikit-learn's", metrics},
+          {"nearest neighbours are scikit-learn's", neighbours})

@@ -76,7 +76,8 @@ typedef struct {
 static const ProbeInputRow planted_input = {"planted", "image", "", {SET_IMAGE}, 1};
 
 /* Collective over `par`: the way of the stage from features to scores, for all labels. */
-static inline Status planted_fit(PlantedFit *out, Planted *p, const ProbeConfig *config, const Par *par)
+static inline Status planted_fit_kind(PlantedFit *out, Planted *p, const ProbeKind *kind, const ProbeConfig *config,
+                                      const Par *par)
 {
     ProbeRows rows;
     uint8_t *usable;
@@ -85,13 +86,18 @@ static inline Status planted_fit(PlantedFit *out, Planted *p, const ProbeConfig 
     out->input = (ProbeInput){.row = &planted_input};
     if (!CHECK_OK(arena_new(&usable, &test_arena, rows.n))) return E_MEMORY;
     TRY(probe_standardise(&out->input, usable, &rows, &features, par, &test_arena));
-    const ProbeTask task = {config, &rows, usable, &features, &out->input, par};
+    const ProbeTask task = {config, &rows, usable, &features, &out->input, par, kind};
     for (int l = 0; l < N_LABELS; l++) {
-        out->fit[l] = (ProbeFit){.label = l, .probe = "ridge"};
+        out->fit[l] = (ProbeFit){.label = l, .probe = kind->name};
         if (!CHECK_OK(arena_new(&out->fit[l].weight, &test_arena, PLANTED_DIM))) return E_MEMORY;
     }
-    TRY(ridge_probe.fit(out->fit, N_LABELS, &task, &test_arena));
+    TRY(kind->fit(out->fit, N_LABELS, &task, &test_arena));
     return probe_score(&out->input, out->fit, N_LABELS, &task, &test_arena);
+}
+
+static inline Status planted_fit(PlantedFit *out, Planted *p, const ProbeConfig *config, const Par *par)
+{
+    return planted_fit_kind(out, p, &ridge_probe, config, par);
 }
 
 /* The defaults of the section, with `lambdas` unless empty. */
@@ -101,6 +107,7 @@ static inline ProbeConfig planted_config(double *lambdas, int64_t n_lambdas)
     static double grid[] = {1e-3, 1e-2, 1e-1, 1, 1e1, 1e2, 1e3, 1e4, 1e5};
     ProbeConfig c = {.probes = {1, probes}, .properties = {N_LABELS, properties}, .min_rows = 50};
     c.ridge = (RidgeConfig){{n_lambdas ? n_lambdas : 9, n_lambdas ? lambdas : grid}, 5};
+    c.knn.k = 64;
     return c;
 }
 

@@ -63,7 +63,7 @@ static void nothing_usable_is_no_failure(void)
     const ProbeConfig c = planted_config(NULL, 0);
     planted_rows(&rows, &p, &test_par);
     if (!CHECK_OK(probe_standardise(&input, usable, &rows, &features, &test_par, &test_arena))) return;
-    const ProbeTask task = {&c, &rows, usable, &features, &input, &test_par};
+    const ProbeTask task = {&c, &rows, usable, &features, &input, &test_par, NULL};
     CU_ASSERT_EQUAL(input.n_usable[0] + input.n_usable[1] + input.n_usable[2], 0);
     CHECK_OK(probe_score(&input, NULL, 0, &task, &test_arena));
     CU_ASSERT(isnan(input.ood_quantile) && isnan(input.mean[0]));

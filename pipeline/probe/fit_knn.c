@@ -1,0 +1,160 @@
+/* fit_knn.c - nearest neighbours over ranks. Nothing is learnt beforehand: to predict, the train rows of all ranks go
+   round in pieces while each rank keeps the nearest to a batch of its own rows. Distances are those of standardised
+   features.
+
+   Val and test rows are predicted; a train row would find itself. */
+#include <math.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "probe/fit.h"
+
+enum { BATCH = 2048, PIECE_NUMBERS = 1 << 18 }; /* queries at a time; numbers of train rows on their way */
+
+/* Rows side by side: standardised features, the values of a group's labels, row numbers in the catalogue. */
+typedef struct {
+    int64_t n;
+    double *x, *value;
+    int64_t *row;
+} Table;
+
+typedef struct {
+    const ProbeTask *task;
+    const ProbeGroup *group;
+    Table train, query; /* of this rank */
+} Knn;
+
+static bool is_query(const ProbeTask *t, int64_t row) { return t->usable[row] && t->rows->split[row] != SPLIT_TRAIN; }
+
+static Status take_table(Table *out, int64_t n, const Knn *k, Arena *a)
+{
+    out->n = 0;
+    TRY(arena_new(&out->x, a, n * k->task->input->dim));
+    TRY(arena_new(&out->value, a, n * k->group->n));
+    return arena_new(&out->row, a, n);
+}
+
+static void put_row(Table *out, const float *x, int64_t row, const Knn *k)
+{
+    const ProbeInput *in = k->task->input;
+    double *to = out->x + out->n * in->dim;
+    for (int64_t d = 0; d < in->dim; d++) to[d] = ((double)x[d] - in->mean[d]) / in->std[d];
+    for (int v = 0; v < k->group->n; v++)
+        out->value[out->n * k->group->n + v] = k->task->rows->label[k->group->fit[v]->label][row];
+    out->row[out->n++] = row;
+}
+
+/* Local. What this rank has of both. */
+static Status read_tables(Knn *k, Arena *a)
+{
+    const ProbeTask *t = k->task;
+    const int label = k->group->fit[0]->label;
+    int64_t n_train = 0, n_query = 0;
+    ProbeBlock b;
+    for (int64_t r = 0; r < t->rows->n; r++) {
+        n_train += probe_trains(t, label, r);
+        n_query += is_query(t, r);
+    }
+    TRY(take_table(&k->train, n_train, k, a));
+    TRY(take_table(&k->query, n_query, k, a));
+    TRY(probe_block_open(&b, t->rows, t->features, a));
+    while (probe_block_next(&b))
+        for (int64_t i = 0; i < b.n; i++) {
+            const int64_t row = b.at + i;
+            if (probe_trains(t, label, row)) put_row(&k->train, b.x + i * t->input->dim, row, k);
+            if (is_query(t, row)) put_row(&k->query, b.x + i * t->input->dim, row, k);
+        }
+    for (int64_t i = 0; i < k->train.n; i++) k->train.row[i] += t->rows->first; /* known to other ranks now */
+    return b.status;
+}
+
+/* Collective. The train rows of one rank, offered to everybody. */
+static void go_round(KnnSearch *s, const Knn *k, Table *piece, int from, int64_t n_from)
+{
+    const Par *par = k->task->par;
+    const int64_t dim = k->task->input->dim, most = PIECE_NUMBERS / dim + 1;
+    const int n_values = k->group->n;
+    for (int64_t at = 0; at < n_from; at += most) {
+        const int64_t n = n_from - at < most ? n_from - at : most;
+        if (par->rank == from) {
+            memcpy(piece->x, k->train.x + at * dim, (size_t)(n * dim) * sizeof *piece->x);
+            memcpy(piece->value, k->train.value + at * n_values, (size_t)(n * n_values) * sizeof *piece->value);
+            memcpy(piece->row, k->train.row + at, (size_t)n * sizeof *piece->row);
+        }
+        par_bcast(par, piece->x, n * dim * (int64_t)sizeof *piece->x, from);
+        par_bcast(par, piece->value, n * n_values * (int64_t)sizeof *piece->value, from);
+        par_bcast(par, piece->row, n * (int64_t)sizeof *piece->row, from);
+        knn_add(s, piece->x, piece->value, n_values, piece->row, n);
+    }
+}
+
+/* Collective. Queries [first, first + BATCH) of every rank, as many as it has. */
+static Status predict_batch(double *const *predicted, const Knn *k, int64_t first, const int64_t *n_train,
+                            int64_t n_neighbours, Arena *a)
+{
+    const ProbeTask *t = k->task;
+    const int64_t dim = t->input->dim, left = k->query.n - first, n = left < 0 ? 0 : left < BATCH ? left : BATCH;
+    const Mark mark = arena_mark(a);
+    KnnSearch s;
+    Table piece;
+    Status st = take_table(&piece, PIECE_NUMBERS / dim + 1, k, a);
+    if (st == OK) st = knn_open(&s, n_neighbours, dim, k->query.x + (n > 0 ? first * dim : 0), n, a);
+    if (st == OK) st = par_continue();
+    TRY(par_agree(t->par, st));
+    for (int r = 0; r < t->par->n_ranks; r++) go_round(&s, k, &piece, r, n_train[r]);
+    for (int64_t i = 0; i < n; i++) {
+        double mean[N_LABELS];
+        knn_mean(mean, &s, i, k->group->n);
+        for (int v = 0; v < k->group->n; v++) predicted[v][k->query.row[first + i]] = mean[v];
+    }
+    arena_reset(a, mark);
+    return OK;
+}
+
+static Status predict_group(double *const *predicted, const ProbeGroup *g, const ProbeTask *t, Arena *a)
+{
+    const Mark mark = arena_mark(a);
+    Knn k = {.task = t, .group = g};
+    int64_t *n_train = NULL, total = 0, n_ranks;
+    TRY(par_agree(t->par, read_tables(&k, a)));
+    TRY(par_allgather((void **)&n_train, &n_ranks, t->par, &k.train.n, 1, sizeof k.train.n, a));
+    for (int r = 0; r < t->par->n_ranks; r++) total += n_train[r];
+    int64_t most = k.query.n;
+    par_max_i64(t->par, &most, 1);
+    const int64_t n = t->config->knn.k < total ? t->config->knn.k : total;
+    for (int64_t first = 0; first < most; first += BATCH) TRY(predict_batch(predicted, &k, first, n_train, n, a));
+    arena_reset(a, mark);
+    return OK;
+}
+
+static Status predict_knn(double *const *predicted, ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
+{
+    ProbeGroup group[N_LABELS];
+    const int n_groups = probe_groups(group, fit, n, t);
+    for (int f = 0; f < n; f++)
+        for (int64_t r = 0; r < t->rows->n; r++) predicted[f][r] = NAN;
+    clock_begin("knn");
+    Status st = OK;
+    for (int g = 0; g < n_groups && st == OK; g++) {
+        double *of[N_LABELS];
+        for (int v = 0; v < group[g].n; v++) of[v] = predicted[group[g].fit[v] - fit];
+        st = predict_group(of, &group[g], t, a);
+    }
+    clock_end("knn");
+    return st;
+}
+
+static Status fit_nothing(ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
+{
+    (void)fit, (void)n, (void)t, (void)a;
+    return OK;
+}
+
+/* A rank's rows as features in double, a batch and a piece. */
+int64_t knn_memory(const KnnConfig *c, int64_t rows, int64_t dim, int64_t n_targets, int n_ranks)
+{
+    const int64_t mine = rows / n_ranks + 4096, batch = mine < BATCH ? mine : BATCH;
+    return 8 * (mine * (dim + n_targets + 1) + PIECE_NUMBERS + 2 * dim) + batch * c->k * (int64_t)sizeof(KnnNeighbour);
+}
+
+const ProbeKind knn_probe = {"knn", "the nearest train rows, weighted by 1 / distance", fit_nothing, predict_knn};
