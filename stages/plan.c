@@ -286,7 +286,7 @@ static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(Tra
     }
     const double samples = (double)cost.recipe->steps * replicas * (double)cost.recipe->batch;
     p->rows = (int64_t)samples;
-    p->read = (int64_t)(samples * cutout_bytes);
+    p->read = (int64_t)(samples * 4 * (GRID_PIXELS + (cost.kind == SAMPLES_PAIRS ? IMAGE_NUMBERS : 0)));
     p->write = (int64_t)(3 * cost.weight_bytes);
     p->max_ranks = train->replicas;
     p->memory += cost.weight_bytes + sizeof(Sample) * rows_of(c);
