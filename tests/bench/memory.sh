@@ -92,11 +92,12 @@ compare() {
 if [[ $parts == *sky* ]]; then
     objects=${OBJECTS:-250}
     full='mock pack embed tables' # the others take what their rows take
-    stages='mock catalog pack embed probe tables'
+    stages='mock catalog pack train_spectrum align embed probe tables'
+    training=(--set train_spectrum.steps=4 --set train_spectrum.batch=16 --set align.steps=4 --set align.batch=16 --set align.image=init)
     for n in "$objects" $((8 * objects)); do
         rm -rf "$work/sky" "$work/out"
         for stage in $stages; do
-            compare sky "$stage" "$n" "$objects" "${roots[@]}" --set "mock.objects=$n" --set mock.per_brick=125 --set "run.stages=[${stages// /, }]"
+            compare sky "$stage" "$n" "$objects" "${roots[@]}" "${training[@]}" --set "mock.objects=$n" --set mock.per_brick=125 --set "run.stages=[${stages// /, }]"
         done
     done
 fi
