@@ -321,7 +321,7 @@ static Status sum_bytes(uint32_t *sum, const FitsFile *f, int64_t start, int64_t
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {
             st = FITS_FAIL(f, E_OUTPUT, 0, "cannot be read again for its checksum: %s",
-                           got < 0 ? strerror(errno) : "it is too short");
+                           got < 0 ? strerror(errno) : "it is too short; is the disk full?");
             break;
         }
         *sum = fitssum_add(*sum, buffer, got, at);
