@@ -84,7 +84,7 @@ static void print_table(const StagePlan *plan, const State *state, int64_t n, co
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t ranks = c->ranks > 0 ? c->ranks : cores > rc->threads ? cores / rc->threads : 1;
-    printf("\n%-10s %-8s %12s %10s %10s %6s %14s %9s\n", "stage", "output", "rows", "reads", "writes", "ranks",
+    printf("\n%-14s %-8s %12s %10s %10s %6s %14s %9s\n", "stage", "output", "rows", "reads", "writes", "ranks",
            "memory/rank", "time");
     for (int64_t i = 0; i < n; i++) {
         const StagePlan *p = &plan[i];
@@ -92,7 +92,7 @@ static void print_table(const StagePlan *plan, const State *state, int64_t n, co
         int64_t r = p->max_ranks > 0 && p->max_ranks < ranks ? p->max_ranks : ranks;
         if (p->rows >= 0) snprintf(rows, sizeof rows, "%lld", (long long)p->rows);
         bool known = p->rows >= 0;
-        printf("%-10s %-8s %12s %10s %10s %6lld %14s %9s\n", p->stage->name, state_name[state[i]], rows,
+        printf("%-14s %-8s %12s %10s %10s %6lld %14s %9s\n", p->stage->name, state_name[state[i]], rows,
                gigabytes(text[0], known ? (double)p->read : -1), gigabytes(text[1], known ? (double)p->write : -1),
                (long long)r, gigabytes(text[2], p->memory + p->memory_shared / (double)r),
                known ? duration(text[3], p->seconds + p->seconds_shared / (double)r) : "?");

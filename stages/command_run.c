@@ -296,7 +296,7 @@ static const struct {
     int width;
 } shown[] = {{"property", "property", 10},
              {"encoder", "encoder", 11},
-             {"modality", "modality", 9},
+             {"modality", "modality", 11},
              {"probe", "probe", 6},
              {"n", "n", 7},
              {"r2", "R2", 9},

@@ -78,14 +78,14 @@ static void log_rows(const ProbeSet *set)
 static void log_scores(const ProbeSet *set)
 {
     log_info("probe: scores on the test split");
-    log_info("  %-10s %-8s %-10s %-6s %8s %8s %8s %8s %8s %8s", "encoder", "modality", "property", "probe", "rows",
+    log_info("  %-10s %-10s %-10s %-6s %8s %8s %8s %8s %8s %8s", "encoder", "modality", "property", "probe", "rows",
              "R2", "RMSE", "bias", "NMAD", "outliers");
     for (int i = 0; i < set->n_fits; i++) {
         const ProbeFit *fit = &set->fit[i];
         const ProbeInputRow *row = set->input[fit->input].row;
         const Scores *s = &fit->score[SPLIT_TEST];
         char text[5][16];
-        log_info("  %-10s %-8s %-10s %-6s %8lld %s %s %s %s %s", row->encoder, row->modality,
+        log_info("  %-10s %-10s %-10s %-6s %8lld %s %s %s %s %s", row->encoder, row->modality,
                  label_table[fit->label].name, fit->probe, (long long)s->n, cell(text[0], "%8.3f", s->r2),
                  cell(text[1], "%8.3g", s->rmse), cell(text[2], "%8.2g", s->bias),
                  cell(text[3], "%8.3g", s->sigma_nmad), cell(text[4], "%8.3f", s->outlier_fraction));
