@@ -149,13 +149,13 @@ done:
     return st;
 }
 
-Status align_cost(TrainingCost *out, const Run *run)
+Status align_cost(TrainingCost *out, Run *run)
 {
     const AlignStageConfig *c = config_get(run->config, &align_section);
     const TrainConfig *train = config_get(run->config, &train_section);
     const Mark mark = arena_mark(run->arena);
     AlignConfig config;
-    Training t = {.run = (Run *)run};
+    Training t = {.run = run};
     TRY(settings(&config, c, run));
     TRY(model_build(&t.model, config_get(run->config, &model_section), run->arena));
     TRY(freeze(&t, &config));

@@ -235,7 +235,7 @@ const Stage mock_stage = {
                "and layout, with the\n"
                "things that go wrong in a survey on purpose, so that a campaign can be rehearsed before the real files "
                "arrive.",
-    .revision = 4,
+    .revision = 5,
     .sections = sections,
     .tells = true,
     .run = run_mock,

@@ -274,7 +274,7 @@ static void split_over_ranks(StagePlan *p, double alone, double all, double repl
 }
 
 /* Back and forth is three times the work of forth. */
-static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(TrainingCost *, const Run *))
+static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(TrainingCost *, Run *))
 {
     const TrainConfig *train = config_get(c->run->config, &train_section);
     const double rate[N_MODALITIES] = {[MODALITY_IMAGE] = c->rates->image, [MODALITY_SPECTRUM] = c->rates->spectrum};

@@ -66,7 +66,7 @@ done:
     return st;
 }
 
-Status train_spectrum_cost(TrainingCost *out, const Run *run)
+Status train_spectrum_cost(TrainingCost *out, Run *run)
 {
     const TrainSpectrumConfig *c = config_get(run->config, &train_spectrum_section);
     const MaskedConfig masked = {c->mask_num_chunks, c->mask_chunk_width, c->recipe.dropout, c->recipe.recompute};

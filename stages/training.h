@@ -70,7 +70,7 @@ double training_optimizer_bytes(const TrainingCost *c, const TrainConfig *t, int
 Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost *cost);
 
 /* Local, each in the file of its stage. */
-Status train_spectrum_cost(TrainingCost *out, const Run *run);
-Status align_cost(TrainingCost *out, const Run *run);
+Status train_spectrum_cost(TrainingCost *out, Run *run);
+Status align_cost(TrainingCost *out, Run *run);
 
 #endif

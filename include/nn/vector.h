@@ -1,11 +1,12 @@
 /* vector.h - small loops written so that the compiler vectorises them with strict floating-point rules: sums over
-   LANES partial sums in a fixed order, and 2^t as a polynomial in float (libm in double). The bits do not depend on
+   LANES partial sums in a fixed order, and 2^t. The bits do not depend on
    alignment or on the width of the machine's vectors. */
 #ifndef NN_VECTOR_H
 #define NN_VECTOR_H
 
 #include <string.h>
 
+#include "core/exp2.h"
 #include "nn/real.h"
 
 enum { LANES = 16 };
@@ -85,31 +86,13 @@ static inline real vector_max(const real *x, int64_t n)
     return lane[0];
 }
 
-/* 2^t for t <= 127, to about 1.5e-7 of its value in float; below -126 it stays at 2^-126; NaN stays NaN. */
+/* 2^t for t <= 127 (core/exp2.h; libm in double). */
 static inline real vector_exp2(real t)
 {
 #ifdef REAL_DOUBLE
     return exp2(t);
 #else
-    t = t < -126.0f ? -126.0f : t;
-    const float shift = 12582912.0f; /* 1.5 x 2^23: adding it rounds to an integer, which then stands in the low bits */
-    const float rounded = t + shift;
-    const float f = t - (rounded - shift); /* -0.5 .. 0.5 */
-    /* Taylor series of exp(f ln 2): the first term left out is below 6e-9 */
-    float p = 1.52527338e-5f;
-    p = p * f + 1.54035304e-4f;
-    p = p * f + 1.33335581e-3f;
-    p = p * f + 9.61812911e-3f;
-    p = p * f + 5.55041087e-2f;
-    p = p * f + 2.40226507e-1f;
-    p = p * f + 6.93147181e-1f;
-    p = p * f + 1.0f;
-    uint32_t bits;
-    memcpy(&bits, &rounded, sizeof bits);
-    bits = (bits << 23) + 0x3f800000u; /* the float 2^n */
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
-    return p * scale;
+    return exp2_fast(t);
 #endif
 }
 

@@ -10,6 +10,7 @@
    ten times while a sky is written, each time with its fluxes. */
 #include <math.h>
 
+#include "core/exp2.h"
 #include "data/mock.h"
 
 enum { MOST_STARS = 12, N_NODES = 690, EVERY = 6, N_AGES = 6, N_SHAPES = 5 };
@@ -153,24 +154,7 @@ static const Nodes *line_nodes(void)
     return &nodes;
 }
 
-/* exp to 2e-7, in arithmetic that the compiler makes vectors of: x = n ln 2 + r, a polynomial of the Cephes library for r. */
-static inline float exp_of(float x)
-{
-    x = x < -80 ? -80 : x > 80 ? 80 : x;
-    const float magic = 12582912.0f, n = (x * 1.44269504f + magic) - magic; /* rounds */
-    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    union {
-        int32_t bits;
-        float power;
-    } two = {.bits = ((int32_t)n + 127) << 23};
-    return (p * r * r + r + 1) * two.power;
-}
+static float exp_of(float x) { return exp2_fast(1.44269504f * x); }
 
 static void attenuation(float *dust, const Nodes *n, int first, int count, double slope)
 {

@@ -304,7 +304,7 @@ Status fitsfile_put_bool(FitsFile *f, const char *key, bool value, const char *c
 
 /* ---- checksums ---- */
 
-/* The sum of a stretch of the file as it is on disk. cfitsio reads records of 2880 bytes, at a tenth of this speed. */
+/* The sum of a stretch of the file as it is on disk. */
 static Status sum_bytes(uint32_t *sum, const FitsFile *f, int64_t start, int64_t bytes)
 {
     enum { AT_ONCE = 1 << 20 };

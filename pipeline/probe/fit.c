@@ -19,7 +19,8 @@ static const ConfigField probe_fields[] = {
     FIELD_INT(ProbeConfig, min_rows, "50", 10, 1e12, RESULT,
               "train rows with the property that a fit needs; with fewer it is skipped"),
     FIELD_GROUP(ProbeConfig, ridge, ridge_fields, "linear regression with a penalty on the weights"),
-    FIELD_GROUP(ProbeConfig, knn, knn_fields, "nearest neighbours; time grows with the square of the rows"),
+    FIELD_GROUP(ProbeConfig, knn, knn_fields,
+                "nearest neighbours, for scores alone; time grows with the square of the rows"),
     FIELD_END};
 
 static Status check(const void *config)

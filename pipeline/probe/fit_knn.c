@@ -85,6 +85,7 @@ static void go_round(KnnSearch *s, const Knn *k, Table *piece, int from, int64_t
         par_bcast(par, piece->value, n * n_values * (int64_t)sizeof *piece->value, from);
         par_bcast(par, piece->row, n * (int64_t)sizeof *piece->row, from);
         knn_add(s, piece->x, piece->value, n_values, piece->row, n);
+        clock_tick();
     }
 }
 

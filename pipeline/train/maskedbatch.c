@@ -79,6 +79,7 @@ Status maskedbatch_squares_of_mean(double *squares, const MaskedBatch *b, Arena 
     const Mark mark = arena_mark(step);
     real *zero;
     TRY(arena_new(&zero, step, b->n * b->each));
+    clock_tick();
     *squares = masked_squares(zero, b->masked, b->tokens, b->n * b->each);
     arena_reset(step, mark);
     return OK;

@@ -3,7 +3,7 @@
 # and at eight times that, as JSON lines: name, stated, measured, unit, ratio, stage, rows, ranks and, at the larger size, what each further row costs all ranks together. By hand: minutes
 # each. Ends with 1 when a rank takes more than 110 % of the statement, or, at the larger size and where it has all of a stage's work to do, less than 90 %.
 #
-#   sky    the chain over a mock sky of $OBJECTS (250) galaxies: what a stage takes whatever it does, and for images and spectra
+#   sky    the chain and the trainings over a mock sky of $OBJECTS (250) galaxies: what a stage takes whatever it does, and for images and spectra
 #   rows   the stages of $ROWS (100000) rows without spectra and images (rows.py): what grows with the rows
 #
 # $RANKS (2) ranks. PSS is sampled while all ranks run: what is a rank's own, its part of shared memory, and programs and libraries divided among the ranks, whoever else on the machine
@@ -91,7 +91,7 @@ compare() {
 
 if [[ $parts == *sky* ]]; then
     objects=${OBJECTS:-250}
-    full='mock pack embed tables' # the others take what their rows take
+    full='mock pack train_spectrum align embed tables' # the others take what their rows take
     stages='mock catalog pack train_spectrum align embed probe tables'
     training=(--set train_spectrum.steps=4 --set train_spectrum.batch=16 --set align.steps=4 --set align.batch=16 --set align.image=init)
     for n in "$objects" $((8 * objects)); do

@@ -208,11 +208,27 @@ static void masks_that_do_not_fit_are_refused(void)
     CHECK_FAILS(masked_objective(&o, &c, small_model(0), &d, &test_arena), E_CONFIG);
 }
 
+/* A model without weights predicts 0: its validation loss is that of predicting the mean. */
+static void predicting_the_mean_is_predicting_zero(void)
+{
+    Fixture f;
+    double mean, trained, none;
+    open_fixture(&f, false, 0);
+    CHECK_OK(masked_mean_loss(&mean, &f.objective, f.sample, BATCH, 5, &test_arena));
+    CHECK_OK(f.objective.validate(&trained, f.objective.self, f.sample, BATCH, 5, &test_arena));
+    memset(f.params->value, 0, sizeof *f.params->value * (size_t)f.params->n_reals);
+    CHECK_OK(f.objective.validate(&none, f.objective.self, f.sample, BATCH, 5, &test_arena));
+    CU_ASSERT(mean > 0 && trained != mean);
+    CU_ASSERT_EQUAL(none, mean);
+    close_fixture(&f);
+}
+
 TEST_MAIN("masked modelling", {"twenty recorded steps agree", recorded_training_agrees},
           {"the gradient is the slope of the loss", gradient_is_the_slope},
           {"a step takes the memory that was planned", memory_is_as_planned},
           {"a replica's gradient depends on its batch alone", replicas_do_not_meet},
           {"masks change with the step and with nothing else", masks_change_with_the_step},
           {"a validation is one batch, the same each time", validation_is_one_batch},
+          {"predicting the mean is predicting zero", predicting_the_mean_is_predicting_zero},
           {"a batch in which nothing is hidden has loss 0 and no gradient", nothing_hidden_teaches_nothing},
           {"masks that do not fit into a spectrum are refused", masks_that_do_not_fit_are_refused})
