@@ -1,0 +1,31 @@
+/* baselines.h - baselines.h5: what models without AstroCLIP say of every row of the catalogue: predictions of supervised
+   networks, and principal components of raw pixels and raw flux for a ridge. No other module reads or writes it.
+
+   The file: MODEL/values (N, dim) float32, NaN where a row lacks the modality or is not in dataset.h5; attributes of MODEL:
+   kind "supervised" (columns are properties, attribute `properties`: names of label_table) or "features". Models: resnet18
+   (image), conv_att (spectrum), photometry_mlp (photometry), pca_image, pca_spectrum. */
+#ifndef PROBE_BASELINES_H
+#define PROBE_BASELINES_H
+
+#include "data/catalog.h"
+#include "io/artefact.h"
+
+enum { BASELINES_VERSION = 1 };
+
+typedef struct {
+    H5File file;
+    Envelope envelope;
+    int64_t n; /* rows */
+} Baselines;
+
+/* Local with par = NULL, else Collective. */
+Status baselines_open(Baselines *out, const char *path, const Par *par, Arena *a);
+void baselines_close(Baselines *b); /* twice-safe */
+/* Local. Numbers of a row; 0 when the file lacks the model. */
+int64_t baselines_dim(Baselines *b, const char *model);
+/* Local. The column of a supervised model that predicts this property; -1 = none. */
+int baselines_column(Baselines *b, const char *model, Label label);
+/* Local. Rows [first, first + n): (n, dim). */
+Status baselines_read(float *out, Baselines *b, const char *model, int64_t first, int64_t n);
+
+#endif
