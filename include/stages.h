@@ -63,7 +63,7 @@ extern const ConfigSection run_section;
 HashState *stage_hash(const Run *run, const Stage *stage);
 
 /* What `probe` depends on: configuration, labels and splits (the catalogue's), embeddings. `tables` refuses probes of anything else. */
-Fingerprint probe_fingerprint(const Run *run, const Catalog *catalog, const Embeddings *e);
+Status probe_fingerprint(Fingerprint *out, const Run *run, const Catalog *catalog, const Embeddings *e);
 
 /* Local. Hands `st` of opening a stage's artefact on, and adds to a failure which stage makes it. */
 Status stage_made_by(const char *stage, Status st);

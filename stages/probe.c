@@ -14,23 +14,36 @@
 static const ConfigSection *const sections[] = {&probe_section, NULL};
 
 typedef struct {
-    char *path, *scores, *catalog_path, *embeddings_path;
+    char *path, *predictions, *scores, *catalog_path, *embeddings_path, *baselines_path;
 } Paths;
 
 static Status find_paths(Paths *p, const Run *run)
 {
     TRY(stage_path(&p->path, run, "probes.h5"));
+    TRY(stage_path(&p->predictions, run, "predictions.h5"));
+    TRY(stage_path(&p->baselines_path, run, "baselines.h5"));
     TRY(stage_path(&p->scores, run, "scores.csv"));
     TRY(stage_path(&p->catalog_path, run, "catalog.h5"));
     return stage_path(&p->embeddings_path, run, "embeddings.h5");
 }
 
-Fingerprint probe_fingerprint(const Run *run, const Catalog *catalog, const Embeddings *e)
+Status probe_fingerprint(Fingerprint *out, const Run *run, const Catalog *catalog, const Embeddings *e)
 {
+    const ProbeConfig *config = config_get(run->config, &probe_section);
+    Baselines baselines = {0};
+    char *path;
     HashState *h = stage_hash(run, &probe_stage);
+    Status st = OK;
     hash_add_text(h, catalog->envelope.fingerprint.text);
     hash_add_text(h, e->envelope.fingerprint.text);
-    return hash_close(h);
+    if (config->baselines) {
+        st = stage_path(&path, run, "baselines.h5");
+        if (st == OK) st = stage_made_by("baselines", baselines_open(&baselines, path, NULL, run->arena));
+        if (st == OK) hash_add_text(h, baselines.envelope.fingerprint.text);
+        baselines_close(&baselines);
+    }
+    *out = hash_close(h);
+    return st;
 }
 
 /* The sums and solutions are LAPACK's and BLAS's, whatever provider the encoders used. */
@@ -48,6 +61,7 @@ static Status envelope_of(Envelope *e, const Run *run, Fingerprint fingerprint)
 static bool is_current(const Paths *p, const Run *run, const Fingerprint *fingerprint)
 {
     int64_t current = !run->force && run->par.rank == 0 && access(p->scores, F_OK) == 0 &&
+                      access(p->predictions, F_OK) == 0 &&
                       artefact_is_current(p->path, "probes", PROBES_VERSION, fingerprint);
     par_bcast(&run->par, &current, sizeof current, 0);
     return current != 0;
@@ -92,6 +106,37 @@ static void log_scores(const ProbeSet *set)
     }
 }
 
+/* Collective. The rows of another catalogue would be scored without a word. */
+static Status check_baselines(const Baselines *b, const Catalog *c)
+{
+    if (b->n == c->n) return OK;
+    return FAIL(E_INPUT, "%s has %lld rows, %s has %lld: run `astroclip baselines` again", b->file.path,
+                (long long)b->n, c->file.path, (long long)c->n);
+}
+
+/* Collective. predictions.h5 has its name before probes.h5 and scores.csv have theirs. */
+static Status fit_and_write(ProbeSet *set, const Paths *p, const ProbeFiles *files, Run *run)
+{
+    const ProbeConfig *config = config_get(run->config, &probe_section);
+    const RunConfig *rc = config_get(run->config, &run_section);
+    Envelope envelope = set->envelope;
+    Predictions predictions = {0};
+    Status st = OK;
+    envelope.kind = "predictions";
+    envelope.version = PREDICTIONS_VERSION;
+    TRY(predictions_create(&predictions, p->predictions, &envelope, files->catalog->n, &run->par, run->arena));
+    clock_begin("fit");
+    st = probe_fit_all(set, &predictions, config, files, (uint64_t)rc->seed, &run->par, run->arena);
+    if (st == OK) clock_end("fit");
+    set->envelope = envelope;
+    set->envelope.kind = "probes";
+    set->envelope.version = PROBES_VERSION;
+    if (st == OK) st = predictions_publish(&predictions, &run->par, run->arena);
+    if (st == OK) st = probes_write(p->path, set, &run->par, run->arena);
+    predictions_close(&predictions);
+    return st;
+}
+
 static Status run_probe(Run *run)
 {
     const ProbeConfig *config = config_get(run->config, &probe_section);
@@ -99,12 +144,14 @@ static Status run_probe(Run *run)
     Status st = OK;
     Catalog catalog = {0};
     Embeddings embeddings = {0};
-    ProbeSet set;
+    Baselines baselines = {0};
+    Fingerprint fingerprint;
+    ProbeSet set = {0};
     Paths p = {0};
     TRY_DONE(par_agree(par, find_paths(&p, run)));
     TRY_DONE(par_agree(par, stage_made_by("catalog", catalog_open(&catalog, p.catalog_path, NULL, run->arena))));
     TRY_DONE(par_agree(par, stage_made_by("embed", embeddings_open(&embeddings, p.embeddings_path, NULL, run->arena))));
-    const Fingerprint fingerprint = probe_fingerprint(run, &catalog, &embeddings);
+    TRY_DONE(par_agree(par, probe_fingerprint(&fingerprint, run, &catalog, &embeddings)));
     if (is_current(&p, run, &fingerprint)) {
         log_info("probe: %s is current, nothing to do", p.path);
         goto done;
@@ -114,16 +161,19 @@ static Status run_probe(Run *run)
         goto done;
     }
     TRY_DONE(seal_check(&catalog.file, par, run->arena));
-    clock_begin("fit");
-    st = probe_fit_all(&set, config, &catalog, &embeddings, par, run->arena);
-    if (st == OK) clock_end("fit");
-    TRY_DONE(st);
+    if (config->baselines) {
+        st = baselines_open(&baselines, p.baselines_path, NULL, run->arena);
+        if (st == OK) st = check_baselines(&baselines, &catalog);
+        TRY_DONE(par_agree(par, st));
+    }
+    const ProbeFiles files = {&catalog, &embeddings, config->baselines ? &baselines : NULL};
     TRY_DONE(par_agree(par, envelope_of(&set.envelope, run, fingerprint)));
-    TRY_DONE(probes_write(p.path, &set, par, run->arena));
+    TRY_DONE(fit_and_write(&set, &p, &files, run));
     log_rows(&set);
     log_scores(&set);
-    log_info("probe: wrote %s and %s", p.path, p.scores);
+    log_info("probe: wrote %s, %s and %s", p.path, p.predictions, p.scores);
 done:
+    baselines_close(&baselines);
     embeddings_close(&embeddings);
     catalog_close(&catalog);
     return st;
@@ -140,17 +190,19 @@ static Status plan_probe(Run *run, FILE *out)
     if (catalog_open(&catalog, p.catalog_path, NULL, run->arena) == OK &&
         embeddings_open(&e, p.embeddings_path, NULL, run->arena) == OK) {
         int64_t dim = 0;
+        const ProbeFiles files = {&catalog, &e, NULL};
         for (const ProbeInputRow *row = probe_inputs; row->encoder; row++)
-            dim = probe_input_dim(&e, row) > dim ? probe_input_dim(&e, row) : dim;
+            dim = probe_input_dim(&files, row) > dim ? probe_input_dim(&files, row) : dim;
         fprintf(out,
                 "probe: %lld rows, at most %lld numbers each, %lld properties; %.3g GB of memory per rank on %d ranks; "
-                "writes %s, %s\n",
+                "writes %s, %s, %s\n",
                 (long long)e.n, (long long)dim, (long long)config->properties.n,
-                1e-9 * (double)probe_memory(config, e.n, dim, run->par.n_ranks), run->par.n_ranks, p.path, p.scores);
+                1e-9 * (double)probe_memory(config, e.n, dim, run->par.n_ranks), run->par.n_ranks, p.path,
+                p.predictions, p.scores);
     } else {
         fail_clear();
-        fprintf(out, "probe: %lld properties from each embedding, once %s and %s are there; writes %s, %s\n",
-                (long long)config->properties.n, p.catalog_path, p.embeddings_path, p.path, p.scores);
+        fprintf(out, "probe: %lld properties from each embedding, once %s and %s are there; writes %s, %s, %s\n",
+                (long long)config->properties.n, p.catalog_path, p.embeddings_path, p.path, p.predictions, p.scores);
     }
     embeddings_close(&e);
     catalog_close(&catalog);
@@ -160,17 +212,19 @@ static Status plan_probe(Run *run, FILE *out)
 
 const Stage probe_stage = {
     .name = "probe",
-    .reads = "catalog.h5 (labels, splits), embeddings.h5",
-    .writes = "probes.h5, scores.csv",
+    .reads = "catalog.h5 (labels, splits), embeddings.h5, baselines.h5 (if asked to)",
+    .writes = "probes.h5, predictions.h5, scores.csv",
     .help = "physical properties from embeddings, with their scores, and from photometry to compare with",
     .purpose = "Fits each property of the label table from each embedding (image, spectrum, both; and the encoders' "
                "own) on the train split, and\n"
                "scores train, val and test rows: R2, RMSE, bias, and for redshift sigma_NMAD and the share with "
                "|z_pred - z| > 0.15 (1 + z).\n"
-               "The errors that later stand in properties.fits are those of the val split. Sums go over a fixed tree "
-               "of blocks of rows, so\n"
-               "that the weights have the same bits for any number of ranks.",
-    .revision = 2,
+               "The errors that later stand in properties.fits are those of the val split, in bins of magnitude. What "
+               "each fit says of each row\n"
+               "goes to predictions.h5. Sums go over a fixed tree of blocks of rows, so that the weights have the same "
+               "bits for any number\n"
+               "of ranks.",
+    .revision = 3,
     .sections = sections,
     .tells = true,
     .run = run_probe,

@@ -23,6 +23,7 @@ typedef struct {
     Catalog catalog;
     Embeddings embeddings;
     ProbeSet probes;
+    Predictions predictions;
 } Inputs;
 
 /* Local. Each rank opens the files by itself. */
@@ -35,13 +36,16 @@ static Status open_inputs(Inputs *in, const Run *run)
     TRY(stage_path(&path, run, "embeddings.h5"));
     TRY(stage_made_by("embed", embeddings_open(&in->embeddings, path, NULL, run->arena)));
     TRY(stage_path(&path, run, "probes.h5"));
-    return stage_made_by("probe", probes_read(&in->probes, path, run->arena));
+    TRY(stage_made_by("probe", probes_read(&in->probes, path, run->arena)));
+    TRY(stage_path(&path, run, "predictions.h5"));
+    return stage_made_by("probe", predictions_open(&in->predictions, path, NULL, run->arena));
 }
 
 static void close_inputs(Inputs *in)
 {
     catalog_close(&in->catalog);
     embeddings_close(&in->embeddings);
+    predictions_close(&in->predictions);
 }
 
 static Fingerprint fingerprint_of(const Run *run, const Inputs *in)
@@ -57,7 +61,8 @@ static Fingerprint fingerprint_of(const Run *run, const Inputs *in)
    its file now. */
 static Status check_probes(const Run *run, const Inputs *in)
 {
-    Fingerprint expected = probe_fingerprint(run, &in->catalog, &in->embeddings);
+    Fingerprint expected;
+    TRY(probe_fingerprint(&expected, run, &in->catalog, &in->embeddings));
     if (strcmp(expected.text, in->probes.envelope.fingerprint.text) == 0) return OK;
     return FAIL(
         E_INPUT,
@@ -90,7 +95,7 @@ static Status run_tables(Run *run)
     TRY_DONE(par_agree(par, st));
     envelope.provider =
         in.embeddings.envelope.provider; /* the only matrix products that matter here are the encoders' */
-    PropertySources sources = {&in.catalog, &in.embeddings, &in.probes, c->chunk_rows};
+    PropertySources sources = {&in.catalog, &in.embeddings, &in.probes, &in.predictions, c->chunk_rows};
     TRY_DONE(properties_write(in.path, &envelope, &sources, par, run->arena));
     log_info("tables: %lld rows in, %lld rows out", (long long)in.catalog.n, (long long)in.catalog.n);
     log_info("tables: wrote %s and %s.sha256sum", in.path, in.path);

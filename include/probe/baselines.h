@@ -2,7 +2,7 @@
    networks, and principal components of raw pixels and raw flux for a ridge. No other module reads or writes it.
 
    The file: MODEL/values (N, dim) float32, NaN where a row lacks the modality or is not in dataset.h5; attributes of MODEL:
-   kind "supervised" (columns are properties, attribute `properties`: names of label_table) or "features". Models: resnet18
+   kind "supervised" (its columns are properties: an attribute by the name of each says which column) or "features". Models: resnet18
    (image), conv_att (spectrum), photometry_mlp (photometry), pca_image, pca_spectrum. */
 #ifndef PROBE_BASELINES_H
 #define PROBE_BASELINES_H

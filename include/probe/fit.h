@@ -4,6 +4,8 @@
 #define PROBE_FIT_H
 
 #include "probe/knn.h"
+#include "probe/predictions.h"
+#include "probe/probes.h"
 #include "probe/ridge.h"
 #include "probe/rows.h"
 
@@ -11,42 +13,56 @@ typedef struct {
     ConfigTexts probes;     /* names of probe_kinds */
     ConfigTexts properties; /* names of label_table */
     int64_t min_rows;       /* train rows that a fit needs */
+    bool crossed;           /* apply the fits of one modality to the other */
+    bool baselines;         /* score baselines.h5 too */
     RidgeConfig ridge;
     KnnConfig knn;
+    CalibrationConfig calibration;
 } ProbeConfig;
 extern const ConfigSection probe_section; /* "probe" */
 
-typedef struct ProbeKind ProbeKind;
-
-/* What a probe learns from: one input, all borrowed. */
-typedef struct {
+/* What a probe learns from, or predicts for: one input, all borrowed. */
+typedef struct ProbeTask {
     const ProbeConfig *config;
     const ProbeRows *rows;
     const uint8_t *usable; /* (rows->n) 1 where the features are finite */
     const ProbeFeatures *features;
-    const ProbeInput *input; /* mean and std */
+    const ProbeInput *input;         /* mean and std */
+    const struct ProbeTask *learned; /* what the fits were learnt from: NULL = this task itself */
+    const ProbeFiles *files;
     const Par *par;
-    const ProbeKind *kind; /* whose predictions are scored; NULL = a linear one's */
+    uint64_t seed;
 } ProbeTask;
 
-struct ProbeKind {
+/* What fits say of this rank's rows, (rows->n) each. */
+typedef struct {
+    double *value; /* NaN = no prediction */
+    double *scale; /* a standard deviation where the probe tells one (tells_scale), else 1 */
+    double *nll;   /* -ln of its density at the truth, NaN unless the probe tells one */
+} RowPredictions;
+
+typedef struct {
     const char *name; /* "ridge": in probes.h5, scores.csv and probe.probes */
     const char *help;
-    /* Collective. Fills what the probe learns (weights and the like, not the scores) of n fits, whose labels are given;
-       results in `a`. */
+    bool tells_scale;
+    /* Collective. Fills what the probe keeps (n_weights and weight, lambda, intercept; not the scores) of n fits, whose labels are
+       given; results in `a`. */
     Status (*fit)(ProbeFit *fit, int n, const ProbeTask *task, Arena *a);
-    /* Collective. predicted[f]: this rank's rows, NaN where there is no prediction. NULL = probe_predict of each row: only
-       such probes have columns in properties.fits. */
-    Status (*predict)(double *const *predicted, ProbeFit *fit, int n, const ProbeTask *task, Arena *a);
-};
+    /* Collective. Of n fits, every row with usable features; out (n) comes filled with NaN, scale with 1. A row is never
+       predicted from itself. */
+    Status (*predict)(RowPredictions *out, const ProbeFit *fit, int n, const ProbeTask *task, Arena *a);
+} ProbeKind;
 extern const ProbeKind ridge_probe; /* fit_ridge.c */
-extern const ProbeKind knn_probe;   /* fit_knn.c */
+/* Local. Intercept + sum_d weight[d] (x[d] - mean[d]) / std[d] of a ridge's fit; NaN in, NaN out. In double, in a fixed order. */
+double ridge_predict(const ProbeFit *fit, const ProbeInput *input, const float *x);
+extern const ProbeKind knn_probe;        /* fit_knn.c */
+extern const ProbeKind supervised_probe; /* fit_supervised.c: predictions of baselines.h5, for their inputs alone */
 extern const ProbeKind *const probe_kinds[];
 
-/* Collective. Every input that the embeddings have, every probe and property of the configuration; scores of all
-   splits. */
-Status probe_fit_all(ProbeSet *out, const ProbeConfig *config, Catalog *catalog, Embeddings *e, const Par *par,
-                     Arena *a);
+/* Collective. Every input that the files have, every probe and property of the configuration; scores of all splits; what is
+   said of every row goes to `predictions`. */
+Status probe_fit_all(ProbeSet *out, Predictions *predictions, const ProbeConfig *config, const ProbeFiles *files,
+                     uint64_t seed, const Par *par, Arena *a);
 
 /* Properties with the same usable train rows. */
 typedef struct {

@@ -23,6 +23,7 @@ typedef struct {
 typedef struct {
     int64_t k, dim, n;
     const double *query; /* (n, dim) borrowed */
+    const int64_t *self; /* (n) ids that do not count as neighbours: a query is not its own; NULL = none; borrowed */
     KnnNeighbour *best;  /* (n, k) in order   */
     int64_t *found;      /* (n)               */
 } KnnSearch;

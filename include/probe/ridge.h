@@ -10,8 +10,11 @@
 
 #include "core/config.h"
 
+typedef enum { RIDGE_FOLDS, RIDGE_LEAVE_ONE_OUT } RidgeSelection;
+
 typedef struct {
     ConfigReals lambdas;
+    int selection; /* RidgeSelection: how the penalty is chosen */
     int64_t folds;
 } RidgeConfig;
 extern const ConfigField ridge_fields[];
@@ -38,9 +41,29 @@ Status ridge_solve(double *weight, double *intercept, const double *sums, RidgeS
 Status ridge_choose(double *lambda, const double *fold_sums, int64_t folds, RidgeShape shape,
                     const ConfigReals *lambdas, Arena *scratch);
 
-/* Leave-one-out without refitting: mse (n_lambdas, n_targets) of x (n, dim), y (n, n_targets), as residual_i / (1 -
-   H_ii) with the hat matrix H of the fit with intercept. What scikit-learn's RidgeCV chooses by. */
-Status ridge_leave_one_out(double *mse, const double *x, const double *y, int64_t n, RidgeShape shape,
-                           const ConfigReals *lambdas, Arena *scratch);
+/* ---- leave-one-out without refitting ----
+
+   Squared residuals as residual_i / (1 - H_ii) with the hat matrix H of the fit with intercept: what scikit-learn's RidgeCV
+   chooses by. With the eigenvectors u_k and eigenvalues e_k of X^T X (X, Y centred) and p = X u: the fit at row i is sum_k
+   p_ik c_k / (e_k + lambda), c_k = u_k X^T Y, and H_ii = 1/n + sum_k p_ik^2 / (e_k + lambda). */
+typedef struct {
+    RidgeShape shape;
+    double n;
+    double *mean;   /* (dim + n_targets) of features and targets */
+    double *value;  /* (dim) e_k                                  */
+    double *vector; /* (dim, dim) u_k in row k                    */
+    double *cross;  /* (dim, n_targets) c_k                       */
+} RidgeBasis;
+
+Status ridge_basis_new(RidgeBasis *out, RidgeShape shape, Arena *a); /* room alone */
+/* From the sums of all rows. */
+Status ridge_basis(RidgeBasis *out, const double *sums, Arena *scratch);
+
+/* error (n_lambdas, n_targets) += squared residuals of n augmented rows, each left out of its fit. */
+Status ridge_left_out(double *error, const RidgeBasis *b, const double *rows, int64_t n, const ConfigReals *lambdas,
+                      Arena *scratch);
+
+/* Weights (dim) and intercept of one target for one lambda. */
+void ridge_basis_solve(double *weight, double *intercept, const RidgeBasis *b, int64_t target, double lambda);
 
 #endif

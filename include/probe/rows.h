@@ -16,9 +16,10 @@ typedef struct {
     int64_t *targetid;               /* (n)                         */
     uint8_t *split;                  /* (n) Split                   */
     double *label[N_LABELS];         /* (n) each, NaN = none        */
+    double *magnitude;               /* (n) r, AB, as observed; NaN = none */
 } ProbeRows;
 
-/* Local. This rank's share of `total` rows, with empty columns. 49 bytes per row. */
+/* Local. This rank's share of `total` rows, with empty columns. 57 bytes per row. */
 Status probe_rows_init(ProbeRows *out, int64_t total, const Par *par, Arena *a);
 /* Local. The same, filled from the catalogue; E_INPUT unless the embeddings have the same rows in the same order. */
 Status probe_rows_read(ProbeRows *out, Catalog *catalog, Embeddings *e, const Par *par, Arena *a);

@@ -4,9 +4,9 @@
 
 #include "probe/fit.h"
 
-/* Collective. Predicts all usable rows with n fits of one input. Fills each fit's scores of all splits and the std,
-   l68, u68 of its residuals, and the input's ood_quantile. Sums go over the tree of blocks; medians and quantiles over
-   a split's values, gathered on rank 0 (8 bytes per row). */
-Status probe_score(ProbeInput *input, ProbeFit *fit, int n, const ProbeTask *task, Arena *a);
+/* Collective. Of n fits of one input and what they say of this rank's rows: fills each fit's scores of all splits, its
+   calibration and the range of its labels. Sums go over the tree of blocks; medians and quantiles over values sorted over
+   the ranks. */
+Status probe_score(ProbeFit *fit, int n, const RowPredictions *predicted, const ProbeTask *task, Arena *a);
 
 #endif

@@ -7,6 +7,7 @@
 #define TABLES_COLUMNS_H
 
 #include "data/spectra.h"
+#include "probe/predictions.h"
 #include "probe/probes.h"
 
 /* PRED_FLAG: what can be said of a row's predictions; bit, name, sentence. A table in columns.c is the only list. */
@@ -40,10 +41,12 @@ typedef enum {
     FROM_PRED_FLAG,
     FROM_STATS, /* index: SpectrumStat                          */
     FROM_OOD,   /* index: ProbeSet.input                        */
-    FROM_VALUE, /* index: ProbeSet.fit; also the next three     */
+    FROM_VALUE, /* index: ProbeSet.fit; also the next five      */
     FROM_STD,
     FROM_L68,
     FROM_U68,
+    FROM_L95,
+    FROM_U95,
 } ColumnSource;
 
 typedef struct {
@@ -74,6 +77,7 @@ typedef struct {
     const float *stats;       /* (N_SPECTRUM_STATS)                    */
     const double *ood;        /* (n_inputs) NaN = no embedding         */
     const double *prediction; /* (n_fits) NaN = no embedding           */
+    const double *scale;      /* (n_fits) 1 where the probe tells none */
 } ObjectRow;
 
 /* Local. One row as FITS stores it: big-endian, texts padded with blanks, every NaN the same NaN. */

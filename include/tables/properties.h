@@ -15,6 +15,7 @@ typedef struct {
     Catalog *catalog;
     Embeddings *embeddings;
     const ProbeSet *probes;
+    Predictions *predictions;
     int64_t chunk_rows; /* rows in memory at a time: schedules, never changes a byte */
 } PropertySources;
 

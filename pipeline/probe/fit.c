@@ -2,12 +2,14 @@
 #include "probe/fit.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/log.h"
+#include "probe/ood.h"
 #include "probe/scores.h"
 
-const ProbeKind *const probe_kinds[] = {&ridge_probe, &knn_probe, NULL};
+const ProbeKind *const probe_kinds[] = {&ridge_probe, &knn_probe, &supervised_probe, NULL};
 
 static const char *const probe_names[] = {"ridge", "knn", NULL};
 static const char *const property_names[] = {"z", "logmstar", "age", "logz", "logssfr", NULL};
@@ -18,9 +20,12 @@ static const ConfigField probe_fields[] = {
                 "physical properties to learn"),
     FIELD_INT(ProbeConfig, min_rows, "50", 10, 1e12, RESULT,
               "train rows with the property that a fit needs; with fewer it is skipped"),
+    FIELD_BOOL(ProbeConfig, crossed, "true", RESULT,
+               "also apply what was learnt from spectra to images, and the other way, through the shared space"),
+    FIELD_BOOL(ProbeConfig, baselines, "false", RESULT, "also score what the stage baselines wrote"),
     FIELD_GROUP(ProbeConfig, ridge, ridge_fields, "linear regression with a penalty on the weights"),
-    FIELD_GROUP(ProbeConfig, knn, knn_fields,
-                "nearest neighbours, for scores alone; time grows with the square of the rows"),
+    FIELD_GROUP(ProbeConfig, knn, knn_fields, "nearest neighbours; time grows with the square of the rows"),
+    FIELD_GROUP(ProbeConfig, calibration, calibration_fields, "errors of predictions, from the val split"),
     FIELD_END};
 
 static Status check(const void *config)
@@ -41,85 +46,205 @@ static bool lists(const ConfigTexts *list, const char *item)
     return false;
 }
 
-/* ---- features from embeddings.h5, or from catalog.h5 ---- */
+/* ---- one kind of probe ---- */
 
 typedef struct {
-    Catalog *catalog;
-    Embeddings *embeddings;
+    const ProbeFiles *files;
     const ProbeInputRow *row;
 } Source;
 
 static Status read_source(float *out, void *source, int64_t first, int64_t n, Arena *scratch)
 {
     Source *s = source;
-    if (s->row->n_sets == 0) return probe_read_photometry(out, s->catalog, first, n, scratch);
-    return probe_read_input(out, s->embeddings, s->row, first, n, scratch);
+    return probe_read_input(out, s->files, s->row, first, n, scratch);
 }
 
-/* ---- one input ---- */
+/* One input with its fits so far: who is taught by it finds them here. */
+typedef struct {
+    Source source;
+    ProbeFeatures features;
+    ProbeTask task;
+    uint8_t *usable;
+    int first_fit, n_fits; /* in ProbeSet.fit */
+} Learned;
+
+typedef struct {
+    ProbeSet *set;
+    Predictions *predictions;
+    const ProbeConfig *config;
+    Learned *learned; /* (n_inputs) */
+    Arena *arena;
+} Driver;
 
 /* A fit that was not made: NaN throughout, so that whatever is predicted with it is NaN too. */
-static Status start_fit(ProbeFit *fit, int input, int label, const char *probe, int64_t dim, Arena *a)
+static void start_fit(ProbeFit *fit, int input, int label, const char *probe)
 {
     *fit = (ProbeFit){.input = input,
                       .label = label,
                       .probe = probe,
                       .lambda = NAN,
                       .intercept = NAN,
-                      .std = NAN,
-                      .l68 = NAN,
-                      .u68 = NAN};
-    TRY(arena_new(&fit->weight, a, dim));
-    for (int64_t d = 0; d < dim; d++) fit->weight[d] = NAN;
-    for (int s = 0; s < N_SPLITS; s++) fit->score[s] = (Scores){0, NAN, NAN, NAN, NAN, NAN};
+                      .label_min = NAN,
+                      .label_max = NAN};
+    for (int s = 0; s < N_SPLITS; s++) fit->score[s] = (Scores){0, NAN, NAN, NAN, NAN, NAN, NAN};
+    fit->calibration.all = (CalibrationBin){0, NAN, NAN, NAN, NAN, NAN, {0}};
+    for (int q = 0; q < CALIBRATION_GRID; q++) fit->calibration.all.grid[q] = NAN;
+}
+
+static Status new_predictions(RowPredictions *out, int n, int64_t rows, Arena *a)
+{
+    for (int f = 0; f < n; f++) {
+        TRY(arena_new(&out[f].value, a, rows));
+        TRY(arena_new(&out[f].scale, a, rows));
+        TRY(arena_new(&out[f].nll, a, rows));
+        for (int64_t r = 0; r < rows; r++) out[f].value[r] = out[f].nll[r] = NAN, out[f].scale[r] = 1;
+    }
     return OK;
 }
 
-/* Collective. Fits the properties that have the rows, scores them, and puts all of them in the order of label_table. */
-static Status fit_kind(ProbeFit *out, int *n_out, const ProbeKind *kind, int index, ProbeInput *input,
-                       const ProbeTask *t, Arena *a)
+/* Collective. One column of predictions.h5. */
+static Status put_column(Driver *d, const char *name, const double *x, const ProbeTask *t)
+{
+    const Mark mark = arena_mark(d->arena);
+    float *narrow = NULL;
+    Status st = arena_new(&narrow, d->arena, t->rows->n);
+    for (int64_t r = 0; st == OK && r < t->rows->n; r++) narrow[r] = isnan(x[r]) ? NAN : (float)x[r];
+    TRY(par_agree(t->par, st));
+    TRY(predictions_put(d->predictions, name, narrow, 1, t->rows->first, t->rows->n, t->par));
+    arena_reset(d->arena, mark);
+    return OK;
+}
+
+static Status put_predictions(Driver *d, const ProbeKind *kind, const ProbeFit *fit, const RowPredictions *p,
+                              const ProbeTask *t)
+{
+    const ProbeInputRow *row = t->input->row;
+    char name[H5_PATH];
+    snprintf(name, sizeof name, "%s_%s/%s/%s/value", row->encoder, row->modality, kind->name,
+             label_table[fit->label].name);
+    TRY(put_column(d, name, p->value, t));
+    if (!kind->tells_scale) return OK;
+    snprintf(name, sizeof name, "%s_%s/%s/%s/scale", row->encoder, row->modality, kind->name,
+             label_table[fit->label].name);
+    return put_column(d, name, p->scale, t);
+}
+
+/* The fit of the same probe and property that the teacher has; NULL = it has none. */
+static const ProbeFit *taught(const ProbeSet *set, const Learned *teacher, const char *probe, int label)
+{
+    for (int f = teacher->first_fit; f < teacher->first_fit + teacher->n_fits; f++)
+        if (set->fit[f].probe == probe && set->fit[f].label == label) return &set->fit[f];
+    return NULL;
+}
+
+/* Collective. Which properties the kind learns from this input, and the fits that are ready to be filled; those that are not
+   stay NaN. Returns how many are ready. */
+static int choose_fits(ProbeFit *fit, int slot[N_LABELS], const ProbeKind *kind, Learned *in, const Learned *teacher,
+                       Driver *d)
+{
+    const ProbeTask *t = &in->task;
+    int n = 0;
+    for (int label = 0; label < N_LABELS; label++) {
+        int64_t rows[N_SPLITS];
+        ProbeFit *to = &d->set->fit[d->set->n_fits];
+        if (!lists(&d->config->properties, label_table[label].name)) continue;
+        probe_count(rows, t->rows, t->usable, label, t->par);
+        start_fit(to, (int)(t->input - d->set->input), label, kind->name);
+        for (int s = 0; s < N_SPLITS; s++) to->score[s].n = rows[s];
+        const ProbeFit *from = teacher ? taught(d->set, teacher, kind->name, label) : NULL;
+        if (from ? isfinite(from->label_min) : !teacher && rows[SPLIT_TRAIN] >= d->config->min_rows) {
+            if (from) to->lambda = from->lambda, to->intercept = from->intercept;
+            if (from) to->n_weights = from->n_weights, to->weight = from->weight;
+            fit[n] = *to;
+            slot[n++] = d->set->n_fits;
+        } else if (!teacher) {
+            log_warn("probe: %s from %s %s has %lld train rows, under probe.min_rows (%lld): skipped",
+                     label_table[label].name, t->input->row->encoder, t->input->row->modality,
+                     (long long)rows[SPLIT_TRAIN], (long long)d->config->min_rows);
+        }
+        d->set->n_fits++;
+        in->n_fits++;
+    }
+    return n;
+}
+
+/* Collective. Fits the properties that have the rows, predicts and scores them. */
+static Status fit_kind(const ProbeKind *kind, Learned *in, const Learned *teacher, Driver *d)
 {
     ProbeFit fit[N_LABELS];
-    int n = 0, n_all = 0, slot[N_LABELS];
-    Status st = OK;
-    for (int label = 0; label < N_LABELS; label++) {
-        if (!lists(&t->config->properties, label_table[label].name)) continue;
-        int64_t rows[N_SPLITS];
-        probe_count(rows, t->rows, t->usable, label, t->par);
-        if (st == OK) st = start_fit(&out[n_all], index, label, kind->name, input->dim, a);
-        for (int s = 0; st == OK && s < N_SPLITS; s++) out[n_all].score[s].n = rows[s];
-        if (rows[SPLIT_TRAIN] >= t->config->min_rows) {
-            if (st == OK) fit[n] = out[n_all];
-            slot[n++] = n_all;
-        } else {
-            log_warn("probe: %s from %s %s has %lld train rows, under probe.min_rows (%lld): skipped",
-                     label_table[label].name, input->row->encoder, input->row->modality, (long long)rows[SPLIT_TRAIN],
-                     (long long)t->config->min_rows);
-        }
-        n_all++;
+    RowPredictions predicted[N_LABELS];
+    int slot[N_LABELS];
+    const ProbeTask *t = &in->task;
+    const int n = choose_fits(fit, slot, kind, in, teacher, d);
+    if (n == 0) return OK;
+    if (!teacher) TRY(kind->fit(fit, n, t, d->arena));
+    const Mark mark = arena_mark(d->arena);
+    TRY(par_agree(t->par, new_predictions(predicted, n, t->rows->n, d->arena)));
+    TRY(kind->predict(predicted, fit, n, t, d->arena));
+    TRY(probe_score(fit, n, predicted, t, d->arena));
+    for (int f = 0; f < n; f++) {
+        TRY(put_predictions(d, kind, &fit[f], &predicted[f], t));
+        d->set->fit[slot[f]] = fit[f];
     }
-    TRY(par_agree(t->par, st));
-    if (n > 0) TRY(kind->fit(fit, n, t, a));
-    TRY(probe_score(input, fit, n, t, a));
-    for (int f = 0; f < n; f++) out[slot[f]] = fit[f];
-    *n_out = n_all;
+    arena_reset(d->arena, mark);
     return OK;
 }
 
-/* Collective. */
-static Status fit_input(ProbeSet *set, const ProbeInputRow *row, const ProbeConfig *config, const ProbeRows *rows,
-                        Catalog *catalog, Embeddings *e, const Par *par, Arena *a)
+/* ---- one input ---- */
+
+static const Learned *teacher_of(const ProbeInputRow *row, const Driver *d)
 {
-    const int index = set->n_inputs++;
-    ProbeInput *input = &set->input[index];
-    Source source = {catalog, e, row};
-    const ProbeFeatures features = {probe_input_dim(e, row), read_source, &source};
-    uint8_t *usable = NULL;
+    for (int i = 0; row->taught_by && i < d->set->n_inputs - 1; i++) {
+        const ProbeInputRow *other = d->set->input[i].row;
+        if (strcmp(other->encoder, row->encoder) == 0 && strcmp(other->modality, row->taught_by) == 0)
+            return &d->learned[i];
+    }
+    return NULL;
+}
+
+static Status put_ood(Learned *in, ProbeInput *input, Driver *d)
+{
+    const Mark mark = arena_mark(d->arena);
+    char name[H5_PATH];
+    double *score = NULL;
+    TRY(par_agree(in->task.par, arena_new(&score, d->arena, in->task.rows->n)));
+    TRY(probe_ood(score, input, &in->task, d->arena));
+    snprintf(name, sizeof name, "%s_%s/ood", input->row->encoder, input->row->modality);
+    TRY(put_column(d, name, score, &in->task));
+    arena_reset(d->arena, mark);
+    return OK;
+}
+
+/* Collective. Which kinds of probes an input has: those of the configuration; predictions that are there already have one of their own. */
+static bool applies(const ProbeKind *kind, const ProbeInputRow *row, const ProbeConfig *config)
+{
+    if (row->kind == INPUT_SUPERVISED) return kind == &supervised_probe;
+    return kind != &supervised_probe && lists(&config->probes, kind->name);
+}
+
+static Status fit_input(const ProbeInputRow *row, const ProbeFiles *files, const ProbeRows *rows, uint64_t seed,
+                        const Par *par, Driver *d)
+{
+    const int index = d->set->n_inputs++;
+    ProbeInput *input = &d->set->input[index];
+    Learned *in = &d->learned[index];
     *input = (ProbeInput){.row = row};
-    TRY(par_agree(par, arena_new(&usable, a, rows->n)));
-    TRY(probe_standardise(input, usable, rows, &features, par, a));
-    if (row->n_sets == 0 && input->n_usable[SPLIT_TRAIN] == 0) { /* a catalogue without fluxes */
-        set->n_inputs--;
+    *in = (Learned){.source = {files, row}, .first_fit = d->set->n_fits};
+    const Learned *teacher = teacher_of(row, d);
+    in->features = (ProbeFeatures){probe_input_dim(files, row), read_source, &in->source};
+    TRY(par_agree(par, arena_new(&in->usable, d->arena, rows->n)));
+    in->task = (ProbeTask){.config = d->config,
+                           .rows = rows,
+                           .usable = in->usable,
+                           .features = &in->features,
+                           .input = input,
+                           .learned = teacher ? &teacher->task : NULL,
+                           .files = files,
+                           .par = par,
+                           .seed = seed};
+    TRY(probe_standardise(input, in->usable, rows, &in->features, par, d->arena));
+    if (row->kind != INPUT_EMBEDDINGS && input->n_usable[SPLIT_TRAIN] == 0) { /* a catalogue without fluxes */
+        d->set->n_inputs--;
         return OK;
     }
     log_info("probe: %s %s: %lld numbers per row; %lld of %lld rows have them (train %lld, val %lld, test %lld)",
@@ -127,38 +252,49 @@ static Status fit_input(ProbeSet *set, const ProbeInputRow *row, const ProbeConf
              (long long)(input->n_usable[0] + input->n_usable[1] + input->n_usable[2]), (long long)rows->total,
              (long long)input->n_usable[SPLIT_TRAIN], (long long)input->n_usable[SPLIT_VAL],
              (long long)input->n_usable[SPLIT_TEST]);
-    for (int k = 0; probe_kinds[k]; k++) {
-        const ProbeTask task = {config, rows, usable, &features, input, par, probe_kinds[k]};
-        int n = 0;
-        if (!lists(&config->probes, probe_kinds[k]->name)) continue;
-        TRY(fit_kind(set->fit + set->n_fits, &n, probe_kinds[k], index, input, &task, a));
-        set->n_fits += n;
-    }
+    if (row->kind == INPUT_EMBEDDINGS && !row->taught_by)
+        TRY(put_ood(in, input, d));
+    else
+        input->ood_quantile = NAN;
+    for (int k = 0; probe_kinds[k]; k++)
+        if (applies(probe_kinds[k], row, d->config)) TRY(fit_kind(probe_kinds[k], in, teacher, d));
     return OK;
 }
 
-Status probe_fit_all(ProbeSet *out, const ProbeConfig *config, Catalog *catalog, Embeddings *e, const Par *par,
-                     Arena *a)
+/* Is there anything of this input, and does the configuration ask for it? A crossed one needs its teacher, which has the same numbers
+   of another meaning: only embeddings of one width can teach each other. */
+static bool is_wanted(const ProbeInputRow *row, const ProbeFiles *files, const ProbeConfig *config)
+{
+    const int64_t dim = probe_input_dim(files, row);
+    if (dim == 0 || !row->taught_by) return dim > 0;
+    for (const ProbeInputRow *other = probe_inputs; other != row; other++)
+        if (strcmp(other->encoder, row->encoder) == 0 && strcmp(other->modality, row->taught_by) == 0)
+            return config->crossed && probe_input_dim(files, other) == dim;
+    return false;
+}
+
+Status probe_fit_all(ProbeSet *out, Predictions *predictions, const ProbeConfig *config, const ProbeFiles *files,
+                     uint64_t seed, const Par *par, Arena *a)
 {
     ProbeRows rows;
-    int n_rows = 0, n_kinds = 0;
+    Driver d = {.set = out, .predictions = predictions, .config = config, .arena = a};
+    int n_rows = 0, n_kinds = 0, n_embeddings = 0;
     while (probe_inputs[n_rows].encoder) n_rows++;
     while (probe_kinds[n_kinds]) n_kinds++;
     memset(out, 0, sizeof *out);
-    Status st = probe_rows_read(&rows, catalog, e, par, a);
+    Status st = probe_rows_read(&rows, files->catalog, files->embeddings, par, a);
     if (st == OK) st = arena_new(&out->input, a, n_rows);
+    if (st == OK) st = arena_new(&d.learned, a, n_rows);
     if (st == OK) st = arena_new(&out->fit, a, (int64_t)n_rows * n_kinds * N_LABELS);
     TRY(par_agree(par, st));
-    int n_embeddings = 0;
     for (int i = 0; i < n_rows; i++)
-        n_embeddings += probe_inputs[i].n_sets > 0 && probe_input_dim(e, &probe_inputs[i]) > 0;
+        n_embeddings += probe_inputs[i].kind == INPUT_EMBEDDINGS && probe_input_dim(files, &probe_inputs[i]) > 0;
     if (n_embeddings == 0)
         return FAIL(E_INPUT,
                     "%s has none of the embeddings that probes learn from: see embed.sets and embed.modalities",
-                    e->file.path);
+                    files->embeddings->file.path);
     for (int i = 0; i < n_rows; i++)
-        if (probe_input_dim(e, &probe_inputs[i]) > 0)
-            TRY(fit_input(out, &probe_inputs[i], config, &rows, catalog, e, par, a));
+        if (is_wanted(&probe_inputs[i], files, config)) TRY(fit_input(&probe_inputs[i], files, &rows, seed, par, &d));
     return OK;
 }
 
@@ -168,7 +304,8 @@ int64_t probe_row_bytes(const ProbeConfig *config)
 {
     int64_t n_inputs = 0;
     while (probe_inputs[n_inputs].encoder) n_inputs++;
-    return (int64_t)sizeof(int64_t) + 1 + 8 * N_LABELS + n_inputs + 8 * (config->properties.n + 2) + 32 * 4 / 5;
+    return (int64_t)sizeof(int64_t) + 1 + 8 * (N_LABELS + 1) + n_inputs + 8 * (3 * config->properties.n + 3) +
+           32 * 4 / 5;
 }
 
 int64_t probe_memory(const ProbeConfig *config, int64_t rows, int64_t dim, int n_ranks)

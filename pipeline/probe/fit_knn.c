@@ -2,7 +2,7 @@
    round in pieces while each rank keeps the nearest to a batch of its own rows. Distances are those of standardised
    features.
 
-   Val and test rows are predicted; a train row would find itself. */
+   A train row does not find itself. */
 #include <math.h>
 #include <string.h>
 
@@ -19,12 +19,10 @@ typedef struct {
 } Table;
 
 typedef struct {
-    const ProbeTask *task;
+    const ProbeTask *task, *learned; /* whom to predict for, whose train rows to look among */
     const ProbeGroup *group;
     Table train, query; /* of this rank */
 } Knn;
-
-static bool is_query(const ProbeTask *t, int64_t row) { return t->usable[row] && t->rows->split[row] != SPLIT_TRAIN; }
 
 static Status take_table(Table *out, int64_t n, const Knn *k, Arena *a)
 {
@@ -34,38 +32,37 @@ static Status take_table(Table *out, int64_t n, const Knn *k, Arena *a)
     return arena_new(&out->row, a, n);
 }
 
-static void put_row(Table *out, const float *x, int64_t row, const Knn *k)
+static void put_row(Table *out, const float *x, int64_t row, const ProbeInput *in, const Knn *k)
 {
-    const ProbeInput *in = k->task->input;
     double *to = out->x + out->n * in->dim;
     for (int64_t d = 0; d < in->dim; d++) to[d] = ((double)x[d] - in->mean[d]) / in->std[d];
     for (int v = 0; v < k->group->n; v++)
         out->value[out->n * k->group->n + v] = k->task->rows->label[k->group->fit[v]->label][row];
-    out->row[out->n++] = row;
+    out->row[out->n++] = k->task->rows->first + row;
 }
 
-/* Local. What this rank has of both. */
+static bool is_train(const Knn *k, int64_t row) { return probe_trains(k->learned, k->group->fit[0]->label, row); }
+static bool is_query(const Knn *k, int64_t row) { return k->task->usable[row]; }
+
+/* Local. What this rank has of one of both. */
+static Status read_table(Table *out, bool (*takes)(const Knn *k, int64_t row), const ProbeTask *from, const Knn *k,
+                         Arena *a)
+{
+    int64_t n = 0;
+    ProbeBlock b;
+    for (int64_t r = 0; r < from->rows->n; r++) n += takes(k, r);
+    TRY(take_table(out, n, k, a));
+    TRY(probe_block_open(&b, from->rows, from->features, a));
+    while (probe_block_next(&b))
+        for (int64_t i = 0; i < b.n; i++)
+            if (takes(k, b.at + i)) put_row(out, b.x + i * from->input->dim, b.at + i, from->input, k);
+    return b.status;
+}
+
 static Status read_tables(Knn *k, Arena *a)
 {
-    const ProbeTask *t = k->task;
-    const int label = k->group->fit[0]->label;
-    int64_t n_train = 0, n_query = 0;
-    ProbeBlock b;
-    for (int64_t r = 0; r < t->rows->n; r++) {
-        n_train += probe_trains(t, label, r);
-        n_query += is_query(t, r);
-    }
-    TRY(take_table(&k->train, n_train, k, a));
-    TRY(take_table(&k->query, n_query, k, a));
-    TRY(probe_block_open(&b, t->rows, t->features, a));
-    while (probe_block_next(&b))
-        for (int64_t i = 0; i < b.n; i++) {
-            const int64_t row = b.at + i;
-            if (probe_trains(t, label, row)) put_row(&k->train, b.x + i * t->input->dim, row, k);
-            if (is_query(t, row)) put_row(&k->query, b.x + i * t->input->dim, row, k);
-        }
-    for (int64_t i = 0; i < k->train.n; i++) k->train.row[i] += t->rows->first; /* known to other ranks now */
-    return b.status;
+    TRY(read_table(&k->train, is_train, k->learned, k, a));
+    return read_table(&k->query, is_query, k->task, k, a);
 }
 
 /* Collective. The train rows of one rank, offered to everybody. */
@@ -90,7 +87,7 @@ static void go_round(KnnSearch *s, const Knn *k, Table *piece, int from, int64_t
 }
 
 /* Collective. Queries [first, first + BATCH) of every rank, as many as it has. */
-static Status predict_batch(double *const *predicted, const Knn *k, int64_t first, const int64_t *n_train,
+static Status predict_batch(RowPredictions *const *out, const Knn *k, int64_t first, const int64_t *n_train,
                             int64_t n_neighbours, Arena *a)
 {
     const ProbeTask *t = k->task;
@@ -100,22 +97,23 @@ static Status predict_batch(double *const *predicted, const Knn *k, int64_t firs
     Table piece;
     Status st = take_table(&piece, PIECE_NUMBERS / dim + 1, k, a);
     if (st == OK) st = knn_open(&s, n_neighbours, dim, k->query.x + (n > 0 ? first * dim : 0), n, a);
+    s.self = n > 0 ? k->query.row + first : NULL;
     if (st == OK) st = par_continue();
     TRY(par_agree(t->par, st));
     for (int r = 0; r < t->par->n_ranks; r++) go_round(&s, k, &piece, r, n_train[r]);
     for (int64_t i = 0; i < n; i++) {
         double mean[N_LABELS];
         knn_mean(mean, &s, i, k->group->n);
-        for (int v = 0; v < k->group->n; v++) predicted[v][k->query.row[first + i]] = mean[v];
+        for (int v = 0; v < k->group->n; v++) out[v]->value[k->query.row[first + i] - t->rows->first] = mean[v];
     }
     arena_reset(a, mark);
     return OK;
 }
 
-static Status predict_group(double *const *predicted, const ProbeGroup *g, const ProbeTask *t, Arena *a)
+static Status predict_group(RowPredictions *const *out, const ProbeGroup *g, const ProbeTask *t, Arena *a)
 {
     const Mark mark = arena_mark(a);
-    Knn k = {.task = t, .group = g};
+    Knn k = {.task = t, .learned = t->learned ? t->learned : t, .group = g};
     int64_t *n_train = NULL, total = 0, n_ranks;
     TRY(par_agree(t->par, read_tables(&k, a)));
     TRY(par_allgather((void **)&n_train, &n_ranks, t->par, &k.train.n, 1, sizeof k.train.n, a));
@@ -123,22 +121,22 @@ static Status predict_group(double *const *predicted, const ProbeGroup *g, const
     int64_t most = k.query.n;
     par_max_i64(t->par, &most, 1);
     const int64_t n = t->config->knn.k < total ? t->config->knn.k : total;
-    for (int64_t first = 0; first < most; first += BATCH) TRY(predict_batch(predicted, &k, first, n_train, n, a));
+    for (int64_t first = 0; first < most; first += BATCH) TRY(predict_batch(out, &k, first, n_train, n, a));
     arena_reset(a, mark);
     return OK;
 }
 
-static Status predict_knn(double *const *predicted, ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
+static Status predict_knn(RowPredictions *out, const ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
 {
+    ProbeFit own[N_LABELS]; /* groups hold fits that may be filled */
     ProbeGroup group[N_LABELS];
-    const int n_groups = probe_groups(group, fit, n, t);
-    for (int f = 0; f < n; f++)
-        for (int64_t r = 0; r < t->rows->n; r++) predicted[f][r] = NAN;
+    memcpy(own, fit, (size_t)n * sizeof *fit);
+    const int n_groups = probe_groups(group, own, n, t->learned ? t->learned : t);
     clock_begin("knn");
     Status st = OK;
     for (int g = 0; g < n_groups && st == OK; g++) {
-        double *of[N_LABELS];
-        for (int v = 0; v < group[g].n; v++) of[v] = predicted[group[g].fit[v] - fit];
+        RowPredictions *of[N_LABELS];
+        for (int v = 0; v < group[g].n; v++) of[v] = &out[group[g].fit[v] - own];
         st = predict_group(of, &group[g], t, a);
     }
     clock_end("knn");
@@ -158,4 +156,5 @@ int64_t knn_memory(const KnnConfig *c, int64_t rows, int64_t dim, int64_t n_targ
     return 8 * (mine * (dim + n_targets + 1) + PIECE_NUMBERS + 2 * dim) + batch * c->k * (int64_t)sizeof(KnnNeighbour);
 }
 
-const ProbeKind knn_probe = {"knn", "the nearest train rows, weighted by 1 / distance", fit_nothing, predict_knn};
+const ProbeKind knn_probe = {"knn", "the nearest train rows, weighted by 1 / distance", false, fit_nothing,
+                             predict_knn};

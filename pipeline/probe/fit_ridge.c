@@ -2,7 +2,8 @@
    gives the sums of products of its rows, fold by fold; the tree of blocks adds them up; rank 0 chooses the penalty and
    solves.
 
-   A row's fold follows from its TARGETID: rows of one object are never on both sides, and ranks play no part. */
+   A row's fold follows from its TARGETID: rows of one object are never on both sides, and ranks play no part. With
+   leave-one-out there is one fold, and a second pass over the rows gives each row's error without it. */
 #include <math.h>
 #include <string.h>
 
@@ -33,6 +34,11 @@ static void find_centres(ProbeGroup *g, const ProbeTask *t)
 
 /* ---- sums ---- */
 
+static int64_t folds_of(const ProbeTask *t)
+{
+    return t->config->ridge.selection == RIDGE_FOLDS ? t->config->ridge.folds : 1;
+}
+
 /* Augmented rows (1, standardised features, centred labels) of one fold of a block; returns how many. */
 static int64_t collect(double *out, const ProbeBlock *b, int fold, const ProbeGroup *g, const ProbeTask *t)
 {
@@ -42,8 +48,7 @@ static int64_t collect(double *out, const ProbeBlock *b, int fold, const ProbeGr
     for (int64_t i = 0; i < b->n; i++) {
         const int64_t row = b->at + i;
         const float *x = b->x + i * dim;
-        if (!probe_trains(t, g->fit[0]->label, row) || fold_of(t->rows->targetid[row], t->config->ridge.folds) != fold)
-            continue;
+        if (!probe_trains(t, g->fit[0]->label, row) || fold_of(t->rows->targetid[row], folds_of(t)) != fold) continue;
         *to++ = 1;
         for (int64_t d = 0; d < dim; d++) *to++ = ((double)x[d] - mean[d]) / std[d];
         for (int k = 0; k < g->n; k++) *to++ = t->rows->label[g->fit[k]->label][row] - g->centre[k];
@@ -54,7 +59,7 @@ static int64_t collect(double *out, const ProbeBlock *b, int fold, const ProbeGr
 /* Local. This rank's part of the tree. */
 static Status sum_blocks(TreeSum *tree, const ProbeGroup *g, RidgeShape shape, const ProbeTask *t, Arena *scratch)
 {
-    const int64_t folds = t->config->ridge.folds, size = ridge_sums(shape), m = ridge_row(shape);
+    const int64_t folds = folds_of(t), size = ridge_sums(shape), m = ridge_row(shape);
     double *leaf, *rows, *square;
     ProbeBlock b;
     TRY(treesum_init(tree, folds * size, t->rows->n_blocks, scratch));
@@ -96,6 +101,77 @@ static Status solve(double *solution, double *fold_sums, RidgeShape shape, const
     return OK;
 }
 
+/* Collective. Rank 0 chooses and solves. */
+static Status solve_folds(double *solution, double *fold_sums, RidgeShape shape, const ProbeTask *t, Arena *scratch)
+{
+    Status st = OK;
+    clock_begin("ridge: solve");
+    if (t->par->rank == 0) st = solve(solution, fold_sums, shape, &t->config->ridge, scratch);
+    clock_end("ridge: solve");
+    return st;
+}
+
+/* ---- leave-one-out ---- */
+
+/* Local. This rank's errors of rows left out, for each penalty and target. */
+static Status sum_left_out(TreeSum *tree, const RidgeBasis *basis, const ProbeGroup *g, const ProbeTask *t,
+                           Arena *scratch)
+{
+    const ConfigReals *lambdas = &t->config->ridge.lambdas;
+    const int64_t size = lambdas->n * g->n;
+    double *leaf, *rows;
+    ProbeBlock b;
+    TRY(treesum_init(tree, size, t->rows->n_blocks, scratch));
+    TRY(arena_new(&leaf, scratch, size));
+    TRY(arena_new(&rows, scratch, t->rows->block_rows * ridge_row(basis->shape)));
+    TRY(probe_block_open(&b, t->rows, t->features, scratch));
+    while (b.status == OK && probe_block_next(&b)) {
+        const int64_t n = collect(rows, &b, 0, g, t);
+        memset(leaf, 0, (size_t)size * sizeof *leaf);
+        b.status = ridge_left_out(leaf, basis, rows, n, lambdas, scratch);
+        if (b.status == OK) treesum_push(tree, b.block, leaf);
+    }
+    return b.status;
+}
+
+/* Collective. The same on all ranks. */
+static Status solve_left_out(double *solution, const double *sums, const ProbeGroup *g, RidgeShape shape,
+                             const ProbeTask *t, Arena *scratch)
+{
+    const ConfigReals *lambdas = &t->config->ridge.lambdas;
+    const int64_t dim = shape.dim;
+    RidgeBasis basis;
+    TreeSum tree;
+    double *error = NULL;
+    clock_begin("ridge: solve");
+    Status st = ridge_basis_new(&basis, shape, scratch);
+    if (st == OK && t->par->rank == 0) st = ridge_basis(&basis, sums, scratch);
+    if (st == OK) st = arena_new(&error, scratch, lambdas->n * shape.n_targets);
+    clock_end("ridge: solve");
+    TRY(par_agree(t->par, st));
+    par_bcast(t->par, &basis.n, sizeof basis.n, 0);
+    par_bcast(t->par, basis.mean, (dim + shape.n_targets) * (int64_t)sizeof(double), 0);
+    par_bcast(t->par, basis.value, dim * (int64_t)sizeof(double), 0);
+    par_bcast(t->par, basis.vector, dim * dim * (int64_t)sizeof(double), 0);
+    par_bcast(t->par, basis.cross, dim * shape.n_targets * (int64_t)sizeof(double), 0);
+    clock_begin("ridge: leave one out");
+    st = sum_left_out(&tree, &basis, g, t, scratch);
+    clock_end("ridge: leave one out");
+    TRY(par_agree(t->par, st));
+    TRY(par_tree_finish(error, &tree, t->par, scratch));
+    for (int64_t k = 0; k < shape.n_targets; k++) {
+        double *out = solution + k * (dim + 2);
+        int64_t best = 0;
+        for (int64_t l = 1; l < lambdas->n; l++)
+            if (error[l * shape.n_targets + k] < error[best * shape.n_targets + k]) best = l;
+        ridge_basis_solve(out, out + dim, &basis, k, lambdas->item[best]);
+        out[dim + 1] = lambdas->item[best];
+    }
+    return OK;
+}
+
+/* ---- a group ---- */
+
 static Status fit_group(ProbeGroup *g, const ProbeTask *t, Arena *scratch)
 {
     const RidgeShape shape = {t->input->dim, g->n};
@@ -103,7 +179,7 @@ static Status fit_group(ProbeGroup *g, const ProbeTask *t, Arena *scratch)
     double *total = NULL, *solution = NULL;
     TreeSum tree;
     find_centres(g, t);
-    Status st = arena_new(&total, scratch, t->config->ridge.folds * ridge_sums(shape));
+    Status st = arena_new(&total, scratch, folds_of(t) * ridge_sums(shape));
     if (st == OK) st = arena_new(&solution, scratch, g->n * width);
     const Mark mark = arena_mark(scratch);
     clock_begin("ridge: sums");
@@ -113,9 +189,10 @@ static Status fit_group(ProbeGroup *g, const ProbeTask *t, Arena *scratch)
     TRY(par_tree_finish(total, &tree, t->par, scratch));
     arena_reset(scratch, mark);
 
-    clock_begin("ridge: solve");
-    if (t->par->rank == 0) st = solve(solution, total, shape, &t->config->ridge, scratch);
-    clock_end("ridge: solve");
+    if (t->config->ridge.selection == RIDGE_FOLDS)
+        st = solve_folds(solution, total, shape, t, scratch);
+    else
+        st = solve_left_out(solution, total, g, shape, t, scratch);
     if (st != OK) fail_note("fitting %s", label_table[g->fit[0]->label].name);
     TRY(par_agree(t->par, st));
     par_bcast(t->par, solution, g->n * width * (int64_t)sizeof *solution, 0);
@@ -131,6 +208,12 @@ static Status fit_group(ProbeGroup *g, const ProbeTask *t, Arena *scratch)
 static Status fit_ridge(ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
 {
     ProbeGroup group[N_LABELS];
+    Status st = OK;
+    for (int f = 0; f < n && st == OK; f++) {
+        fit[f].n_weights = t->input->dim;
+        st = arena_new(&fit[f].weight, a, t->input->dim);
+    }
+    TRY(par_agree(t->par, st));
     const int n_groups = probe_groups(group, fit, n, t);
     for (int g = 0; g < n_groups; g++) {
         const Mark mark = arena_mark(a);
@@ -144,11 +227,39 @@ static Status fit_ridge(ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
 int64_t ridge_memory(const RidgeConfig *c, int64_t rows, int64_t dim, int64_t n_targets)
 {
     const RidgeShape shape = {dim, n_targets};
-    const int64_t m = ridge_row(shape), vector = c->folds * ridge_sums(shape);
+    const int64_t m = ridge_row(shape), vector = (c->selection == RIDGE_FOLDS ? c->folds : 1) * ridge_sums(shape);
     int64_t height = 0;
     while (((int64_t)1 << height) * 256 < rows) height++;
-    return 8 * ((2 * height + 3 + 3) * vector + 2 * m * m + 4096 * m);
+    return 8 * ((2 * height + 3 + 3) * vector + 4 * m * m + 3 * 4096 * m);
 }
 
-const ProbeKind ridge_probe = {"ridge", "linear, with a penalty on the weights chosen by cross-validation", fit_ridge,
-                               NULL};
+/* ---- predictions ---- */
+
+double ridge_predict(const ProbeFit *fit, const ProbeInput *input, const float *x)
+{
+    double sum = 0;
+    for (int64_t d = 0; d < input->dim; d++) sum += fit->weight[d] * (((double)x[d] - input->mean[d]) / input->std[d]);
+    return isfinite(sum) ? fit->intercept + sum : NAN;
+}
+
+static Status predict_rows(RowPredictions *out, const ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
+{
+    ProbeBlock b;
+    TRY(probe_block_open(&b, t->rows, t->features, a));
+    while (probe_block_next(&b))
+        for (int64_t i = 0; i < b.n; i++)
+            for (int f = 0; f < n && t->usable[b.at + i]; f++)
+                out[f].value[b.at + i] = ridge_predict(&fit[f], t->input, b.x + i * t->input->dim);
+    return b.status;
+}
+
+static Status predict_ridge(RowPredictions *out, const ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
+{
+    const Mark mark = arena_mark(a);
+    TRY(par_agree(t->par, predict_rows(out, fit, n, t, a)));
+    arena_reset(a, mark);
+    return OK;
+}
+
+const ProbeKind ridge_probe = {"ridge", "linear, with a penalty on the weights chosen by cross-validation", false,
+                               fit_ridge, predict_ridge};

@@ -58,8 +58,9 @@ void knn_add(KnnSearch *s, const double *x, const double *value, int n_values, c
         const int64_t end = first + block < m ? first + block : m;
         for (int64_t i = 0; i < s->n; i++)
             for (int64_t j = first; j < end; j++)
-                offer(s, i, square_distance(s->query + i * s->dim, x + j * s->dim, s->dim), id[j], value + j * n_values,
-                      n_values);
+                if (!s->self || id[j] != s->self[i])
+                    offer(s, i, square_distance(s->query + i * s->dim, x + j * s->dim, s->dim), id[j],
+                          value + j * n_values, n_values);
     }
 }
 

@@ -76,6 +76,7 @@ Status metric_scores(Scores *out, const double *truth, const double *prediction,
         .bias = metric_bias(truth, prediction, n),
         .sigma_nmad = NAN,
         .outlier_fraction = NAN,
+        .nll = NAN,
     };
     if (!redshift || n == 0) return OK;
     const Mark mark = arena_mark(scratch);

@@ -1,4 +1,4 @@
-/* probes.c - probes.h5 and scores.csv; the inputs of probes; what a fit says of a row. */
+/* probes.c - probes.h5 and scores.csv. */
 #include "probe/probes.h"
 
 #include <errno.h>
@@ -9,96 +9,11 @@
 #include "io/seal.h"
 #include "probe/fit.h"
 
-const ProbeInputRow probe_inputs[] = {
-    {"astroclip", "image", "IMAGE", {SET_IMAGE}, 1},
-    {"astroclip", "spectrum", "SPECTRUM", {SET_SPECTRUM}, 1},
-    {"astroclip", "both", "BOTH", {SET_IMAGE, SET_SPECTRUM}, 2},
-    {"astrodino", "image", "", {SET_ASTRODINO}, 1},
-    {"specformer", "spectrum", "", {SET_SPECFORMER}, 1},
-    {"none", "photometry", "", {0}, 0},
-    {NULL, NULL, NULL, {0}, 0},
-};
-
-/* ---- rows ---- */
-
-int64_t probe_input_dim(const Embeddings *e, const ProbeInputRow *row)
-{
-    int64_t dim = row->n_sets > 0 ? 0 : PHOTOMETRY_DIM;
-    for (int s = 0; s < row->n_sets; s++) {
-        if (e->dim[row->set[s]] == 0) return 0;
-        dim += e->dim[row->set[s]];
-    }
-    return dim;
-}
-
-Status probe_read_input(float *out, Embeddings *e, const ProbeInputRow *row, int64_t first, int64_t n, Arena *scratch)
-{
-    const int64_t dim = probe_input_dim(e, row);
-    if (row->n_sets == 1) return embeddings_read(out, e, row->set[0], first, n);
-    const Mark mark = arena_mark(scratch);
-    for (int s = 0, at = 0; s < row->n_sets; s++) {
-        const int64_t width = e->dim[row->set[s]];
-        float *part;
-        TRY(arena_new(&part, scratch, n * width));
-        TRY(embeddings_read(part, e, row->set[s], first, n));
-        for (int64_t i = 0; i < n; i++) memcpy(out + i * dim + at, part + i * width, (size_t)width * sizeof *part);
-        at += (int)width;
-        arena_reset(scratch, mark);
-    }
-    return OK;
-}
-
-void probe_photometry(float out[PHOTOMETRY_DIM], float g, float r, float z)
-{
-    const float flux[3] = {g, r, z};
-    double magnitude[3];
-    for (int b = 0; b < 3; b++)
-        magnitude[b] = isfinite(flux[b]) && flux[b] > 0 ? 22.5 - 2.5 * log10((double)flux[b]) : NAN;
-    const double feature[PHOTOMETRY_DIM] = {magnitude[0] - magnitude[1], magnitude[1] - magnitude[2], magnitude[1],
-                                            magnitude[1] * magnitude[1]};
-    const bool all = isfinite(magnitude[0] + magnitude[1] + magnitude[2]);
-    for (int d = 0; d < PHOTOMETRY_DIM; d++) out[d] = all ? (float)feature[d] : NAN;
-}
-
-Status probe_read_photometry(float *out, Catalog *c, int64_t first, int64_t n, Arena *scratch)
-{
-    float *flux[3];
-    const Mark mark = arena_mark(scratch);
-    for (int b = 0; b < 3; b++) TRY(arena_new(&flux[b], scratch, n));
-    TRY(catalog_read_fluxes(flux, c, first, n));
-    for (int64_t i = 0; i < n; i++) probe_photometry(out + i * PHOTOMETRY_DIM, flux[0][i], flux[1][i], flux[2][i]);
-    arena_reset(scratch, mark);
-    return OK;
-}
-
-bool probe_usable(const float *x, int64_t dim)
-{
-    for (int64_t d = 0; d < dim; d++)
-        if (!isfinite(x[d])) return false;
-    return true;
-}
-
-double probe_predict(const ProbeFit *fit, const ProbeInput *input, const float *x)
-{
-    double sum = 0;
-    for (int64_t d = 0; d < input->dim; d++) sum += fit->weight[d] * (((double)x[d] - input->mean[d]) / input->std[d]);
-    return isfinite(sum) ? fit->intercept + sum : NAN;
-}
-
-double probe_ood(const ProbeInput *input, const float *x)
-{
-    double sum = 0;
-    for (int64_t d = 0; d < input->dim; d++) {
-        const double s = ((double)x[d] - input->mean[d]) / input->std[d];
-        sum += s * s;
-    }
-    return isfinite(sum) ? sqrt(sum / (double)input->dim) : NAN;
-}
-
 /* ---- names in the file ---- */
 
-enum { N_SCORES = 6 };
-static const char score_columns[] = "n r2 rmse bias sigma_nmad outlier_fraction";
+enum { N_SCORES = 7, BIN_NUMBERS = 7 + CALIBRATION_GRID };
+static const char score_columns[] = "n r2 rmse bias sigma_nmad outlier_fraction nll";
+static const char bin_columns[] = "edge n std l68 u68 l95 u95 then quantiles 0, 1 %, ... 100 %";
 
 static void input_name(char out[H5_PATH], const ProbeInputRow *row)
 {
@@ -141,18 +56,35 @@ static Status put_input(H5File *f, const ProbeInput *p)
     return h5_put_attr_f64(f, g, "ood_quantile", p->ood_quantile);
 }
 
+/* One row per bin of magnitude, after the row of all; an edge is the upper end of its bin. */
+static Status put_calibration(H5File *f, const char *g, const Calibration *c)
+{
+    double table[1 + CALIBRATION_BINS][BIN_NUMBERS];
+    const int64_t dims[2] = {1 + c->n_bins, BIN_NUMBERS};
+    for (int b = 0; b <= c->n_bins; b++) {
+        const CalibrationBin *bin = b == 0 ? &c->all : &c->bin[b - 1];
+        const double edge = b == 0 || b == c->n_bins ? NAN : c->edge[b - 1];
+        const double row[7] = {edge, (double)bin->n, bin->std, bin->l68, bin->u68, bin->l95, bin->u95};
+        memcpy(table[b], row, sizeof row);
+        memcpy(table[b] + 7, bin->grid, sizeof bin->grid);
+    }
+    TRY(h5_put(f, in(g, "calibration"), H5_F64, 0, table, dims, 2));
+    return h5_put_attr_text(f, in(g, "calibration"), "columns", bin_columns);
+}
+
 static Status put_fit(H5File *f, const ProbeFit *fit, const ProbeInput *p)
 {
     char g[H5_PATH];
     double scores[N_SPLITS][N_SCORES];
-    const int64_t dims[2] = {N_SPLITS, N_SCORES};
+    const int64_t dims[2] = {N_SPLITS, N_SCORES}, width = fit->n_weights;
     fit_name(g, p->row, fit->probe, fit->label);
     for (int s = 0; s < N_SPLITS; s++) {
         const Scores *c = &fit->score[s];
-        const double row[N_SCORES] = {(double)c->n, c->r2, c->rmse, c->bias, c->sigma_nmad, c->outlier_fraction};
+        const double row[N_SCORES] = {(double)c->n,        c->r2, c->rmse, c->bias, c->sigma_nmad,
+                                      c->outlier_fraction, c->nll};
         memcpy(scores[s], row, sizeof row);
     }
-    TRY(h5_put(f, in(g, "weight"), H5_F64, 0, fit->weight, &p->dim, 1));
+    if (width > 0) TRY(h5_put(f, in(g, "weight"), H5_F64, 0, fit->weight, &width, 1));
     TRY(h5_put(f, in(g, "scores"), H5_F64, 0, scores, dims, 2));
     TRY(h5_put_attr_text(f, in(g, "scores"), "columns", score_columns));
     TRY(h5_put_attr_text(f, in(g, "scores"), "rows", "train val test"));
@@ -161,9 +93,9 @@ static Status put_fit(H5File *f, const ProbeFit *fit, const ProbeInput *p)
     TRY(h5_put_attr_text(f, g, "meaning", label_table[fit->label].meaning));
     TRY(h5_put_attr_f64(f, g, "lambda", fit->lambda));
     TRY(h5_put_attr_f64(f, g, "intercept", fit->intercept));
-    TRY(h5_put_attr_f64(f, g, "std", fit->std));
-    TRY(h5_put_attr_f64(f, g, "l68", fit->l68));
-    return h5_put_attr_f64(f, g, "u68", fit->u68);
+    TRY(h5_put_attr_f64(f, g, "label_min", fit->label_min));
+    TRY(h5_put_attr_f64(f, g, "label_max", fit->label_max));
+    return put_calibration(f, g, &fit->calibration);
 }
 
 static Status write_h5(const char *part, const ProbeSet *p, Arena *a)
@@ -203,7 +135,9 @@ static void put_scores(FILE *f, const ProbeFit *fit, const ProbeInputRow *row, i
     put_number(f, s->bias);
     put_number(f, s->sigma_nmad);
     put_number(f, s->outlier_fraction);
-    fputs(",,,\n", f);
+    fputs(",,", f);
+    put_number(f, s->nll);
+    fputc('\n', f);
 }
 
 static Status write_csv(const char *part, const ProbeSet *p)
@@ -284,24 +218,54 @@ static Status get_input(ProbeInput *p, H5File *f, const ProbeInputRow *row, Aren
     return need_f64(&p->ood_quantile, f, g, "ood_quantile");
 }
 
+static int64_t whole(double x) { return x >= 0 && x < 9e15 ? (int64_t)x : 0; }
+
+static Status get_calibration(Calibration *c, H5File *f, const char *g, Arena *a)
+{
+    H5Shape shape;
+    double *table;
+    TRY(h5_expect(&shape, f, in(g, "calibration"), (const int64_t[]){-1, BIN_NUMBERS}, 2));
+    const int64_t rows = shape.dims[0];
+    if (rows < 1 || rows > 1 + CALIBRATION_BINS)
+        return FAIL(E_INPUT, "%s: '%s/calibration' has %lld rows: the file is damaged; run `astroclip probe --force`",
+                    f->path, g, (long long)rows);
+    TRY(h5_get((void **)&table, NULL, f, in(g, "calibration"), H5_F64, a));
+    *c = (Calibration){.n_bins = (int)rows - 1};
+    for (int b = 0; b < rows; b++) {
+        const double *row = table + (int64_t)b * BIN_NUMBERS;
+        CalibrationBin *bin = b == 0 ? &c->all : &c->bin[b - 1];
+        *bin = (CalibrationBin){whole(row[1]), row[2], row[3], row[4], row[5], row[6], {0}};
+        memcpy(bin->grid, row + 7, sizeof bin->grid);
+        if (b > 0) c->edge[b - 1] = row[0];
+    }
+    return OK;
+}
+
 static Status get_fit(ProbeFit *fit, H5File *f, const char *g, int64_t dim, Arena *a)
 {
     H5Shape shape;
-    const int64_t dims[2] = {N_SPLITS, N_SCORES};
+    const int64_t dims[2] = {N_SPLITS, N_SCORES}, any = -1;
     double *scores;
-    TRY(h5_expect(&shape, f, in(g, "weight"), &dim, 1));
     TRY(h5_expect(&shape, f, in(g, "scores"), dims, 2));
-    TRY(h5_get((void **)&fit->weight, NULL, f, in(g, "weight"), H5_F64, a));
+    if (h5_has(f, in(g, "weight"))) {
+        TRY(h5_expect(&shape, f, in(g, "weight"), &any, 1));
+        fit->n_weights = shape.dims[0];
+        TRY(h5_get((void **)&fit->weight, NULL, f, in(g, "weight"), H5_F64, a));
+    }
     TRY(h5_get((void **)&scores, NULL, f, in(g, "scores"), H5_F64, a));
     for (int s = 0; s < N_SPLITS; s++) {
         const double *c = scores + s * N_SCORES;
-        fit->score[s] = (Scores){c[0] >= 0 && c[0] < 9e15 ? (int64_t)c[0] : 0, c[1], c[2], c[3], c[4], c[5]};
+        fit->score[s] = (Scores){whole(c[0]), c[1], c[2], c[3], c[4], c[5], c[6]};
     }
     TRY(need_f64(&fit->lambda, f, g, "lambda"));
     TRY(need_f64(&fit->intercept, f, g, "intercept"));
-    TRY(need_f64(&fit->std, f, g, "std"));
-    TRY(need_f64(&fit->l68, f, g, "l68"));
-    return need_f64(&fit->u68, f, g, "u68");
+    if (isfinite(fit->intercept) && fit->n_weights != dim)
+        return FAIL(E_INPUT,
+                    "%s: '%s' has %lld weights for %lld features: the file is damaged; run `astroclip probe --force`",
+                    f->path, g, (long long)fit->n_weights, (long long)dim);
+    TRY(need_f64(&fit->label_min, f, g, "label_min"));
+    TRY(need_f64(&fit->label_max, f, g, "label_max"));
+    return get_calibration(&fit->calibration, f, g, a);
 }
 
 static Status get_all(ProbeSet *out, H5File *f, Arena *a)

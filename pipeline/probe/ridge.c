@@ -1,4 +1,4 @@
-/* ridge.c - fits, cross-validation and leave-one-out from sums of products. */
+/* ridge.c - fits and cross-validation from sums of products. */
 #include "probe/ridge.h"
 
 #include <math.h>
@@ -6,9 +6,13 @@
 
 #include "nn/linalg.h"
 
+static const char *const selections[] = {"folds", "leave_one_out", NULL};
+
 const ConfigField ridge_fields[] = {
     FIELD_REALS(RidgeConfig, lambdas, "[1.0e-3, 1.0e-2, 1.0e-1, 1.0, 10.0, 1.0e+2, 1.0e+3, 1.0e+4, 1.0e+5]", 1e-12,
                 1e15, RESULT, "penalties to choose from, by cross-validation on the train split"),
+    FIELD_CHOICE(RidgeConfig, selection, "folds", selections, RESULT,
+                 "how the penalty is chosen: rows predicted from other folds, or each from all others (closed form)"),
     FIELD_INT(RidgeConfig, folds, "5", 2, 100, RESULT, "parts of the train split, each predicted from the others"),
     FIELD_END};
 
@@ -150,60 +154,5 @@ Status ridge_choose(double *lambda, const double *fold_sums, int64_t folds, Ridg
         lambda[t] = lambdas->item[best];
     }
     arena_reset(scratch, start);
-    return OK;
-}
-
-/* ---- leave-one-out ---- */
-
-/* Means of the columns of x (n, width), and x about them. */
-static Status centred(double **out, const double *x, int64_t n, int64_t width, Arena *a)
-{
-    double *mean;
-    TRY(arena_new(&mean, a, width));
-    TRY(arena_new(out, a, n * width));
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < width; j++) mean[j] += x[i * width + j];
-    for (int64_t j = 0; j < width; j++) mean[j] /= (double)n;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < width; j++) (*out)[i * width + j] = x[i * width + j] - mean[j];
-    return OK;
-}
-
-/* With the eigenvectors u_k and eigenvalues e_k of X^T X (X, Y centred) and p = X u: the fit at row i is sum_k p_ik
-   (u_k X^T Y) / (e_k + lambda), and H_ii = 1/n + sum_k p_ik^2 / (e_k + lambda). */
-Status ridge_leave_one_out(double *mse, const double *x, const double *y, int64_t n, RidgeShape shape,
-                           const ConfigReals *lambdas, Arena *scratch)
-{
-    const Mark mark = arena_mark(scratch);
-    const int64_t d = shape.dim, n_targets = shape.n_targets;
-    double *xc, *yc, *value, *vector, *p, *c;
-    TRY(centred(&xc, x, n, d, scratch));
-    TRY(centred(&yc, y, n, n_targets, scratch));
-    TRY(arena_new(&value, scratch, d));
-    TRY(arena_new(&vector, scratch, d * d));
-    TRY(arena_new(&p, scratch, n * d));
-    TRY(arena_new(&c, scratch, d * n_targets));
-    linalg_gram(vector, xc, n, d);
-    TRY(linalg_eigen_symmetric(value, vector, d, scratch));
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < d; k++)
-            for (int64_t j = 0; j < d; j++) p[i * d + k] += xc[i * d + j] * vector[k * d + j];
-    linalg_cross(c, p, yc, n, d, n_targets);
-    for (int64_t l = 0; l < lambdas->n; l++)
-        for (int64_t t = 0; t < n_targets; t++) {
-            double sum = 0;
-            for (int64_t i = 0; i < n; i++) {
-                double fit = 0, leverage = 1.0 / (double)n;
-                for (int64_t k = 0; k < d; k++) {
-                    const double share = p[i * d + k] / (value[k] + lambdas->item[l]);
-                    fit += share * c[k * n_targets + t];
-                    leverage += share * p[i * d + k];
-                }
-                const double left_out = (yc[i * n_targets + t] - fit) / (1 - leverage);
-                sum += left_out * left_out;
-            }
-            mse[l * n_targets + t] = sum / (double)n;
-        }
-    arena_reset(scratch, mark);
     return OK;
 }

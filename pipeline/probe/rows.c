@@ -29,7 +29,7 @@ Status probe_rows_init(ProbeRows *r, int64_t total, const Par *par, Arena *a)
     TRY(arena_new(&r->targetid, a, r->n));
     TRY(arena_new(&r->split, a, r->n));
     for (int l = 0; l < N_LABELS; l++) TRY(arena_new(&r->label[l], a, r->n));
-    return OK;
+    return arena_new(&r->magnitude, a, r->n);
 }
 
 static Status check_same_rows(const ProbeRows *r, int64_t at, int64_t n, const int64_t *targetid, const Catalog *c,
@@ -61,6 +61,8 @@ static Status read_rows(ProbeRows *r, int64_t at, int64_t n, Catalog *c, Embeddi
                         c->file.path, (long long)(r->first + at + i), row[i].split, N_SPLITS - 1);
         r->targetid[at + i] = row[i].targetid;
         r->split[at + i] = row[i].split;
+        r->magnitude[at + i] =
+            row[i].flux[1] > 0 && isfinite(row[i].flux[1]) ? 22.5 - 2.5 * log10(row[i].flux[1]) : NAN;
         for (int l = 0; l < N_LABELS; l++) r->label[l][at + i] = isfinite(row[i].label[l]) ? row[i].label[l] : NAN;
     }
     TRY(embeddings_read_targets(targetid, e, r->first + at, n));

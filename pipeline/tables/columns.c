@@ -150,7 +150,9 @@ static Status add_fit_columns(PropertyLayout *l, const ProbeSet *p, int fit, Are
     } part[] = {{FROM_VALUE, "", NULL},
                 {FROM_STD, "_STD", "standard deviation of truth - value"},
                 {FROM_L68, "_L68", "16 % quantile of the truth"},
-                {FROM_U68, "_U68", "84 % quantile of the truth"}};
+                {FROM_U68, "_U68", "84 % quantile of the truth"},
+                {FROM_L95, "_L95", "2.5 % quantile of the truth"},
+                {FROM_U95, "_U95", "97.5 % quantile of the truth"}};
     const LabelRow *label = &label_table[p->fit[fit].label];
     const char *unit = label->unit;
     char stem[COLUMN_NAME];
@@ -167,7 +169,7 @@ static Status add_fit_columns(PropertyLayout *l, const ProbeSet *p, int fit, Are
 
 Status layout_make(PropertyLayout *l, const ProbeSet *p, const KeyWidths *widths, Arena *a)
 {
-    int most = N_CATALOG_COLUMNS + 4 + N_SPECTRUM_STATS + p->n_inputs + 4 * p->n_fits;
+    int most = N_CATALOG_COLUMNS + 4 + N_SPECTRUM_STATS + p->n_inputs + 6 * p->n_fits;
     *l = (PropertyLayout){.probes = p};
     TRY(arena_new(&l->fits, a, most));
     TRY(arena_new(&l->column, a, most));
@@ -260,12 +262,16 @@ int32_t pred_flag(const ProbeSet *p, const ObjectRow *r)
 
 void layout_put_row(unsigned char *out, const PropertyLayout *l, const ObjectRow *r)
 {
+    const float flux = r->catalog->flux[1];
+    const double magnitude = flux > 0 && isfinite(flux) ? 22.5 - 2.5 * log10(flux) : NAN;
     for (int c = 0; c < l->n; c++) {
         const PropertyColumn *column = &l->column[c];
         unsigned char *to = out + column->offset;
         const int k = column->index;
         const ProbeFit *fit = column->source >= FROM_VALUE ? &l->probes->fit[k] : NULL;
         const double y = fit ? r->prediction[k] : NAN;
+        const Interval error =
+            fit ? calibration_interval(&fit->calibration, y, r->scale[k], magnitude) : (Interval){0, 0, 0, 0, 0};
         switch (column->source) {
         case FROM_CATALOG: put_catalog(to, r->catalog, &catalog_columns[k], column->bytes); break;
         case FROM_SPLIT:
@@ -277,9 +283,11 @@ void layout_put_row(unsigned char *out, const PropertyLayout *l, const ObjectRow
         case FROM_STATS: put_f32(to, r->stats[k]); break;
         case FROM_OOD: put_f32(to, r->ood[k]); break;
         case FROM_VALUE: put_f32(to, y); break;
-        case FROM_STD: put_f32(to, isnan(y) ? NAN : fit->std); break;
-        case FROM_L68: put_f32(to, y + fit->l68); break;
-        case FROM_U68: put_f32(to, y + fit->u68); break;
+        case FROM_STD: put_f32(to, error.std); break;
+        case FROM_L68: put_f32(to, error.l68); break;
+        case FROM_U68: put_f32(to, error.u68); break;
+        case FROM_L95: put_f32(to, error.l95); break;
+        case FROM_U95: put_f32(to, error.u95); break;
         }
     }
 }

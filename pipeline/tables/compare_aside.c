@@ -183,25 +183,31 @@ static void compare_fit(Comparison *c, const ProbeSet *a, const ProbeSet *b, con
 {
     const ProbeInput *u = &a->input[x->input], *v = &b->input[y->input];
     Distance weights = {0}, rest = {0};
-    if (u->dim != v->dim) {
+    if (u->dim != v->dim || x->n_weights != y->n_weights) {
         print_fit(c, a, x, "");
-        fprintf(c->out, "%" PRId64 " weights -> %" PRId64 "\n", u->dim, v->dim);
+        fprintf(c->out, "%" PRId64 " weights of %" PRId64 " numbers -> %" PRId64 " of %" PRId64 "\n", x->n_weights,
+                u->dim, y->n_weights, v->dim);
         return;
     }
-    distance_add(&weights, x->weight, y->weight, u->dim);
+    distance_add(&weights, x->weight, y->weight, x->n_weights);
     distance_add(&rest, u->mean, v->mean, u->dim);
     distance_add(&rest, u->std, v->std, u->dim);
-    distance_add(&rest, (double[]){x->lambda, x->intercept, x->std, x->l68, x->u68, u->ood_quantile},
-                 (double[]){y->lambda, y->intercept, y->std, y->l68, y->u68, v->ood_quantile}, 6);
+    const CalibrationBin *p = &x->calibration.all, *q = &y->calibration.all;
+    distance_add(&rest, (double[]){x->lambda, x->intercept, x->label_min, x->label_max, u->ood_quantile},
+                 (double[]){y->lambda, y->intercept, y->label_min, y->label_max, v->ood_quantile}, 5);
+    distance_add(&rest, (double[]){p->std, p->l68, p->u68, p->l95, p->u95},
+                 (double[]){q->std, q->l68, q->u68, q->l95, q->u95}, 5);
+    distance_add(&rest, p->grid, q->grid, CALIBRATION_GRID);
     for (int s = 0; s < N_SPLITS; s++) {
         const Scores *i = &x->score[s], *k = &y->score[s];
-        distance_add(&rest, (double[]){(double)i->n, i->r2, i->rmse, i->bias, i->sigma_nmad, i->outlier_fraction},
-                     (double[]){(double)k->n, k->r2, k->rmse, k->bias, k->sigma_nmad, k->outlier_fraction}, 6);
+        distance_add(&rest,
+                     (double[]){(double)i->n, i->r2, i->rmse, i->bias, i->sigma_nmad, i->outlier_fraction, i->nll},
+                     (double[]){(double)k->n, k->r2, k->rmse, k->bias, k->sigma_nmad, k->outlier_fraction, k->nll}, 7);
     }
     if (weights.n == 0 && rest.n == 0) return;
     print_fit(c, a, x, "");
     fprintf(c->out, "R2 on test %.4f -> %.4f; %" PRId64 " of %" PRId64 " weights differ", x->score[SPLIT_TEST].r2,
-            y->score[SPLIT_TEST].r2, weights.n, u->dim);
+            y->score[SPLIT_TEST].r2, weights.n, x->n_weights);
     if (weights.n > 0) fprintf(c->out, ", "), distance_print(c->out, &weights);
     fputc('\n', c->out);
 }

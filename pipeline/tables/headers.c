@@ -103,9 +103,9 @@ static Status write_probe(FitsFile *f, const ProbeSet *p, int fit)
                    {"BIAS", test->bias},
                    {"SIGMA_NMAD", test->sigma_nmad},
                    {"OUTLIER_FRACTION", test->outlier_fraction},
-                   {"STD", b->std},
-                   {"L68", b->l68},
-                   {"U68", b->u68},
+                   {"STD", b->calibration.all.std},
+                   {"L68", b->calibration.all.l68},
+                   {"U68", b->calibration.all.u68},
                    {"OOD_LIMIT", input->ood_quantile}};
     for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++)
         TRY(fitsfile_write_text(f, texts[i].column, texts[i].text, strlen(texts[i].text) + 1, fit, 1));

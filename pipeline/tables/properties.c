@@ -27,8 +27,9 @@ static Status check_shapes(const PropertySources *s)
                     (long long)e->n, s->catalog->file.path, (long long)s->catalog->n);
     for (int i = 0; i < s->probes->n_inputs; i++) {
         const ProbeInput *input = &s->probes->input[i];
-        int64_t dim = probe_input_dim(e, input->row);
+        const ProbeFiles files = {s->catalog, s->embeddings, NULL};
         if (!input->row->column[0]) continue;
+        const int64_t dim = probe_input_dim(&files, input->row);
         if (dim != input->dim || input->n_rows != e->n)
             return FAIL(E_INPUT,
                         "the probes were fitted to %lld rows of %lld numbers (%s, %s), %s has %lld rows of %lld: run "
@@ -36,6 +37,10 @@ static Status check_shapes(const PropertySources *s)
                         (long long)input->n_rows, (long long)input->dim, input->row->encoder, input->row->modality,
                         e->file.path, (long long)e->n, (long long)dim);
     }
+    if (s->predictions->n != e->n ||
+        strcmp(s->predictions->envelope.fingerprint.text, s->probes->envelope.fingerprint.text) != 0)
+        return FAIL(E_INPUT, "%s was not made with probes.h5 (%lld rows, %s has %lld): run `astroclip probe` again",
+                    s->predictions->file.path, (long long)s->predictions->n, e->file.path, (long long)e->n);
     return OK;
 }
 
@@ -88,23 +93,23 @@ typedef struct {
     CatalogRow *row;
     int32_t *flag[N_MODALITIES];
     float *stats;         /* (chunk, N_SPECTRUM_STATS)                   */
-    float *x;             /* (chunk, dim) of one input after the other   */
+    float *x;             /* (chunk) one column of predictions.h5        */
     double *ood;          /* (chunk, n_inputs)                           */
     double *prediction;   /* (chunk, n_fits)                             */
+    double *scale;        /* (chunk, n_fits)                             */
     unsigned char *bytes; /* (chunk, row_bytes)                          */
 } Chunk;
 
 static Status chunk_make(Chunk *c, const PropertySources *s, const PropertyLayout *l, int64_t rows, Arena *a)
 {
-    int64_t dim = 1;
-    for (int i = 0; i < s->probes->n_inputs; i++) dim = s->probes->input[i].dim > dim ? s->probes->input[i].dim : dim;
     *c = (Chunk){.s = s, .layout = l};
     TRY(arena_new(&c->row, a, rows));
     for (int m = 0; m < N_MODALITIES; m++) TRY(arena_new(&c->flag[m], a, rows));
     TRY(arena_new(&c->stats, a, rows * N_SPECTRUM_STATS));
-    TRY(arena_new(&c->x, a, rows * dim));
+    TRY(arena_new(&c->x, a, rows));
     TRY(arena_new(&c->ood, a, rows * s->probes->n_inputs));
     TRY(arena_new(&c->prediction, a, rows * s->probes->n_fits));
+    TRY(arena_new(&c->scale, a, rows * s->probes->n_fits));
     return arena_new(&c->bytes, a, rows * l->row_bytes);
 }
 
@@ -116,23 +121,34 @@ static Status read_chunk(Chunk *c, int64_t first, int64_t n, Arena *a)
     return embeddings_read_spectrum_stats(c->stats, e, first, n);
 }
 
-/* Scores and predictions of one published input. */
-static Status predict_chunk(Chunk *c, int input, int64_t first, int64_t n, Arena *a)
+/* One column of predictions.h5 as column `k` of `width`. */
+static Status read_column(double *out, int k, int width, const char *name, Chunk *c, int64_t first, int64_t n)
+{
+    TRY(predictions_read(c->x, c->s->predictions, name, 1, first, n));
+    for (int64_t i = 0; i < n; i++) out[i * width + k] = (double)c->x[i];
+    return OK;
+}
+
+/* What is said of the rows by one published input. */
+static Status read_predictions(Chunk *c, int input, int64_t first, int64_t n)
 {
     const ProbeSet *p = c->s->probes;
-    const ProbeInput *in = &p->input[input];
-    clock_begin("read embeddings");
-    Status st = probe_read_input(c->x, c->s->embeddings, in->row, first, n, a);
-    clock_end("read embeddings");
-    TRY(st);
-    clock_begin("predict");
-    for (int64_t i = 0; i < n; i++) {
-        const float *x = c->x + i * in->dim;
-        c->ood[i * p->n_inputs + input] = probe_ood(in, x);
-        for (int f = 0; f < p->n_fits; f++)
-            if (p->fit[f].input == input) c->prediction[i * p->n_fits + f] = probe_predict(&p->fit[f], in, x);
+    const ProbeInputRow *row = p->input[input].row;
+    char name[H5_PATH];
+    snprintf(name, sizeof name, "%s_%s/ood", row->encoder, row->modality);
+    TRY(read_column(c->ood, input, p->n_inputs, name, c, first, n));
+    for (int f = 0; f < p->n_fits; f++) {
+        const ProbeFit *fit = &p->fit[f];
+        if (fit->input != input) continue;
+        for (int64_t i = 0; i < n; i++) c->prediction[i * p->n_fits + f] = NAN, c->scale[i * p->n_fits + f] = 1;
+        snprintf(name, sizeof name, "%s_%s/%s/%s/value", row->encoder, row->modality, fit->probe,
+                 label_table[fit->label].name);
+        if (!predictions_have(c->s->predictions, name)) continue; /* a fit that was not made */
+        TRY(read_column(c->prediction, f, p->n_fits, name, c, first, n));
+        snprintf(name, sizeof name, "%s_%s/%s/%s/scale", row->encoder, row->modality, fit->probe,
+                 label_table[fit->label].name);
+        if (predictions_have(c->s->predictions, name)) TRY(read_column(c->scale, f, p->n_fits, name, c, first, n));
     }
-    clock_end("predict");
     return OK;
 }
 
@@ -146,6 +162,7 @@ static void put_chunk(Chunk *c, int64_t n)
             .stats = c->stats + i * N_SPECTRUM_STATS,
             .ood = c->ood + i * p->n_inputs,
             .prediction = c->prediction + i * p->n_fits,
+            .scale = c->scale + i * p->n_fits,
         };
         layout_put_row(c->bytes + i * c->layout->row_bytes, c->layout, &r);
     }
@@ -180,7 +197,7 @@ static Status write_chunks(uint32_t *sum, int fd, const char *part, RowSpan span
         TRY(par_continue());
         TRY(read_chunk(&c, at, n, a));
         for (int i = 0; i < s->probes->n_inputs; i++)
-            if (s->probes->input[i].row->column[0]) TRY(predict_chunk(&c, i, at, n, a));
+            if (s->probes->input[i].row->column[0]) TRY(read_predictions(&c, i, at, n));
         put_chunk(&c, n);
         *sum = fitssum_add(*sum, c.bytes, n * l->row_bytes, offset);
         clock_begin("write rows");

@@ -88,16 +88,24 @@ static bool load(Data *d, H5File *g)
     return true;
 }
 
-static double *sums_of(const Data *d, RidgeShape shape)
+/* (n, m) rows (1, features, targets) */
+static double *augmented(const Data *d, RidgeShape shape)
 {
     const int64_t m = ridge_row(shape);
-    double *rows = doubles(d->n * m), *square = doubles(m * m), *sums = doubles(ridge_sums(shape));
+    double *rows = doubles(d->n * m);
     for (int64_t i = 0; i < d->n; i++) {
         rows[i * m] = 1;
         memcpy(rows + i * m + 1, d->z + i * d->dim, (size_t)d->dim * sizeof *rows);
         memcpy(rows + i * m + 1 + d->dim, d->target + i * d->n_targets, (size_t)d->n_targets * sizeof *rows);
     }
-    ridge_products(sums, rows, d->n, shape, square);
+    return rows;
+}
+
+static double *sums_of(const Data *d, RidgeShape shape)
+{
+    const int64_t m = ridge_row(shape);
+    double *square = doubles(m * m), *sums = doubles(ridge_sums(shape));
+    ridge_products(sums, augmented(d, shape), d->n, shape, square);
     return sums;
 }
 
@@ -176,7 +184,13 @@ static void leave_one_out(void)
     const RidgeShape shape = {d.dim, d.n_targets};
     double *mse = doubles(lambdas.n * d.n_targets), *column = doubles(lambdas.n);
     double *weight = doubles(d.n_targets * d.dim), *intercept = doubles(d.n_targets);
-    if (!CHECK_OK(ridge_leave_one_out(mse, d.z, d.target, d.n, shape, &lambdas, &test_arena))) return;
+    RidgeBasis basis;
+    double *rows = augmented(&d, shape);
+    if (!CHECK_OK(ridge_basis_new(&basis, shape, &test_arena)) ||
+        !CHECK_OK(ridge_basis(&basis, sums_of(&d, shape), &test_arena)) ||
+        !CHECK_OK(ridge_left_out(mse, &basis, rows, d.n, &lambdas, &test_arena)))
+        return;
+    for (int64_t i = 0; i < lambdas.n * d.n_targets; i++) mse[i] /= (double)d.n;
     for (int64_t t = 0; t < d.n_targets; t++) {
         char group[128];
         snprintf(group, sizeof group, "outputs/ridgecv/target%d", (int)t);
@@ -188,7 +202,7 @@ static void leave_one_out(void)
         }
         CU_ASSERT(test_near_f64("leave-one-out", column, want, lambdas.n, ridge_tolerance));
         CU_ASSERT_EQUAL(alphas[best], golden_scalar(&g, golden_name("%s/alpha", group)));
-        if (!CHECK_OK(ridge_solve(weight, intercept, sums_of(&d, shape), shape, alphas[best], &test_arena))) return;
+        ridge_basis_solve(weight + t * d.dim, &intercept[t], &basis, t, alphas[best]);
         CU_ASSERT(test_near_f64("RidgeCV", weight + t * d.dim, golden_want(&g, golden_name("%s/coef", group), d.dim),
                                 d.dim, ridge_tolerance));
         CU_ASSERT(fabs(intercept[t] - golden_scalar(&g, golden_name("%s/intercept", group))) < ridge_tolerance);

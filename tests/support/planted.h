@@ -10,6 +10,7 @@
 
 #include "core/rng.h"
 #include "probe/fit.h"
+#include "probe/ood.h"
 #include "probe/scores.h"
 #include "test_main.h"
 
@@ -61,6 +62,7 @@ static inline void planted_rows(ProbeRows *rows, const Planted *p, const Par *pa
     if (!CHECK_OK(probe_rows_init(rows, p->total, par, &test_arena))) CU_FAIL_FATAL("no memory for rows");
     for (int64_t i = 0; i < rows->n; i++) {
         const int64_t row = rows->first + i;
+        rows->magnitude[i] = 15 + (double)(row % 50) / 10;
         rows->targetid[i] = 39627000000000000 + 7 * row;
         rows->split[i] = row % 10 < 7 ? SPLIT_TRAIN : row % 10 == 7 ? SPLIT_VAL : SPLIT_TEST;
         for (int l = 0; l < N_LABELS; l++)
@@ -73,7 +75,7 @@ typedef struct {
     ProbeFit fit[N_LABELS];
 } PlantedFit;
 
-static const ProbeInputRow planted_input = {"planted", "image", "", {SET_IMAGE}, 1};
+static const ProbeInputRow planted_input = {"planted", "image", "", INPUT_EMBEDDINGS, {SET_IMAGE}, 1, NULL};
 
 /* Collective over `par`: the way of the stage from features to scores, for all labels. */
 static inline Status planted_fit_kind(PlantedFit *out, Planted *p, const ProbeKind *kind, const ProbeConfig *config,
@@ -86,13 +88,29 @@ static inline Status planted_fit_kind(PlantedFit *out, Planted *p, const ProbeKi
     out->input = (ProbeInput){.row = &planted_input};
     if (!CHECK_OK(arena_new(&usable, &test_arena, rows.n))) return E_MEMORY;
     TRY(probe_standardise(&out->input, usable, &rows, &features, par, &test_arena));
-    const ProbeTask task = {config, &rows, usable, &features, &out->input, par, kind};
+    const ProbeTask task = {.config = config,
+                            .rows = &rows,
+                            .usable = usable,
+                            .features = &features,
+                            .input = &out->input,
+                            .par = par,
+                            .seed = 1};
+    RowPredictions predicted[N_LABELS];
+    double *score;
     for (int l = 0; l < N_LABELS; l++) {
-        out->fit[l] = (ProbeFit){.label = l, .probe = kind->name};
-        if (!CHECK_OK(arena_new(&out->fit[l].weight, &test_arena, PLANTED_DIM))) return E_MEMORY;
+        out->fit[l] = (ProbeFit){.label = l, .probe = kind->name, .lambda = NAN, .intercept = NAN};
+        if (!CHECK_OK(arena_new(&predicted[l].value, &test_arena, rows.n)) ||
+            !CHECK_OK(arena_new(&predicted[l].scale, &test_arena, rows.n)) ||
+            !CHECK_OK(arena_new(&predicted[l].nll, &test_arena, rows.n)))
+            return E_MEMORY;
+        for (int64_t r = 0; r < rows.n; r++)
+            predicted[l].value[r] = predicted[l].nll[r] = NAN, predicted[l].scale[r] = 1;
     }
+    if (!CHECK_OK(arena_new(&score, &test_arena, rows.n))) return E_MEMORY;
     TRY(kind->fit(out->fit, N_LABELS, &task, &test_arena));
-    return probe_score(&out->input, out->fit, N_LABELS, &task, &test_arena);
+    TRY(kind->predict(predicted, out->fit, N_LABELS, &task, &test_arena));
+    TRY(probe_score(out->fit, N_LABELS, predicted, &task, &test_arena));
+    return probe_ood(score, &out->input, &task, &test_arena);
 }
 
 static inline Status planted_fit(PlantedFit *out, Planted *p, const ProbeConfig *config, const Par *par)
@@ -106,7 +124,8 @@ static inline ProbeConfig planted_config(double *lambdas, int64_t n_lambdas)
     static const char *probes[] = {"ridge"}, *properties[] = {"z", "logmstar", "age", "logz", "logssfr"};
     static double grid[] = {1e-3, 1e-2, 1e-1, 1, 1e1, 1e2, 1e3, 1e4, 1e5};
     ProbeConfig c = {.probes = {1, probes}, .properties = {N_LABELS, properties}, .min_rows = 50};
-    c.ridge = (RidgeConfig){{n_lambdas ? n_lambdas : 9, n_lambdas ? lambdas : grid}, 5};
+    c.ridge = (RidgeConfig){{n_lambdas ? n_lambdas : 9, n_lambdas ? lambdas : grid}, RIDGE_FOLDS, 5};
+    c.calibration = (CalibrationConfig){10, 50};
     c.knn.k = 64;
     return c;
 }

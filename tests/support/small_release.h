@@ -110,7 +110,51 @@ static void write_release(int64_t n)
     par_barrier(&test_par);
 }
 
-/* Local. Every property from image, spectrum and both. */
+/* What a fit says of row i: NaN where it lacks an embedding. */
+static double small_prediction(const ProbeSet *p, int fit, int64_t i)
+{
+    const ProbeInputRow *row = p->input[p->fit[fit].input].row;
+    for (int s = 0; s < row->n_sets; s++)
+        if (!has(row->set[s] == SET_IMAGE ? MODALITY_IMAGE : MODALITY_SPECTRUM, i)) return NAN;
+    return p->fit[fit].label + 0.03125 * (double)(i % 64) - 0.5 * p->fit[fit].input;
+}
+
+static double small_ood(const ProbeSet *p, int input, int64_t i)
+{
+    for (int f = 0; f < p->n_fits; f++)
+        if (p->fit[f].input == input) return small_prediction(p, f, i) * 0 + 0.25 * (double)(i % 5);
+    return NAN;
+}
+
+/* Local. */
+static void write_predictions(const ProbeSet *p, int64_t n)
+{
+    Predictions out;
+    Par alone;
+    float *x = NULL;
+    char name[H5_PATH];
+    Envelope e = p->envelope;
+    e.kind = "predictions", e.version = PREDICTIONS_VERSION, e.made_by = "probe", e.config = "";
+    par_serial(&alone);
+    CHECK_OK(arena_new(&x, &test_arena, n));
+    CHECK_OK(predictions_create(&out, path_of("predictions.h5"), &e, n, &alone, &test_arena));
+    for (int k = 0; k < p->n_inputs; k++) {
+        const ProbeInputRow *row = p->input[k].row;
+        for (int64_t i = 0; i < n; i++) x[i] = (float)small_ood(p, k, i);
+        snprintf(name, sizeof name, "%s_%s/ood", row->encoder, row->modality);
+        CHECK_OK(predictions_put(&out, name, x, 1, 0, n, &alone));
+    }
+    for (int f = 0; f < p->n_fits; f++) {
+        const ProbeInputRow *row = p->input[p->fit[f].input].row;
+        for (int64_t i = 0; i < n; i++) x[i] = (float)small_prediction(p, f, i);
+        snprintf(name, sizeof name, "%s_%s/%s/%s/value", row->encoder, row->modality, p->fit[f].probe,
+                 label_table[p->fit[f].label].name);
+        CHECK_OK(predictions_put(&out, name, x, 1, 0, n, &alone));
+    }
+    CHECK_OK(predictions_publish(&out, &alone, &test_arena));
+}
+
+/* Collective. Every property from image, spectrum and both, and predictions.h5 of n rows. */
 static void make_probes(ProbeSet *p, int64_t n)
 {
     *p = (ProbeSet){.envelope = {.fingerprint = {"00000000000000000000000000000003"}}};
@@ -130,15 +174,16 @@ static void make_probes(ProbeSet *p, int64_t n)
                             .probe = "ridge",
                             .lambda = 10,
                             .intercept = k,
-                            .std = 0.1 * (k + 1),
-                            .l68 = -0.1,
-                            .u68 = 0.2};
-            CHECK_OK(arena_new(&f->weight, &test_arena, in->dim));
-            for (int64_t d = 0; d < in->dim; d++) f->weight[d] = 0.5 - 0.1 * (double)((d + k + i) % 7);
+                            .label_min = -1,
+                            .label_max = 1,
+                            .calibration = {.all = {10, 0.1 * (k + 1), -0.1, 0.2, -0.3, 0.5, {0}}}};
             f->score[SPLIT_TRAIN].n = 80;
-            f->score[SPLIT_TEST] = (Scores){10, 0.9, 0.1, 0.01, k == LABEL_Z ? 0.02 : NAN, k == LABEL_Z ? 0.05 : NAN};
+            f->score[SPLIT_TEST] =
+                (Scores){10, 0.9, 0.1, 0.01, k == LABEL_Z ? 0.02 : NAN, k == LABEL_Z ? 0.05 : NAN, NAN};
         }
     }
+    if (test_par.rank == 0) write_predictions(p, n);
+    par_barrier(&test_par);
 }
 
 /* Collective (or Local with a serial `par`). Writes NAME from the files of write_release. */
@@ -146,6 +191,7 @@ static Status write_properties(const char *name, const ProbeSet *probes, int64_t
 {
     Catalog c = {0};
     Embeddings m = {0};
+    Predictions q = {0};
     const Envelope e = {.kind = "properties",
                         .version = PROPERTIES_VERSION,
                         .made_by = "tables",
@@ -157,12 +203,14 @@ static Status write_properties(const char *name, const ProbeSet *probes, int64_t
                         .ranks = par->n_ranks};
     Status st = catalog_open(&c, path_of("catalog.h5"), NULL, &test_arena);
     if (st == OK) st = embeddings_open(&m, path_of("embeddings.h5"), NULL, &test_arena);
+    if (st == OK) st = predictions_open(&q, path_of("predictions.h5"), NULL, &test_arena);
     if (st == OK) {
-        const PropertySources s = {&c, &m, probes, chunk_rows};
+        const PropertySources s = {&c, &m, probes, &q, chunk_rows};
         st = properties_write(path_of(name), &e, &s, par, &test_arena);
     }
     catalog_close(&c);
     embeddings_close(&m);
+    predictions_close(&q);
     return st;
 }
 

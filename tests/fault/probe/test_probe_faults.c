@@ -88,9 +88,9 @@ static void a_system_without_a_solution_fails_on_all_ranks(void)
         rows.label[LABEL_Z][i] = i % 2 ? 1e308 : -1e308; /* their squares are infinite */
     f.input = (ProbeInput){.row = &planted_input};
     f.fit[0] = (ProbeFit){.label = LABEL_Z, .probe = "ridge"};
-    if (!CHECK_OK(arena_new(&f.fit[0].weight, &test_arena, PLANTED_DIM))) return;
     if (!CHECK_OK(probe_standardise(&f.input, usable, &rows, &features, &test_par, &test_arena))) return;
-    const ProbeTask task = {&c, &rows, usable, &features, &f.input, &test_par};
+    const ProbeTask task = {
+        .config = &c, .rows = &rows, .usable = usable, .features = &features, .input = &f.input, .par = &test_par};
     CHECK_FAILS(ridge_probe.fit(f.fit, 1, &task, &test_arena), E_NUMERIC);
 }
 
@@ -99,10 +99,10 @@ static void a_system_without_a_solution_fails_on_all_ranks(void)
 static void put_file(const char *name, const Envelope *e, const char *lacks, int64_t dim)
 {
     H5File f;
-    const int64_t scores[2] = {N_SPLITS, 6};
-    const double zeros[64] = {0};
+    const int64_t scores[2] = {N_SPLITS, 7}, bins[2] = {1, 7 + CALIBRATION_GRID};
+    const double zeros[7 + CALIBRATION_GRID] = {0};
     static const char *const counts[] = {"rows", "usable_train_rows", "usable_val_rows", "usable_test_rows"};
-    static const char *const numbers[] = {"lambda", "intercept", "std", "l68", "u68"};
+    static const char *const numbers[] = {"lambda", "intercept", "label_min", "label_max"};
     if (test_par.rank == 0) {
         CHECK_OK(h5_create(&f, path_of(name), NULL));
         CHECK_OK(artefact_write(&f, e));
@@ -114,7 +114,9 @@ static void put_file(const char *name, const Envelope *e, const char *lacks, int
         CHECK_OK(h5_put(&f, "astroclip_image/ridge/z/weight", H5_F64, 0, zeros, &dim, 1));
         if (strcmp(lacks, "scores") != 0)
             CHECK_OK(h5_put(&f, "astroclip_image/ridge/z/scores", H5_F64, 0, zeros, scores, 2));
-        for (int i = 0; i < 5; i++)
+        if (strcmp(lacks, "calibration") != 0)
+            CHECK_OK(h5_put(&f, "astroclip_image/ridge/z/calibration", H5_F64, 0, zeros, bins, 2));
+        for (int i = 0; i < 4; i++)
             if (strcmp(lacks, numbers[i]) != 0) CHECK_OK(h5_put_attr_f64(&f, "astroclip_image/ridge/z", numbers[i], 1));
         CHECK_OK(h5_close(&f));
     }
@@ -123,7 +125,7 @@ static void put_file(const char *name, const Envelope *e, const char *lacks, int
 
 static void damaged_files_are_refused(void)
 {
-    static const char *const lacking[] = {"std", "rows", "usable_val_rows", "scores", "lambda", "u68"};
+    static const char *const lacking[] = {"std", "rows", "usable_val_rows", "scores", "lambda", "calibration"};
     const Envelope ours = {.kind = "probes", .version = PROBES_VERSION, .made_by = "probe", .config = ""};
     const Envelope newer = {.kind = "probes", .version = PROBES_VERSION + 1, .made_by = "probe", .config = ""};
     const Envelope other = {.kind = "catalog", .version = 1, .made_by = "catalog", .config = ""};
@@ -196,12 +198,17 @@ static Status fit_files(ProbeSet *set, const char *catalog_name, const char *emb
 {
     Catalog c = {0};
     Embeddings e = {0};
+    Predictions p = {0};
     Status st = OK;
     const ProbeConfig config = planted_config(NULL, 0);
+    const Envelope ours = {.kind = "predictions", .version = PREDICTIONS_VERSION, .made_by = "probe", .config = ""};
     TRY_DONE(par_agree(&test_par, catalog_open(&c, path_of(catalog_name), NULL, &test_arena)));
     TRY_DONE(par_agree(&test_par, embeddings_open(&e, path_of(embeddings_name), NULL, &test_arena)));
-    st = probe_fit_all(set, &config, &c, &e, &test_par, &test_arena);
+    TRY_DONE(predictions_create(&p, path_of("predictions.h5"), &ours, c.n, &test_par, &test_arena));
+    const ProbeFiles files = {&c, &e, NULL};
+    st = probe_fit_all(set, &p, &config, &files, 1, &test_par, &test_arena);
 done:
+    predictions_close(&p);
     embeddings_close(&e);
     catalog_close(&c);
     return st;
@@ -238,7 +245,7 @@ static void a_property_without_labels_is_skipped_and_said(void)
         const ProbeFit *fit = &set.fit[i];
         CU_ASSERT_EQUAL(fit->input, i / N_LABELS);
         CU_ASSERT_EQUAL(fit->score[SPLIT_TRAIN].n, fit->label == LABEL_AGE ? 0 : 210);
-        CU_ASSERT_EQUAL(isnan(fit->weight[0]) != 0, fit->label == LABEL_AGE);
+        CU_ASSERT_EQUAL(fit->n_weights == 0, fit->label == LABEL_AGE);
         CU_ASSERT_EQUAL(isnan(fit->score[SPLIT_TEST].r2) != 0, fit->label == LABEL_AGE);
     }
 }

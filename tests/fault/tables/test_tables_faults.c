@@ -45,7 +45,7 @@ static void an_earlier_file_survives_a_failure_and_is_replaced_by_a_success(void
     make_probes(&probes, ROWS);
     CHECK_OK(write_properties("kept.fits", &probes, 3, &test_par));
     CHECK_OK(hash_file_sha256(before, path_of("kept.fits")));
-    probes.fit[0].intercept = 7;
+    probes.fit[0].calibration.all.std = 7;
     par_barrier(&test_par);
     setenv("FAIL_POINT", "tables.rows:0", 1);
     CHECK_FAILS(write_properties("kept.fits", &probes, 3, &test_par), E_OUTPUT);

@@ -4,11 +4,12 @@
 
 static bool same_bits(const void *a, const void *b, size_t n) { return memcmp(a, b, n) == 0; }
 
-static void check_same(Planted p, double *lambdas, int64_t n_lambdas)
+static void check_same_by(Planted p, double *lambdas, int64_t n_lambdas, RidgeSelection selection)
 {
     Par alone;
     PlantedFit spread, single;
-    const ProbeConfig c = planted_config(lambdas, n_lambdas);
+    ProbeConfig c = planted_config(lambdas, n_lambdas);
+    c.ridge.selection = selection;
     par_serial(&alone);
     if (!CHECK_OK(planted_fit(&spread, &p, &c, &test_par)) || !CHECK_OK(planted_fit(&single, &p, &c, &alone))) return;
     const size_t bytes = PLANTED_DIM * sizeof(double);
@@ -22,11 +23,17 @@ static void check_same(Planted p, double *lambdas, int64_t n_lambdas)
         CU_ASSERT(same_bits(a->weight, b->weight, bytes));
         CU_ASSERT(same_bits(&a->intercept, &b->intercept, sizeof(double)));
         CU_ASSERT_EQUAL(a->lambda, b->lambda);
-        CU_ASSERT(same_bits(&a->std, &b->std, sizeof(double)));
-        CU_ASSERT(same_bits(&a->l68, &b->l68, sizeof(double)));
-        CU_ASSERT(same_bits(&a->u68, &b->u68, sizeof(double)));
+        CU_ASSERT(same_bits(&a->calibration.all.std, &b->calibration.all.std, sizeof(double)));
+        CU_ASSERT(same_bits(&a->calibration.all.l68, &b->calibration.all.l68, sizeof(double)));
+        CU_ASSERT(same_bits(&a->calibration.all.u68, &b->calibration.all.u68, sizeof(double)));
         CU_ASSERT(same_bits(a->score, b->score, sizeof a->score));
     }
+}
+
+static void check_same(Planted p, double *lambdas, int64_t n_lambdas)
+{
+    check_same_by(p, lambdas, n_lambdas, RIDGE_FOLDS);
+    check_same_by(p, lambdas, n_lambdas, RIDGE_LEAVE_ONE_OUT);
 }
 
 static void many_blocks(void)
@@ -63,9 +70,11 @@ static void nothing_usable_is_no_failure(void)
     const ProbeConfig c = planted_config(NULL, 0);
     planted_rows(&rows, &p, &test_par);
     if (!CHECK_OK(probe_standardise(&input, usable, &rows, &features, &test_par, &test_arena))) return;
-    const ProbeTask task = {&c, &rows, usable, &features, &input, &test_par, NULL};
+    const ProbeTask task = {
+        .config = &c, .rows = &rows, .usable = usable, .features = &features, .input = &input, .par = &test_par};
+    double score[700];
     CU_ASSERT_EQUAL(input.n_usable[0] + input.n_usable[1] + input.n_usable[2], 0);
-    CHECK_OK(probe_score(&input, NULL, 0, &task, &test_arena));
+    CHECK_OK(probe_ood(score, &input, &task, &test_arena));
     CU_ASSERT(isnan(input.ood_quantile) && isnan(input.mean[0]));
 }
 

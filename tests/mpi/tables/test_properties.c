@@ -78,21 +78,27 @@ static bool is(double stored, double expected)
 static void check_predictions(FitsFile *f, const ProbeSet *p, int64_t i)
 {
     static const char *const stem[N_LABELS] = {"ZPRED", "LOGMSTAR", "TAGE_MW", "LOG_ZMW", "LOG_SSFR"};
-    float x[IMAGE_DIM + SPECTRUM_DIM];
     char name[64];
-    for (int d = 0; d < IMAGE_DIM; d++) x[d] = embedding(MODALITY_IMAGE, i, d);
-    for (int d = 0; d < SPECTRUM_DIM; d++) x[IMAGE_DIM + d] = embedding(MODALITY_SPECTRUM, i, d);
     for (int k = 0; k < p->n_fits; k++) {
         const ProbeFit *fit = &p->fit[k];
         const ProbeInput *in = &p->input[fit->input];
-        const float *mine = in->row->set[0] == SET_SPECTRUM ? x + IMAGE_DIM : x;
-        double y = probe_predict(fit, in, mine);
-        snprintf(name, sizeof name, "%s_%s", stem[fit->label], in->row->column);
-        CU_ASSERT(is(value_of(f, name, i), y));
-        snprintf(name, sizeof name, "%s_%s_U68", stem[fit->label], in->row->column);
-        CU_ASSERT(is(value_of(f, name, i), y + fit->u68));
+        const double y = small_prediction(p, k, i);
+        const CalibrationBin *bin = &fit->calibration.all;
+        const struct {
+            const char *suffix;
+            double value;
+        } part[] = {{"", y},
+                    {"_STD", isnan(y) ? NAN : bin->std},
+                    {"_L68", y + bin->l68},
+                    {"_U68", y + bin->u68},
+                    {"_L95", y + bin->l95},
+                    {"_U95", y + bin->u95}};
+        for (int q = 0; q < 6; q++) {
+            snprintf(name, sizeof name, "%s_%s%s", stem[fit->label], in->row->column, part[q].suffix);
+            CU_ASSERT(is(value_of(f, name, i), part[q].value));
+        }
         snprintf(name, sizeof name, "OOD_%s", in->row->column);
-        CU_ASSERT(is(value_of(f, name, i), probe_ood(in, mine)));
+        CU_ASSERT(is(value_of(f, name, i), small_ood(p, fit->input, i)));
     }
     CU_ASSERT(isnan(value_of(f, "ZPRED_BOTH", i)) == !(has(MODALITY_IMAGE, i) && has(MODALITY_SPECTRUM, i)));
 }

@@ -27,21 +27,6 @@ static void rows_without_positive_flux_are_left_out(void)
         }
 }
 
-static void no_set_of_embeddings_is_needed_and_no_column_published(void)
-{
-    const Embeddings none = {0};
-    int n = 0;
-    for (const ProbeInputRow *row = probe_inputs; row->encoder; row++) {
-        if (row->n_sets > 0) continue;
-        n++;
-        CU_ASSERT_EQUAL(probe_input_dim(&none, row), PHOTOMETRY_DIM);
-        CU_ASSERT_STRING_EQUAL(row->encoder, "none");
-        CU_ASSERT_STRING_EQUAL(row->modality, "photometry");
-        CU_ASSERT_STRING_EQUAL(row->column, "");
-    }
-    CU_ASSERT_EQUAL(n, 1);
-}
-
 static void features_follow_the_rows_of_the_catalogue(void)
 {
     enum { ROWS = 40, FIRST = 7, SOME = 20 };
@@ -60,7 +45,11 @@ static void features_follow_the_rows_of_the_catalogue(void)
     snprintf(path, sizeof path, "%s/catalog.h5", test_folder());
     if (!CHECK_OK(catalog_write(path, &e, &parts, &test_par, &test_arena))) return;
     if (!CHECK_OK(catalog_open(&c, path, NULL, &test_arena))) return;
-    CHECK_OK(probe_read_photometry(x, &c, FIRST, SOME, &test_arena));
+    const ProbeInputRow *photometry = probe_inputs;
+    while (photometry->kind != INPUT_PHOTOMETRY) photometry++;
+    const ProbeFiles files = {&c, NULL, NULL};
+    CU_ASSERT_EQUAL_FATAL(probe_input_dim(&files, photometry), PHOTOMETRY_DIM);
+    CHECK_OK(probe_read_input(x, &files, photometry, FIRST, SOME, &test_arena));
     for (int i = 0; i < SOME; i++) {
         const float *flux = row[FIRST + i].flux;
         probe_photometry(expected, flux[0], flux[1], flux[2]);
@@ -73,6 +62,4 @@ static void features_follow_the_rows_of_the_catalogue(void)
 TEST_MAIN("photometry",
           {"features are colours, magnitude and its square", features_are_colours_magnitude_and_its_square},
           {"rows without positive flux are left out", rows_without_positive_flux_are_left_out},
-          {"no set of embeddings is needed and no column published",
-           no_set_of_embeddings_is_needed_and_no_column_published},
           {"features follow the rows of the catalogue", features_follow_the_rows_of_the_catalogue})

@@ -7,10 +7,11 @@
 #include "test_main.h"
 
 /* Three published inputs and one that is not; every property of each, redshift from images twice (another probe). */
-static const ProbeInputRow rows[] = {{"astroclip", "image", "IMAGE", {SET_IMAGE}, 1},
-                                     {"astroclip", "spectrum", "SPECTRUM", {SET_SPECTRUM}, 1},
-                                     {"astroclip", "both", "BOTH", {SET_IMAGE, SET_SPECTRUM}, 2},
-                                     {"astrodino", "image", "", {SET_ASTRODINO}, 1}};
+static const ProbeInputRow rows[] = {
+    {"astroclip", "image", "IMAGE", INPUT_EMBEDDINGS, {SET_IMAGE}, 1, NULL},
+    {"astroclip", "spectrum", "SPECTRUM", INPUT_EMBEDDINGS, {SET_SPECTRUM}, 1, NULL},
+    {"astroclip", "both", "BOTH", INPUT_EMBEDDINGS, {SET_IMAGE, SET_SPECTRUM}, 2, NULL},
+    {"astrodino", "image", "", INPUT_EMBEDDINGS, {SET_ASTRODINO}, 1, NULL}};
 enum { N_INPUTS = 4, N_FITS = N_INPUTS * N_LABELS + 1 };
 
 static void make_probes(ProbeSet *p)
@@ -21,8 +22,10 @@ static void make_probes(ProbeSet *p)
     for (int i = 0; i < N_INPUTS; i++) {
         p->input[i] = (ProbeInput){.row = &rows[i], .ood_quantile = 1.5};
         for (int k = 0; k < N_LABELS; k++)
-            p->fit[p->n_fits++] =
-                (ProbeFit){.input = i, .label = k, .probe = "ridge", .std = 0.5, .l68 = -0.25, .u68 = 0.75};
+            p->fit[p->n_fits++] = (ProbeFit){.input = i,
+                                             .label = k,
+                                             .probe = "ridge",
+                                             .calibration.all = {100, 0.5, -0.25, 0.75, -1, 2, {0}}};
     }
     p->fit[p->n_fits++] = (ProbeFit){.input = 0, .label = LABEL_Z, .probe = "mlp"};
 }
@@ -59,7 +62,7 @@ static void names_are_unique_and_z_is_the_spectroscopic_redshift(void)
     for (unsigned i = 0; i < sizeof expected / sizeof expected[0]; i++) CU_ASSERT(find(&l, expected[i]) >= 0);
     CU_ASSERT_EQUAL(l.column[find(&l, "Z")].source, FROM_CATALOG);
     CU_ASSERT_STRING_EQUAL(l.fits[find(&l, "TAGE_MW_IMAGE_STD")].unit, "Gyr");
-    CU_ASSERT_EQUAL(l.n, 14 + 4 + N_SPECTRUM_STATS + 3 + 4 * 3 * N_LABELS);
+    CU_ASSERT_EQUAL(l.n, 14 + 4 + N_SPECTRUM_STATS + 3 + 6 * 3 * N_LABELS);
 }
 
 static void columns_fill_the_row_without_gaps(void)
@@ -159,7 +162,9 @@ static void a_row_holds_the_object(void)
                       .split = SPLIT_VAL,
                       .zcat_primary = 1};
     for (int f = 0; f < N_FITS; f++) y[f] = p.fit[f].input == 2 ? NAN : 1.0 + f;
-    ObjectRow r = {&row, {IMAGE_PADDED, SPECTRUM_MISSING_ARM}, stats, ood, y};
+    double scale[N_FITS];
+    for (int f = 0; f < N_FITS; f++) scale[f] = 1;
+    ObjectRow r = {&row, {IMAGE_PADDED, SPECTRUM_MISSING_ARM}, stats, ood, y, scale};
     CHECK_OK(arena_new(&out, &test_arena, l.row_bytes));
     layout_put_row(out, &l, &r);
     CU_ASSERT_EQUAL(bits_of(out, &l, "TARGETID"), 0x123456789abcdef0u);
@@ -193,9 +198,9 @@ static void statistics_that_are_nan_stay_nan(void)
     PropertyLayout l = make_layout(&p, (KeyWidths){{0}});
     unsigned char *out = NULL;
     float stats[N_SPECTRUM_STATS] = {NAN, NAN, NAN, NAN, NAN, NAN};
-    double ood[N_INPUTS] = {1, NAN, NAN, NAN}, y[N_FITS] = {0};
+    double ood[N_INPUTS] = {1, NAN, NAN, NAN}, y[N_FITS] = {0}, scale[N_FITS] = {0};
     CatalogRow row = {.split = SPLIT_TEST};
-    ObjectRow r = {&row, {0, SPECTRUM_NO_FILE}, stats, ood, y};
+    ObjectRow r = {&row, {0, SPECTRUM_NO_FILE}, stats, ood, y, scale};
     CHECK_OK(arena_new(&out, &test_arena, l.row_bytes));
     layout_put_row(out, &l, &r);
     for (int s = 0; s < N_SPECTRUM_STATS; s++) CU_ASSERT(isnan(f32_of(out, &l, spectrum_stat_name[s])));

@@ -1,0 +1,51 @@
+/* baselines.c - the file of baselines: one table of numbers per model. */
+#include "probe/baselines.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* MODEL/values */
+static const char *values_of(char out[H5_PATH], const char *model)
+{
+    snprintf(out, H5_PATH, "%s/values", model);
+    return out;
+}
+
+Status baselines_open(Baselines *b, const char *path, const Par *par, Arena *a)
+{
+    *b = (Baselines){0};
+    TRY(h5_open(&b->file, path, par));
+    Status st = artefact_read(&b->envelope, &b->file, "baselines", BASELINES_VERSION, "baselines", a);
+    if (st == OK && !h5_get_attr_i64(&b->n, &b->file, "/", "rows_out"))
+        st = FAIL(E_INPUT, "%s has no number 'rows_out': the file is damaged; run `astroclip baselines --force`", path);
+    if (st != OK) h5_close(&b->file);
+    return st;
+}
+
+void baselines_close(Baselines *b)
+{
+    if (b) h5_close(&b->file);
+}
+
+int64_t baselines_dim(Baselines *b, const char *model)
+{
+    char name[H5_PATH];
+    H5Shape shape;
+    if (!h5_has(&b->file, values_of(name, model))) return 0;
+    if (h5_expect(&shape, &b->file, name, (const int64_t[]){b->n, -1}, 2) == OK) return shape.dims[1];
+    fail_clear();
+    return 0;
+}
+
+int baselines_column(Baselines *b, const char *model, Label label)
+{
+    int64_t column;
+    if (!h5_get_attr_i64(&column, &b->file, model, label_table[label].name)) return -1;
+    return column >= 0 && column < baselines_dim(b, model) ? (int)column : -1;
+}
+
+Status baselines_read(float *out, Baselines *b, const char *model, int64_t first, int64_t n)
+{
+    char name[H5_PATH];
+    return h5_read_rows(out, &b->file, values_of(name, model), H5_F32, 0, first, n);
+}
