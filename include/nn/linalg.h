@@ -11,6 +11,11 @@ void linalg_gram(double *g, const double *x, int64_t rows, int64_t n);
 /* c (n, m) += x^T y with x (rows, n), y (rows, m). */
 void linalg_cross(double *c, const double *x, const double *y, int64_t rows, int64_t n, int64_t m);
 
+/* y (rows, n_out) += x (rows, n_in) w^T with w (n_out, n_in); d_x (rows, n_in) += d_y (rows, n_out) w. The d_w of such a layer
+   is linalg_cross(d_w, d_y, x, ...). The bits of a row follow from the shape of the whole call. */
+void linalg_layer(double *y, const double *x, const double *w, int64_t rows, int64_t n_out, int64_t n_in);
+void linalg_layer_back(double *d_x, const double *d_y, const double *w, int64_t rows, int64_t n_out, int64_t n_in);
+
 /* Copies the lower triangle onto the upper one. */
 void linalg_mirror(double *g, int64_t n);
 

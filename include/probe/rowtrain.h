@@ -49,4 +49,8 @@ typedef struct {
 Status rows_train(RowReport *out, double *p, const RowModel *model, const RowSet *rows, const RowTraining *c,
                   uint64_t seed, const Par *par, Arena *a);
 
+/* Local. One step of Adam as PyTorch defines it (spec.md 3.7 without decay): gradient g times scale; m and v (n) are zero
+   at first, step counts from 1. */
+void rows_adam(double *p, double *m, double *v, const double *g, double scale, int64_t n, double lr, int64_t step);
+
 #endif

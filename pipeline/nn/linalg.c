@@ -41,6 +41,18 @@ void linalg_cross(double *c, const double *x, const double *y, int64_t rows, int
     if (k > 0 && in > 0 && out > 0) dgemm_("N", "T", &out, &in, &k, &one, y, &out, x, &in, &one, c, &out);
 }
 
+void linalg_layer(double *y, const double *x, const double *w, int64_t rows, int64_t n_out, int64_t n_in)
+{
+    const int n = size_of(rows), out = size_of(n_out), in = size_of(n_in);
+    if (n > 0 && out > 0 && in > 0) dgemm_("T", "N", &out, &n, &in, &one, w, &in, x, &in, &one, y, &out);
+}
+
+void linalg_layer_back(double *d_x, const double *d_y, const double *w, int64_t rows, int64_t n_out, int64_t n_in)
+{
+    const int n = size_of(rows), out = size_of(n_out), in = size_of(n_in);
+    if (n > 0 && out > 0 && in > 0) dgemm_("N", "N", &in, &n, &out, &one, w, &in, d_y, &out, &one, d_x, &in);
+}
+
 void linalg_mirror(double *g, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)

@@ -62,7 +62,7 @@ static const FitsColumn probe_columns[] = {
     {"PROPERTY", "16A", "", "what is predicted"},
     {"COLUMN", "32A", "", "its column in PROPERTIES, blank = none"},
     {"ENCODER", "16A", "", "whose embedding"},
-    {"MODALITY", "16A", "", "of what"},
+    {"MODALITY", "24A", "", "of what"},
     {"PROBE", "16A", "", "kind of regression"},
     {"UNIT", "16A", "", "of RMSE, BIAS, STD, L68, U68"},
     {"LAMBDA", "D", "", "regularisation"},
