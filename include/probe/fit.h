@@ -4,6 +4,7 @@
 #define PROBE_FIT_H
 
 #include "probe/knn.h"
+#include "probe/mlp.h"
 #include "probe/predictions.h"
 #include "probe/probes.h"
 #include "probe/ridge.h"
@@ -17,6 +18,7 @@ typedef struct {
     bool baselines;         /* score baselines.h5 too */
     RidgeConfig ridge;
     KnnConfig knn;
+    MlpConfig mlp;
     CalibrationConfig calibration;
 } ProbeConfig;
 extern const ConfigSection probe_section; /* "probe" */
@@ -56,6 +58,7 @@ extern const ProbeKind ridge_probe; /* fit_ridge.c */
 /* Local. Intercept + sum_d weight[d] (x[d] - mean[d]) / std[d] of a ridge's fit; NaN in, NaN out. In double, in a fixed order. */
 double ridge_predict(const ProbeFit *fit, const ProbeInput *input, const float *x);
 extern const ProbeKind knn_probe;        /* fit_knn.c */
+extern const ProbeKind mlp_probe;        /* fit_mlp.c */
 extern const ProbeKind supervised_probe; /* fit_supervised.c: predictions of baselines.h5, for their inputs alone */
 extern const ProbeKind *const probe_kinds[];
 
@@ -72,6 +75,8 @@ typedef struct {
 } ProbeGroup;
 /* Collective. Returns how many groups; fits in the order they came. */
 int probe_groups(ProbeGroup group[N_LABELS], ProbeFit *fit, int n, const ProbeTask *t);
+/* Collective. Mean and standard deviation (population; 1 where it is 0) of a property over its train rows. */
+Status probe_label_moments(double *mean, double *std, int label, const ProbeTask *t, Arena *scratch);
 /* Local. Does this rank's row train the property? */
 bool probe_trains(const ProbeTask *t, int label, int64_t row);
 

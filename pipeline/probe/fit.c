@@ -9,9 +9,9 @@
 #include "probe/ood.h"
 #include "probe/scores.h"
 
-const ProbeKind *const probe_kinds[] = {&ridge_probe, &knn_probe, &supervised_probe, NULL};
+const ProbeKind *const probe_kinds[] = {&ridge_probe, &knn_probe, &mlp_probe, &supervised_probe, NULL};
 
-static const char *const probe_names[] = {"ridge", "knn", NULL};
+static const char *const probe_names[] = {"ridge", "knn", "mlp", NULL};
 static const char *const property_names[] = {"z", "logmstar", "age", "logz", "logssfr", NULL};
 
 static const ConfigField probe_fields[] = {
@@ -25,6 +25,7 @@ static const ConfigField probe_fields[] = {
     FIELD_BOOL(ProbeConfig, baselines, "false", RESULT, "also score what the stage baselines wrote"),
     FIELD_GROUP(ProbeConfig, ridge, ridge_fields, "linear regression with a penalty on the weights"),
     FIELD_GROUP(ProbeConfig, knn, knn_fields, "nearest neighbours; time grows with the square of the rows"),
+    FIELD_GROUP(ProbeConfig, mlp, mlp_fields, "few-shot MLP"),
     FIELD_GROUP(ProbeConfig, calibration, calibration_fields, "errors of predictions, from the val split"),
     FIELD_END};
 
@@ -33,6 +34,7 @@ static Status check(const void *config)
     const ProbeConfig *c = config;
     if (c->probes.n == 0 || c->properties.n == 0)
         return FAIL(E_CONFIG, "probe.probes or probe.properties is empty: nothing to fit");
+    TRY(mlp_check(&c->mlp));
     return ridge_check(&c->ridge);
 }
 
