@@ -1,5 +1,6 @@
 /* probe.c - the stage: embeddings and labels become probes.h5 and scores.csv. */
-#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,16 +10,20 @@
 #include "io/seal.h"
 #include "nn/gemm.h"
 #include "probe/fit.h"
+#include "probe/reports.h"
 #include "stages.h"
 
 static const ConfigSection *const sections[] = {&probe_section, NULL};
 
 typedef struct {
+    const char *folder;
     char *path, *predictions, *scores, *catalog_path, *embeddings_path, *baselines_path;
 } Paths;
 
 static Status find_paths(Paths *p, const Run *run)
 {
+    const RunConfig *rc = config_get(run->config, &run_section);
+    p->folder = rc->output;
     TRY(stage_path(&p->path, run, "probes.h5"));
     TRY(stage_path(&p->predictions, run, "predictions.h5"));
     TRY(stage_path(&p->baselines_path, run, "baselines.h5"));
@@ -67,16 +72,6 @@ static bool is_current(const Paths *p, const Run *run, const Fingerprint *finger
     return current != 0;
 }
 
-/* "0.731", right-aligned; blank where undefined. */
-static const char *cell(char out[16], const char *format, double x)
-{
-    if (isnan(x))
-        snprintf(out, 16, "%8s", "");
-    else
-        snprintf(out, 16, format, x);
-    return out;
-}
-
 /* Every row of the catalogue is read; those with an embedding are used, each in its split. */
 static void log_rows(const ProbeSet *set)
 {
@@ -89,21 +84,19 @@ static void log_rows(const ProbeSet *set)
     }
 }
 
-static void log_scores(const ProbeSet *set)
+/* The table, a line at a time. */
+static Status log_table(const ProbeSet *set)
 {
-    log_info("probe: scores on the test split");
-    log_info("  %-10s %-10s %-10s %-6s %8s %8s %8s %8s %8s %8s", "encoder", "modality", "property", "probe", "rows",
-             "R2", "RMSE", "bias", "NMAD", "outliers");
-    for (int i = 0; i < set->n_fits; i++) {
-        const ProbeFit *fit = &set->fit[i];
-        const ProbeInputRow *row = set->input[fit->input].row;
-        const Scores *s = &fit->score[SPLIT_TEST];
-        char text[5][16];
-        log_info("  %-10s %-10s %-10s %-6s %8lld %s %s %s %s %s", row->encoder, row->modality,
-                 label_table[fit->label].name, fit->probe, (long long)s->n, cell(text[0], "%8.3f", s->r2),
-                 cell(text[1], "%8.3g", s->rmse), cell(text[2], "%8.2g", s->bias),
-                 cell(text[3], "%8.3g", s->sigma_nmad), cell(text[4], "%8.3f", s->outlier_fraction));
-    }
+    char *text = NULL, *at;
+    size_t bytes = 0;
+    FILE *f = open_memstream(&text, &bytes);
+    if (!f) return FAIL(E_MEMORY, "no memory for the table of scores");
+    reports_table(f, set, false);
+    fclose(f);
+    log_info("probe: R2 on the test split (mean: of the properties without redshift)");
+    for (char *line = strtok_r(text, "\n", &at); line; line = strtok_r(NULL, "\n", &at)) log_info("%s", line);
+    free(text);
+    return OK;
 }
 
 /* Collective. The rows of another catalogue would be scored without a word. */
@@ -121,17 +114,19 @@ static Status fit_and_write(ProbeSet *set, const Paths *p, const ProbeFiles *fil
     const RunConfig *rc = config_get(run->config, &run_section);
     Envelope envelope = set->envelope;
     Predictions predictions = {0};
+    ProbeReports reports;
     Status st = OK;
     envelope.kind = "predictions";
     envelope.version = PREDICTIONS_VERSION;
     TRY(predictions_create(&predictions, p->predictions, &envelope, files->catalog->n, &run->par, run->arena));
     clock_begin("fit");
-    st = probe_fit_all(set, &predictions, config, files, (uint64_t)rc->seed, &run->par, run->arena);
+    st = probe_fit_all(set, &predictions, &reports, config, files, (uint64_t)rc->seed, &run->par, run->arena);
     if (st == OK) clock_end("fit");
     set->envelope = envelope;
     set->envelope.kind = "probes";
     set->envelope.version = PROBES_VERSION;
     if (st == OK) st = predictions_publish(&predictions, &run->par, run->arena);
+    if (st == OK) st = reports_write(p->folder, &reports, set, &run->par, run->arena);
     if (st == OK) st = probes_write(p->path, set, &run->par, run->arena);
     predictions_close(&predictions);
     return st;
@@ -170,8 +165,9 @@ static Status run_probe(Run *run)
     TRY_DONE(par_agree(par, envelope_of(&set.envelope, run, fingerprint)));
     TRY_DONE(fit_and_write(&set, &p, &files, run));
     log_rows(&set);
-    log_scores(&set);
-    log_info("probe: wrote %s, %s and %s", p.path, p.predictions, p.scores);
+    TRY_DONE(par_agree(par, log_table(&set)));
+    log_info("probe: wrote %s, %s, %s and, beside them, coverage.csv, pit.csv, photoz.csv, table.csv", p.path,
+             p.predictions, p.scores);
 done:
     baselines_close(&baselines);
     embeddings_close(&embeddings);
@@ -213,7 +209,7 @@ static Status plan_probe(Run *run, FILE *out)
 const Stage probe_stage = {
     .name = "probe",
     .reads = "catalog.h5 (labels, splits), embeddings.h5, baselines.h5 (if asked to)",
-    .writes = "probes.h5, predictions.h5, scores.csv",
+    .writes = "probes.h5, predictions.h5; scores.csv, coverage.csv, pit.csv, photoz.csv, table.csv",
     .help = "physical properties from embeddings, with their scores, and from photometry to compare with",
     .purpose = "Fits each property of the label table from each embedding (image, spectrum, both; and the encoders' "
                "own) on the train split, and\n"

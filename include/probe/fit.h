@@ -39,14 +39,13 @@ typedef struct ProbeTask {
 /* What fits say of this rank's rows, (rows->n) each. */
 typedef struct {
     double *value; /* NaN = no prediction */
-    double *scale; /* a standard deviation where the probe tells one (tells_scale), else 1 */
+    double *scale; /* a standard deviation where the probe tells one, else 1 */
     double *nll;   /* -ln of its density at the truth, NaN unless the probe tells one */
 } RowPredictions;
 
 typedef struct {
     const char *name; /* "ridge": in probes.h5, scores.csv and probe.probes */
     const char *help;
-    bool tells_scale;
     /* Collective. Fills what the probe keeps (n_weights and weight, lambda, intercept; not the scores) of n fits, whose labels are
        given; results in `a`. */
     Status (*fit)(ProbeFit *fit, int n, const ProbeTask *task, Arena *a);
@@ -62,10 +61,12 @@ extern const ProbeKind mlp_probe;        /* fit_mlp.c */
 extern const ProbeKind supervised_probe; /* fit_supervised.c: predictions of baselines.h5, for their inputs alone */
 extern const ProbeKind *const probe_kinds[];
 
-/* Collective. Every input that the files have, every probe and property of the configuration; scores of all splits; what is
-   said of every row goes to `predictions`. */
-Status probe_fit_all(ProbeSet *out, Predictions *predictions, const ProbeConfig *config, const ProbeFiles *files,
-                     uint64_t seed, const Par *par, Arena *a);
+typedef struct ProbeReports ProbeReports; /* reports.h */
+
+/* Collective. Every input that the files have, every probe and property of the configuration; scores of all splits; what
+   is said of every row goes to `predictions`, how well it holds to `reports`. */
+Status probe_fit_all(ProbeSet *out, Predictions *predictions, ProbeReports *reports, const ProbeConfig *config,
+                     const ProbeFiles *files, uint64_t seed, const Par *par, Arena *a);
 
 /* Properties with the same usable train rows. */
 typedef struct {

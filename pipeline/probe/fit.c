@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "probe/ood.h"
+#include "probe/reports.h"
 #include "probe/scores.h"
 
 const ProbeKind *const probe_kinds[] = {&ridge_probe, &knn_probe, &mlp_probe, &supervised_probe, NULL};
@@ -73,6 +74,7 @@ typedef struct {
 typedef struct {
     ProbeSet *set;
     Predictions *predictions;
+    ProbeReports *reports;
     const ProbeConfig *config;
     Learned *learned; /* (n_inputs) */
     Arena *arena;
@@ -125,7 +127,13 @@ static Status put_predictions(Driver *d, const ProbeKind *kind, const ProbeFit *
     snprintf(name, sizeof name, "%s_%s/%s/%s/value", row->encoder, row->modality, kind->name,
              label_table[fit->label].name);
     TRY(put_column(d, name, p->value, t));
-    if (!kind->tells_scale) return OK;
+    double most[2] = {-INFINITY, -INFINITY}; /* of scale and of -scale */
+    for (int64_t r = 0; r < t->rows->n; r++) {
+        most[0] = fmax(most[0], p->scale[r]);
+        most[1] = fmax(most[1], -p->scale[r]);
+    }
+    par_max_f64(t->par, most, 2);
+    if (most[0] <= 1 && most[1] <= -1) return OK;
     snprintf(name, sizeof name, "%s_%s/%s/%s/scale", row->encoder, row->modality, kind->name,
              label_table[fit->label].name);
     return put_column(d, name, p->scale, t);
@@ -184,6 +192,7 @@ static Status fit_kind(const ProbeKind *kind, Learned *in, const Learned *teache
     TRY(par_agree(t->par, new_predictions(predicted, n, t->rows->n, d->arena)));
     TRY(kind->predict(predicted, fit, n, t, d->arena));
     TRY(probe_score(fit, n, predicted, t, d->arena));
+    for (int f = 0; f < n; f++) TRY(reports_add(d->reports, slot[f], &fit[f], &predicted[f], t, d->arena));
     for (int f = 0; f < n; f++) {
         TRY(put_predictions(d, kind, &fit[f], &predicted[f], t));
         d->set->fit[slot[f]] = fit[f];
@@ -275,11 +284,11 @@ static bool is_wanted(const ProbeInputRow *row, const ProbeFiles *files, const P
     return false;
 }
 
-Status probe_fit_all(ProbeSet *out, Predictions *predictions, const ProbeConfig *config, const ProbeFiles *files,
-                     uint64_t seed, const Par *par, Arena *a)
+Status probe_fit_all(ProbeSet *out, Predictions *predictions, ProbeReports *reports, const ProbeConfig *config,
+                     const ProbeFiles *files, uint64_t seed, const Par *par, Arena *a)
 {
     ProbeRows rows;
-    Driver d = {.set = out, .predictions = predictions, .config = config, .arena = a};
+    Driver d = {.set = out, .predictions = predictions, .reports = reports, .config = config, .arena = a};
     int n_rows = 0, n_kinds = 0, n_embeddings = 0;
     while (probe_inputs[n_rows].encoder) n_rows++;
     while (probe_kinds[n_kinds]) n_kinds++;
@@ -288,6 +297,7 @@ Status probe_fit_all(ProbeSet *out, Predictions *predictions, const ProbeConfig 
     if (st == OK) st = arena_new(&out->input, a, n_rows);
     if (st == OK) st = arena_new(&d.learned, a, n_rows);
     if (st == OK) st = arena_new(&out->fit, a, (int64_t)n_rows * n_kinds * N_LABELS);
+    if (st == OK) st = reports_open(reports, n_rows * n_kinds * N_LABELS, a);
     TRY(par_agree(par, st));
     for (int i = 0; i < n_rows; i++)
         n_embeddings += probe_inputs[i].kind == INPUT_EMBEDDINGS && probe_input_dim(files, &probe_inputs[i]) > 0;

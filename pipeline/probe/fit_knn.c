@@ -156,5 +156,4 @@ int64_t knn_memory(const KnnConfig *c, int64_t rows, int64_t dim, int64_t n_targ
     return 8 * (mine * (dim + n_targets + 1) + PIECE_NUMBERS + 2 * dim) + batch * c->k * (int64_t)sizeof(KnnNeighbour);
 }
 
-const ProbeKind knn_probe = {"knn", "the nearest train rows, weighted by 1 / distance", false, fit_nothing,
-                             predict_knn};
+const ProbeKind knn_probe = {"knn", "the nearest train rows, weighted by 1 / distance", fit_nothing, predict_knn};

@@ -188,4 +188,4 @@ static Status predict_mlp(RowPredictions *out, const ProbeFit *fit, int n, const
     return OK;
 }
 
-const ProbeKind mlp_probe = {"mlp", "a few dense layers: the published few-shot settings", true, fit_mlp, predict_mlp};
+const ProbeKind mlp_probe = {"mlp", "a few dense layers: the published few-shot settings", fit_mlp, predict_mlp};

@@ -261,5 +261,5 @@ static Status predict_ridge(RowPredictions *out, const ProbeFit *fit, int n, con
     return OK;
 }
 
-const ProbeKind ridge_probe = {"ridge", "linear, with a penalty on the weights chosen by cross-validation", false,
-                               fit_ridge, predict_ridge};
+const ProbeKind ridge_probe = {"ridge", "linear, with a penalty on the weights chosen by cross-validation", fit_ridge,
+                               predict_ridge};

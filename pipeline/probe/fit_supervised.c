@@ -31,5 +31,5 @@ static Status predict_supervised(RowPredictions *out, const ProbeFit *fit, int n
     return OK;
 }
 
-const ProbeKind supervised_probe = {"supervised", "a network trained for the property itself", false, fit_nothing,
+const ProbeKind supervised_probe = {"supervised", "a network trained for the property itself", fit_nothing,
                                     predict_supervised};

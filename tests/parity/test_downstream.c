@@ -9,6 +9,7 @@
 #include "golden.h"
 #include "probe/knn.h"
 #include "probe/metrics.h"
+#include "probe/reports.h"
 #include "probe/rows.h"
 #include "probe/ridge.h"
 
@@ -240,6 +241,32 @@ static void metrics(void)
     h5_close(&g);
 }
 
+/* The scatter by redshift; the file's errors have the other sign. */
+static void redshifts_in_bins(void)
+{
+    H5File g = {0};
+    H5Shape s;
+    Par alone;
+    par_serial(&alone);
+    if (!golden_open(&g, "downstream.h5")) return;
+    const double *z = golden_f64(&s, &g, "inputs/photoz/z_true"),
+                 *predicted = golden_f64(&s, &g, "inputs/photoz/z_pred");
+    const int64_t n = s.dims[0];
+    const double *edge = golden_f64(&s, &g, "outputs/photoz/bins");
+    const int64_t bins = s.dims[0] - 1;
+    double *mean = doubles(bins), *std = doubles(bins);
+    for (int64_t b = 0; b < bins; b++) {
+        PhotozBin bin;
+        if (bins == PHOTOZ_Z_EDGES - 1) CU_ASSERT(fabs(edge[b + 1] - photoz_edge((int)b + 1)) < exact);
+        CHECK_OK(photoz_measure(&bin, edge[b], edge[b + 1], z, z, predicted, n, &alone, &test_arena));
+        mean[b] = -bin.bias;
+        std[b] = bin.std;
+    }
+    CU_ASSERT(test_near_f64("mean error", mean, golden_want(&g, "outputs/photoz/mean", bins), bins, exact));
+    CU_ASSERT(test_near_f64("scatter", std, golden_want(&g, "outputs/photoz/std", bins), bins, exact));
+    h5_close(&g);
+}
+
 /* The k nearest train rows of each test row; candidates come in two parts. */
 static void find_neighbours(KnnSearch *s, const Data *d, int64_t k)
 {
@@ -290,4 +317,4 @@ static void neighbours(void)
 TEST_MAIN("downstream", {"the scaler is scikit-learn's", the_scaler},
           {"ridge and least squares are scikit-learn's", ridge_and_least_squares},
           {"leave-one-out chooses as RidgeCV", leave_one_out}, {"R2 and MSE are scikit-learn's", metrics},
-          {"nearest neighbours are scikit-learn's", neighbours})
+          {"nearest neighbours are scikit-learn's", neighbours}, {"redshifts in bins", redshifts_in_bins})

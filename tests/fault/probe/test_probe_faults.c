@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "planted.h"
+#include "probe/reports.h"
 #include "test_main.h"
 
 static const char *path_of(const char *name)
@@ -199,6 +200,7 @@ static Status fit_files(ProbeSet *set, const char *catalog_name, const char *emb
     Catalog c = {0};
     Embeddings e = {0};
     Predictions p = {0};
+    ProbeReports reports;
     Status st = OK;
     const ProbeConfig config = planted_config(NULL, 0);
     const Envelope ours = {.kind = "predictions", .version = PREDICTIONS_VERSION, .made_by = "probe", .config = ""};
@@ -206,7 +208,7 @@ static Status fit_files(ProbeSet *set, const char *catalog_name, const char *emb
     TRY_DONE(par_agree(&test_par, embeddings_open(&e, path_of(embeddings_name), NULL, &test_arena)));
     TRY_DONE(predictions_create(&p, path_of("predictions.h5"), &ours, c.n, &test_par, &test_arena));
     const ProbeFiles files = {&c, &e, NULL};
-    st = probe_fit_all(set, &p, &config, &files, 1, &test_par, &test_arena);
+    st = probe_fit_all(set, &p, &reports, &config, &files, 1, &test_par, &test_arena);
 done:
     predictions_close(&p);
     embeddings_close(&e);
