@@ -30,6 +30,19 @@ int64_t net_params(const NetConfig *c);
 /* PyTorch's first values: weights and biases uniform within 1 / sqrt(n_in); one stream per layer. */
 void net_init(double *p, const NetConfig *c, uint64_t seed);
 
+/* ---- with what a backward pass needs ---- */
+typedef struct {
+    const NetConfig *config;
+    const double *p, *x; /* borrowed */
+    int64_t n;
+    double *h[NET_HIDDEN + 1]; /* what each layer hands on; the last one is the output (n, n_out) */
+} NetTrace;
+/* id NULL = without dropout. */
+Status net_forward_train(NetTrace *out, const NetConfig *c, const double *p, const double *x, const int64_t *id,
+                         int64_t n, uint64_t seed, Arena *a);
+/* d_p (net_params) += the gradient; d_out (n, n_out). */
+Status net_backward(double *d_p, const NetTrace *t, const double *d_out, Arena *scratch);
+
 /* out (n, n_out) of x (n, n_in). */
 Status net_forward(double *out, const NetConfig *c, const double *p, const double *x, int64_t n, Arena *scratch);
 /* out (n, n_out) becomes its softmax, row by row. */

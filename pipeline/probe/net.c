@@ -57,26 +57,49 @@ static void drop(double *x, const NetConfig *c, int layer, const int64_t *id, in
     }
 }
 
-/* h[l] (n, width): what layer l hands on, the last one the outputs. */
-static Status forward(double *h[NET_HIDDEN + 1], const NetConfig *c, const double *p, const double *x,
-                      const int64_t *id, int64_t n, uint64_t seed, Arena *a)
+Status net_forward_train(NetTrace *t, const NetConfig *c, const double *p, const double *x, const int64_t *id,
+                         int64_t n, uint64_t seed, Arena *a)
 {
+    *t = (NetTrace){.config = c, .p = p, .x = x, .n = n};
     for (int l = 0; l <= c->n_hidden; l++) {
-        TRY(arena_new(&h[l], a, n * width_out(c, l)));
-        layer_forward(h[l], l == 0 ? x : h[l - 1], p + offset_of(c, l), n, width_out(c, l), width_in(c, l));
+        TRY(arena_new(&t->h[l], a, n * width_out(c, l)));
+        layer_forward(t->h[l], l == 0 ? x : t->h[l - 1], p + offset_of(c, l), n, width_out(c, l), width_in(c, l));
         if (l == c->n_hidden) break;
-        relu(h[l], n * width_out(c, l));
-        if (id) drop(h[l], c, l, id, n, seed);
+        relu(t->h[l], n * width_out(c, l));
+        if (id) drop(t->h[l], c, l, id, n, seed);
     }
+    return OK;
+}
+
+Status net_backward(double *d_p, const NetTrace *t, const double *d_out, Arena *scratch)
+{
+    const NetConfig *c = t->config;
+    const Mark mark = arena_mark(scratch);
+    const double *d = d_out;
+    for (int l = c->n_hidden; l >= 0; l--) {
+        const int64_t in = width_in(c, l), out = width_out(c, l), at = offset_of(c, l);
+        linalg_cross(d_p + at, d, l == 0 ? t->x : t->h[l - 1], t->n, out, in);
+        for (int64_t i = 0; i < t->n; i++)
+            for (int64_t j = 0; j < out; j++) d_p[at + out * in + j] += d[i * out + j];
+        if (l == 0) break;
+        double *d_below;
+        TRY(arena_new(&d_below, scratch, t->n * in));
+        linalg_layer_back(d_below, d, t->p + at, t->n, out, in);
+        /* ReLU and dropout: what was handed on is 0 where nothing comes back, else the factor is known */
+        const double factor = c->dropout > 0 ? 1 / (1 - c->dropout) : 1;
+        for (int64_t i = 0; i < t->n * in; i++) d_below[i] = t->h[l - 1][i] > 0 ? d_below[i] * factor : 0;
+        d = d_below;
+    }
+    arena_reset(scratch, mark);
     return OK;
 }
 
 Status net_forward(double *out, const NetConfig *c, const double *p, const double *x, int64_t n, Arena *scratch)
 {
-    double *h[NET_HIDDEN + 1];
+    NetTrace t;
     const Mark mark = arena_mark(scratch);
-    TRY(forward(h, c, p, x, NULL, n, 0, scratch));
-    memcpy(out, h[c->n_hidden], (size_t)(n * c->n_out) * sizeof *out);
+    TRY(net_forward_train(&t, c, p, x, NULL, n, 0, scratch));
+    memcpy(out, t.h[c->n_hidden], (size_t)(n * c->n_out) * sizeof *out);
     arena_reset(scratch, mark);
     return OK;
 }
@@ -174,25 +197,12 @@ static Status loss_of(double *loss, double *d_p, const void *self, const double 
     const NetConfig *c = self;
     const int64_t dim_y = c->loss == NET_GAUSSIAN ? c->n_out / 2 : c->n_out;
     const Mark mark = arena_mark(scratch);
-    double *h[NET_HIDDEN + 1];
-    TRY(forward(h, c, p, x, d_p ? id : NULL, n, seed, scratch));
-    double *d = h[c->n_hidden];
+    NetTrace t;
+    TRY(net_forward_train(&t, c, p, x, d_p ? id : NULL, n, seed, scratch));
+    double *d = t.h[c->n_hidden];
     for (int64_t i = 0; i < n; i++) *loss += row_loss(d + i * c->n_out, y + i * dim_y, c);
     *loss += add_decay(d_p, c, p, n);
-    for (int l = c->n_hidden; l >= 0 && d_p; l--) {
-        const int64_t in = width_in(c, l), out = width_out(c, l), at = offset_of(c, l);
-        linalg_cross(d_p + at, d, l == 0 ? x : h[l - 1], n, out, in);
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t j = 0; j < out; j++) d_p[at + out * in + j] += d[i * out + j];
-        if (l == 0) break;
-        double *d_below;
-        TRY(arena_new(&d_below, scratch, n * in));
-        linalg_layer_back(d_below, d, p + at, n, out, in);
-        /* ReLU and dropout: what was handed on is 0 where nothing comes back, else the factor is known */
-        const double factor = c->dropout > 0 ? 1 / (1 - c->dropout) : 1;
-        for (int64_t i = 0; i < n * in; i++) d_below[i] = h[l - 1][i] > 0 ? d_below[i] * factor : 0;
-        d = d_below;
-    }
+    if (d_p) TRY(net_backward(d_p, &t, d, scratch));
     arena_reset(scratch, mark);
     return OK;
 }
