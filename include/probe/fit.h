@@ -5,6 +5,7 @@
 
 #include "probe/knn.h"
 #include "probe/mlp.h"
+#include "probe/posterior.h"
 #include "probe/predictions.h"
 #include "probe/probes.h"
 #include "probe/ridge.h"
@@ -19,9 +20,12 @@ typedef struct {
     RidgeConfig ridge;
     KnnConfig knn;
     MlpConfig mlp;
+    PosteriorConfig flow;
     CalibrationConfig calibration;
 } ProbeConfig;
 extern const ConfigSection probe_section; /* "probe" */
+
+typedef struct ProbeReports ProbeReports; /* reports.h */
 
 /* What a probe learns from, or predicts for: one input, all borrowed. */
 typedef struct ProbeTask {
@@ -32,6 +36,7 @@ typedef struct ProbeTask {
     const ProbeInput *input;         /* mean and std */
     const struct ProbeTask *learned; /* what the fits were learnt from: NULL = this task itself */
     const ProbeFiles *files;
+    ProbeReports *reports; /* for what is to be told beside the fits; NULL = nobody listens */
     const Par *par;
     uint64_t seed;
 } ProbeTask;
@@ -58,10 +63,9 @@ extern const ProbeKind ridge_probe; /* fit_ridge.c */
 double ridge_predict(const ProbeFit *fit, const ProbeInput *input, const float *x);
 extern const ProbeKind knn_probe;        /* fit_knn.c */
 extern const ProbeKind mlp_probe;        /* fit_mlp.c */
+extern const ProbeKind flow_probe;       /* fit_flow.c */
 extern const ProbeKind supervised_probe; /* fit_supervised.c: predictions of baselines.h5, for their inputs alone */
 extern const ProbeKind *const probe_kinds[];
-
-typedef struct ProbeReports ProbeReports; /* reports.h */
 
 /* Collective. Every input that the files have, every probe and property of the configuration; scores of all splits; what
    is said of every row goes to `predictions`, how well it holds to `reports`. */

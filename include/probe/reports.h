@@ -4,7 +4,8 @@
    68 % interval, and how far the PIT is from uniform. pit.csv: histogram of the PIT, the place of the truth in the predicted
    distribution. photoz.csv: errors of redshifts by magnitude and by true redshift, dz = (z_pred - z) / (1 + z): bias (mean),
    median, standard deviation, sigma_NMAD, half the width of the central 68 %, outliers beyond 0.15. table.csv: one row for each
-   source, model and method, as in the table of Parker et al. 2024. */
+   source, model and method, as in the table of Parker et al. 2024. posterior.csv: -ln p of
+   flows. */
 #ifndef PROBE_REPORTS_H
 #define PROBE_REPORTS_H
 
@@ -36,16 +37,30 @@ typedef struct {
     PhotozBin magnitude[CALIBRATION_BINS], redshift[PHOTOZ_Z_EDGES - 1];
 } FitReport;
 
+/* -ln p of the truth under a flow ensemble, in standardised labels: the members' mean and unbiased standard deviation, and that of
+   their mixture. */
+typedef struct {
+    const ProbeInputRow *input;
+    const char *property; /* or "joint": all together */
+    int split;
+    int64_t n;
+    double mean, std, mixture;
+} PosteriorRow;
+
 struct ProbeReports {
-    int n;
+    int n, n_posterior, most;
     FitReport *fit;
+    PosteriorRow *posterior;
 };
 
 Status reports_open(ProbeReports *r, int most, Arena *a); /* Local */
 /* Collective. */
 Status reports_add(ProbeReports *r, int index, const ProbeFit *fit, const RowPredictions *p, const ProbeTask *t,
                    Arena *a);
-/* Collective. Rank 0 writes coverage.csv, pit.csv, photoz.csv and table.csv into the folder, through .part. */
+/* Local, the same on all ranks. sum: rows, sums of -ln p of the mixture and of each member. */
+void reports_add_posterior(ProbeReports *r, const ProbeInputRow *input, const char *property, int split,
+                           const double *sum, int64_t members);
+/* Collective. Rank 0 writes posterior.csv, coverage.csv, pit.csv, photoz.csv and table.csv into the folder, through .part. */
 Status reports_write(const char *folder, const ProbeReports *r, const ProbeSet *set, const Par *par, Arena *a);
 
 /* Local. The table on one screen: text with aligned columns, or CSV. */

@@ -10,9 +10,9 @@
 #include "probe/reports.h"
 #include "probe/scores.h"
 
-const ProbeKind *const probe_kinds[] = {&ridge_probe, &knn_probe, &mlp_probe, &supervised_probe, NULL};
+const ProbeKind *const probe_kinds[] = {&ridge_probe, &knn_probe, &mlp_probe, &flow_probe, &supervised_probe, NULL};
 
-static const char *const probe_names[] = {"ridge", "knn", "mlp", NULL};
+static const char *const probe_names[] = {"ridge", "knn", "mlp", "flow", NULL};
 static const char *const property_names[] = {"z", "logmstar", "age", "logz", "logssfr", NULL};
 
 static const ConfigField probe_fields[] = {
@@ -27,6 +27,7 @@ static const ConfigField probe_fields[] = {
     FIELD_GROUP(ProbeConfig, ridge, ridge_fields, "linear regression with a penalty on the weights"),
     FIELD_GROUP(ProbeConfig, knn, knn_fields, "nearest neighbours; time grows with the square of the rows"),
     FIELD_GROUP(ProbeConfig, mlp, mlp_fields, "few-shot MLP"),
+    FIELD_GROUP(ProbeConfig, flow, posterior_fields, "posteriors by spline flows"),
     FIELD_GROUP(ProbeConfig, calibration, calibration_fields, "errors of predictions, from the val split"),
     FIELD_END};
 
@@ -251,6 +252,7 @@ static Status fit_input(const ProbeInputRow *row, const ProbeFiles *files, const
                            .input = input,
                            .learned = teacher ? &teacher->task : NULL,
                            .files = files,
+                           .reports = d->reports,
                            .par = par,
                            .seed = seed};
     TRY(probe_standardise(input, in->usable, rows, &in->features, par, d->arena));

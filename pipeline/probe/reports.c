@@ -7,7 +7,8 @@
 
 Status reports_open(ProbeReports *r, int most, Arena *a)
 {
-    r->n = 0;
+    *r = (ProbeReports){.most = most * 2 * N_SPLITS}; /* no more than one joint row per fit */
+    TRY(arena_new(&r->posterior, a, r->most));
     return arena_new(&r->fit, a, most);
 }
 
@@ -41,6 +42,18 @@ Status reports_add(ProbeReports *r, int index, const ProbeFit *fit, const RowPre
     if (fit->label == LABEL_Z) TRY(add_photoz(out, fit, truth, p->value, t, a));
     arena_reset(a, mark);
     return OK;
+}
+
+void reports_add_posterior(ProbeReports *r, const ProbeInputRow *input, const char *property, int split,
+                           const double *sum, int64_t members)
+{
+    double squares = 0, mean = 0;
+    const double n = sum[0];
+    MUST(r->n_posterior < r->most);
+    for (int64_t k = 0; k < members; k++) mean += sum[2 + k] / n / (double)members;
+    for (int64_t k = 0; k < members; k++) squares += (sum[2 + k] / n - mean) * (sum[2 + k] / n - mean);
+    r->posterior[r->n_posterior++] =
+        (PosteriorRow){input, property, split, (int64_t)n, mean, sqrt(squares / (double)(members - 1)), sum[1] / n};
 }
 
 /* ---- CSV ---- */
@@ -119,6 +132,21 @@ static void put_photoz(FILE *f, const ProbeReports *r, const ProbeSet *set)
     }
 }
 
+static void put_posterior(FILE *f, const ProbeReports *r, const ProbeSet *set)
+{
+    (void)set;
+    fputs("property,encoder,modality,split,n,nll_mean,nll_std,nll_mixture\n", f);
+    for (int i = 0; i < r->n_posterior; i++) {
+        const PosteriorRow *p = &r->posterior[i];
+        fprintf(f, "%s,%s,%s,%s,%lld", p->property, p->input->encoder, p->input->modality, split_name[p->split],
+                (long long)p->n);
+        put_number(f, p->mean);
+        put_number(f, p->std);
+        put_number(f, p->mixture);
+        fputc('\n', f);
+    }
+}
+
 static void put_table(FILE *f, const ProbeReports *r, const ProbeSet *set)
 {
     (void)r;
@@ -128,7 +156,8 @@ static void put_table(FILE *f, const ProbeReports *r, const ProbeSet *set)
 static const struct {
     const char *name;
     void (*put)(FILE *f, const ProbeReports *r, const ProbeSet *set);
-} files[] = {{"coverage.csv", put_coverage},
+} files[] = {{"posterior.csv", put_posterior},
+             {"coverage.csv", put_coverage},
              {"pit.csv", put_pit},
              {"photoz.csv", put_photoz},
              {"table.csv", put_table}};
