@@ -46,6 +46,8 @@ typedef struct {
     double *value; /* NaN = no prediction */
     double *scale; /* a standard deviation where the probe tells one, else 1 */
     double *nll;   /* -ln of its density at the truth, NaN unless the probe tells one */
+    int64_t n_samples;
+    float *samples; /* (rows->n, n_samples) draws of the posterior, of flows alone and if asked for */
 } RowPredictions;
 
 typedef struct {

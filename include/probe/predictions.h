@@ -2,8 +2,8 @@
    module reads or writes it.
 
    The file: ENCODER_MODALITY/ood (N), how unlike the train rows; ENCODER_MODALITY/PROBE/PROPERTY/value (N) in the
-   property's unit; scale (N) beside it where a probe says how sure it is of each row: a standard deviation. float32, NaN =
-   no prediction (no embedding). ENCODER_MODALITY/PROBE/QUESTION/value (N, answers): shares of votes. */
+   property's unit; scale (N) beside it where a probe says how sure it is of each row: a standard deviation; samples (N, draws) of
+   posteriors, if asked for. float32, NaN = no prediction (no embedding). ENCODER_MODALITY/PROBE/QUESTION/value (N, answers): shares of votes. */
 #ifndef PROBE_PREDICTIONS_H
 #define PROBE_PREDICTIONS_H
 

@@ -96,12 +96,15 @@ static void start_fit(ProbeFit *fit, int input, int label, const char *probe)
     for (int q = 0; q < CALIBRATION_GRID; q++) fit->calibration.all.grid[q] = NAN;
 }
 
-static Status new_predictions(RowPredictions *out, int n, int64_t rows, Arena *a)
+static Status new_predictions(RowPredictions *out, int n, int64_t rows, int64_t n_samples, Arena *a)
 {
     for (int f = 0; f < n; f++) {
         TRY(arena_new(&out[f].value, a, rows));
         TRY(arena_new(&out[f].scale, a, rows));
         TRY(arena_new(&out[f].nll, a, rows));
+        TRY(arena_new(&out[f].samples, a, rows * n_samples));
+        out[f].n_samples = n_samples;
+        for (int64_t i = 0; i < rows * n_samples; i++) out[f].samples[i] = NAN;
         for (int64_t r = 0; r < rows; r++) out[f].value[r] = out[f].nll[r] = NAN, out[f].scale[r] = 1;
     }
     return OK;
@@ -128,6 +131,11 @@ static Status put_predictions(Driver *d, const ProbeKind *kind, const ProbeFit *
     snprintf(name, sizeof name, "%s_%s/%s/%s/value", row->encoder, row->modality, kind->name,
              label_table[fit->label].name);
     TRY(put_column(d, name, p->value, t));
+    if (p->n_samples > 0) {
+        snprintf(name, sizeof name, "%s_%s/%s/%s/samples", row->encoder, row->modality, kind->name,
+                 label_table[fit->label].name);
+        TRY(predictions_put(d->predictions, name, p->samples, p->n_samples, t->rows->first, t->rows->n, t->par));
+    }
     double most[2] = {-INFINITY, -INFINITY}; /* of scale and of -scale */
     for (int64_t r = 0; r < t->rows->n; r++) {
         most[0] = fmax(most[0], p->scale[r]);
@@ -190,7 +198,8 @@ static Status fit_kind(const ProbeKind *kind, Learned *in, const Learned *teache
     if (n == 0) return OK;
     if (!teacher) TRY(kind->fit(fit, n, t, d->arena));
     const Mark mark = arena_mark(d->arena);
-    TRY(par_agree(t->par, new_predictions(predicted, n, t->rows->n, d->arena)));
+    TRY(par_agree(t->par, new_predictions(predicted, n, t->rows->n, kind == &flow_probe ? d->config->flow.samples : 0,
+                                          d->arena)));
     TRY(kind->predict(predicted, fit, n, t, d->arena));
     TRY(probe_score(fit, n, predicted, t, d->arena));
     for (int f = 0; f < n; f++) TRY(reports_add(d->reports, slot[f], &fit[f], &predicted[f], t, d->arena));

@@ -1,8 +1,8 @@
 /* fit_flow.c - posteriors by an ensemble of spline flows over ranks: properties that the same train rows have are the
    dimensions of one flow.
 
-   Dimensions are independent given the features, so each fit keeps its own: scale of features (one mean and one unbiased
-   standard deviation for all of them) and of its label, then of each member its width, its number of splines and its
+   Dimensions are independent given the features, so each fit keeps its own: scale of features (as released: one mean and one
+   unbiased standard deviation for all of them) and of its label, then of each member its width, its number of splines and its
    networks cut down to this dimension. The prediction of a row is the mean and standard deviation of the ensemble's mixture,
    from QUADRATURE base quantiles through each member. */
 #include <math.h>
@@ -20,6 +20,8 @@
 
 enum { QUADRATURE = 32, HEAD = 4, MEMBER_HEAD = 2 };
 
+static const char *const scales[] = {"feature", "all", NULL};
+
 const ConfigField posterior_fields[] = {
     FIELD_INT(PosteriorConfig, members, "10", 1, POSTERIOR_MEMBERS, RESULT, "flows of the ensemble"),
     FIELD_INT(PosteriorConfig, epochs, "25", 1, 100000, RESULT, "passes over the train rows, at most"),
@@ -30,6 +32,8 @@ const ConfigField posterior_fields[] = {
     FIELD_REAL(PosteriorConfig, lr_last, "1e-6", 0, 10, RESULT, "learning rate at the end of the cosine"),
     FIELD_INT(PosteriorConfig, hidden_min, "16", 1, 4096, RESULT, "least width of the networks"),
     FIELD_INT(PosteriorConfig, hidden_max, "32", 1, 4096, RESULT, "largest width of the networks"),
+    FIELD_CHOICE(PosteriorConfig, scale, "feature", scales, RESULT,
+                 "features by a mean and standard deviation of each, or of all together (as released)"),
     FIELD_INT(PosteriorConfig, samples, "0", 0, 10000, RESULT, "draws of each row's posterior to keep; 0 = none"),
     FIELD_END};
 
@@ -74,6 +78,13 @@ static void take_dimension(double *to, const double *p, const FlowConfig *c, int
     }
 }
 
+/* Feature d of a row as the networks see it. */
+static double scaled(float x, int64_t d, const double *head, const ProbeTask *t)
+{
+    if (t->config->flow.scale == POSTERIOR_SCALE_ALL) return ((double)x - head[0]) / head[1];
+    return ((double)x - t->input->mean[d]) / t->input->std[d];
+}
+
 /* ---- fitting ---- */
 
 /* Collective. One mean and one unbiased standard deviation of all features of the train rows, from those of each feature
@@ -93,8 +104,8 @@ static void feature_scale(double *mean, double *std, const ProbeTask *t)
 }
 
 /* Local. */
-static Status collect(RowSet *out, const ProbeGroup *g, double mean_x, double std_x, const double *mean,
-                      const double *std, const ProbeTask *t, Arena *a)
+static Status collect(RowSet *out, const ProbeGroup *g, const double *head, const double *mean, const double *std,
+                      const ProbeTask *t, Arena *a)
 {
     const int64_t dim = t->input->dim;
     float *x;
@@ -111,8 +122,7 @@ static Status collect(RowSet *out, const ProbeGroup *g, double mean_x, double st
         for (int64_t i = 0; i < b.n; i++) {
             const int64_t row = b.at + i;
             if (!probe_trains(t, g->fit[0]->label, row)) continue;
-            for (int64_t d = 0; d < dim; d++)
-                x[out->n * dim + d] = (float)(((double)b.x[i * dim + d] - mean_x) / std_x);
+            for (int64_t d = 0; d < dim; d++) x[out->n * dim + d] = (float)scaled(b.x[i * dim + d], d, head, t);
             for (int k = 0; k < g->n; k++)
                 y[out->n * g->n + k] = (t->rows->label[g->fit[k]->label][row] - mean[k]) / std[k];
             id[out->n++] = t->rows->first + row;
@@ -121,7 +131,8 @@ static Status collect(RowSet *out, const ProbeGroup *g, double mean_x, double st
 }
 
 /* Collective. */
-static Status fit_member(ProbeGroup *g, int64_t member, int64_t *at, const RowSet *rows, const ProbeTask *t, Arena *a)
+static Status fit_member(RowReport *told, ProbeGroup *g, int64_t member, int64_t *at, const RowSet *rows,
+                         const ProbeTask *t, Arena *a)
 {
     const PosteriorConfig *c = &t->config->flow;
     const FlowConfig flow = member_of(t, g->n, member), one = member_of(t, 1, member);
@@ -148,10 +159,9 @@ static Status fit_member(ProbeGroup *g, int64_t member, int64_t *at, const RowSe
         take_dimension(to + MEMBER_HEAD, p, &flow, k);
     }
     *at += MEMBER_HEAD + flow_params(&one);
-    log_info("probe: flow %lld of %lld of %s %s: width %lld, %lld splines, %lld epochs, loss %.4f per dimension, %.4f "
-             "on held-out rows",
-             (long long)member + 1, (long long)c->members, t->input->row->encoder, t->input->row->modality,
-             (long long)flow.hidden, (long long)flow.n_splines, (long long)report.epochs, report.loss, report.val_loss);
+    told->loss += report.loss / (double)c->members;
+    told->val_loss += report.val_loss / (double)c->members;
+    told->epochs += report.epochs;
     arena_reset(a, mark);
     return OK;
 }
@@ -167,14 +177,19 @@ static Status fit_group(ProbeGroup *g, const ProbeTask *t, Arena *a)
     for (int64_t r = 0; r < t->rows->n; r++) n += probe_trains(t, g->fit[0]->label, r);
     par_sum_i64(t->par, &n, 1);
     for (int k = 0; k < g->n; k++) std[k] *= sqrt((double)n / fmax(1, (double)n - 1)); /* unbiased, as released */
-    TRY(par_agree(t->par, collect(&rows, g, mean_x, std_x, mean, std, t, a)));
+    TRY(par_agree(t->par, collect(&rows, g, (const double[]){mean_x, std_x}, mean, std, t, a)));
     for (int k = 0; k < g->n; k++) {
         const double head[HEAD] = {mean_x, std_x, mean[k], std[k]};
         memcpy(g->fit[k]->weight, head, sizeof head);
     }
+    RowReport told = {0};
     Status st = OK;
-    for (int64_t m = 0; m < t->config->flow.members && st == OK; m++) st = fit_member(g, m, &at, &rows, t, a);
+    for (int64_t m = 0; m < t->config->flow.members && st == OK; m++) st = fit_member(&told, g, m, &at, &rows, t, a);
     if (st != OK) fail_note("fitting %s by a flow", label_table[g->fit[0]->label].name);
+    log_info(
+        "probe: %lld flows of %d propert%s from %s %s: %.1f epochs, loss %.4f per dimension, %.4f on held-out rows",
+        (long long)t->config->flow.members, g->n, g->n == 1 ? "y" : "ies", t->input->row->encoder,
+        t->input->row->modality, (double)told.epochs / (double)t->config->flow.members, told.loss, told.val_loss);
     arena_reset(a, mark);
     return st;
 }
@@ -283,6 +298,31 @@ typedef struct {
     uint8_t *complete; /* (rows) all truths are there */
 } Room;
 
+/* Draws of one row: the member and the base of a draw follow from the object, so that draws of one number belong
+   together in all properties. */
+static Status draw_samples(float *out, const ProbeFit *fit, const double *x, int64_t row, int64_t n, const ProbeTask *t,
+                           Arena *a)
+{
+    const int64_t members = t->config->flow.members;
+    const Mark mark = arena_mark(a);
+    const double *w = fit->weight + HEAD;
+    for (int64_t k = 0; k < members; k++) {
+        const FlowConfig c = {t->input->dim, 1, (int64_t)w[1], (int64_t)w[0]};
+        for (int64_t s = 0; s < n; s++) {
+            Rng who = rng_stream(t->seed, "flow.sample.member", t->rows->targetid[row], (uint32_t)s);
+            Rng base = rng_stream(t->seed, label_table[fit->label].name, t->rows->targetid[row], (uint32_t)s);
+            double z, y;
+            if (rng_below(&who, members) != k) continue;
+            z = rng_normal(&base);
+            TRY(flow_transform(&y, &c, w + MEMBER_HEAD, x, 1, &z, 1, a));
+            out[s] = (float)(fit->weight[2] + fit->weight[3] * y);
+        }
+        w += MEMBER_HEAD + flow_params(&c);
+    }
+    arena_reset(a, mark);
+    return OK;
+}
+
 static Status predict_block(RowPredictions *out, const ProbeFit *fit, int n, const ProbeBlock *b, Room *room,
                             const ProbeTask *t, Arena *a)
 {
@@ -296,7 +336,7 @@ static Status predict_block(RowPredictions *out, const ProbeFit *fit, int n, con
         const double *head = fit[f].weight, *truth = t->rows->label[fit[f].label];
         for (int64_t i = 0; i < b->n; i++) {
             for (int64_t d = 0; d < dim; d++)
-                room->x[i * dim + d] = t->usable[b->at + i] ? ((double)b->x[i * dim + d] - head[0]) / head[1] : 0;
+                room->x[i * dim + d] = t->usable[b->at + i] ? scaled(b->x[i * dim + d], d, head, t) : 0;
             m->truth[i] = (truth[b->at + i] - head[2]) / head[3];
             room->complete[i] = room->complete[i] && isfinite(truth[b->at + i]);
         }
@@ -310,6 +350,9 @@ static Status predict_block(RowPredictions *out, const ProbeFit *fit, int n, con
             out[f].nll[row] = log(head[3]) - log_mean(m->log_p + i, members, stride);
             for (int64_t k = 0; k < members; k++) room->joint[k * stride + i] += m->log_p[k * stride + i];
             add_to_leaf(room->leaf, f, m->log_p, isfinite(truth[row]), i, row, t);
+            if (out[f].n_samples > 0)
+                TRY(draw_samples(out[f].samples + row * out[f].n_samples, &fit[f], room->x + i * dim, row,
+                                 out[f].n_samples, t, a));
         }
     }
     for (int64_t i = 0; i < b->n; i++)

@@ -95,7 +95,7 @@ static inline Status planted_fit_kind(PlantedFit *out, Planted *p, const ProbeKi
                             .input = &out->input,
                             .par = par,
                             .seed = 1};
-    RowPredictions predicted[N_LABELS];
+    RowPredictions predicted[N_LABELS] = {0};
     double *score;
     for (int l = 0; l < N_LABELS; l++) {
         out->fit[l] = (ProbeFit){.label = l, .probe = kind->name, .lambda = NAN, .intercept = NAN};
