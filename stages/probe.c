@@ -47,6 +47,12 @@ Status probe_fingerprint(Fingerprint *out, const Run *run, const Catalog *catalo
         if (st == OK) hash_add_text(h, baselines.envelope.fingerprint.text);
         baselines_close(&baselines);
     }
+    if (st == OK && config->morphology.votes[0] != '\0') {
+        char sha256[SHA256_TEXT];
+        st = hash_file_sha256(sha256, config->morphology.votes);
+        if (st == OK) hash_add_text(h, sha256);
+        if (st != OK) fail_note("for probe.morphology.votes");
+    }
     *out = hash_close(h);
     return st;
 }
@@ -93,7 +99,7 @@ static Status log_table(const ProbeSet *set)
     if (!f) return FAIL(E_MEMORY, "no memory for the table of scores");
     reports_table(f, set, false);
     fclose(f);
-    log_info("probe: R2 on the test split (mean: of the properties without redshift)");
+    log_info("probe: R2 on the test split (mean: of the properties without redshift; morph: accuracy)");
     for (char *line = strtok_r(text, "\n", &at); line; line = strtok_r(NULL, "\n", &at)) log_info("%s", line);
     free(text);
     return OK;

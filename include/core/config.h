@@ -159,4 +159,7 @@ void config_hash(HashState *h, const Config *c, const ConfigSection *section);
 /* Local. What config_hash adds: lines "section.key=value" of every RESULT field. */
 Status config_text(char **out, const Config *c, const ConfigSection *section, Arena *a);
 
+/* Local. Is `item` one of the texts of a list? */
+bool config_lists(const ConfigTexts *list, const char *item);
+
 #endif

@@ -11,6 +11,20 @@
 #include "probe/ridge.h"
 #include "probe/rows.h"
 
+typedef enum { MORPHOLOGY_SANE, MORPHOLOGY_RELEASED } MorphologyMode;
+
+typedef struct {
+    const char *votes; /* table of votes; "" = no morphology */
+    ConfigTexts probes;
+    int mode; /* MorphologyMode */
+    double match_arcsec;
+    int64_t min_votes, train_votes, test_votes; /* on the first question; on a question, to train and to test */
+    ConfigReals hidden;
+    double dropout, lr, decay;
+    int64_t epochs, batch, parts;
+} MorphologyConfig;
+extern const ConfigField morphology_fields[];
+
 typedef struct {
     ConfigTexts probes;     /* names of probe_kinds */
     ConfigTexts properties; /* names of label_table */
@@ -22,6 +36,7 @@ typedef struct {
     MlpConfig mlp;
     PosteriorConfig flow;
     CalibrationConfig calibration;
+    MorphologyConfig morphology;
 } ProbeConfig;
 extern const ConfigSection probe_section; /* "probe" */
 

@@ -46,6 +46,8 @@ typedef struct {
     int n_inputs, n_fits;
     ProbeInput *input;
     ProbeFit *fit;
+    int n_morphology;
+    struct MorphologyFit *morphology; /* morphology.h */
     Envelope envelope;
 } ProbeSet;
 

@@ -452,3 +452,10 @@ static int index_of(const Config *c, const ConfigSection *section)
 
 const void *config_get(const Config *c, const ConfigSection *section) { return c->data[index_of(c, section)]; }
 bool config_has(const Config *c, const ConfigSection *section) { return c->has[index_of(c, section)]; }
+
+bool config_lists(const ConfigTexts *list, const char *item)
+{
+    for (int64_t i = 0; i < list->n; i++)
+        if (strcmp(list->item[i], item) == 0) return true;
+    return false;
+}

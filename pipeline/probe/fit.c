@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "probe/morphology.h"
 #include "probe/ood.h"
 #include "probe/reports.h"
 #include "probe/scores.h"
@@ -29,6 +30,7 @@ static const ConfigField probe_fields[] = {
     FIELD_GROUP(ProbeConfig, mlp, mlp_fields, "few-shot MLP"),
     FIELD_GROUP(ProbeConfig, flow, posterior_fields, "posteriors by spline flows"),
     FIELD_GROUP(ProbeConfig, calibration, calibration_fields, "errors of predictions, from the val split"),
+    FIELD_GROUP(ProbeConfig, morphology, morphology_fields, "what volunteers would say of a galaxy"),
     FIELD_END};
 
 static Status check(const void *config)
@@ -42,13 +44,6 @@ static Status check(const void *config)
 
 const ConfigSection probe_section = {"probe", "properties learnt from embeddings", probe_fields, sizeof(ProbeConfig),
                                      check};
-
-static bool lists(const ConfigTexts *list, const char *item)
-{
-    for (int64_t i = 0; i < list->n; i++)
-        if (strcmp(list->item[i], item) == 0) return true;
-    return false;
-}
 
 /* ---- one kind of probe ---- */
 
@@ -77,7 +72,8 @@ typedef struct {
     Predictions *predictions;
     ProbeReports *reports;
     const ProbeConfig *config;
-    Learned *learned; /* (n_inputs) */
+    const MorphologyVotes *votes; /* NULL = no morphology */
+    Learned *learned;             /* (n_inputs) */
     Arena *arena;
 } Driver;
 
@@ -166,7 +162,7 @@ static int choose_fits(ProbeFit *fit, int slot[N_LABELS], const ProbeKind *kind,
     for (int label = 0; label < N_LABELS; label++) {
         int64_t rows[N_SPLITS];
         ProbeFit *to = &d->set->fit[d->set->n_fits];
-        if (!lists(&d->config->properties, label_table[label].name)) continue;
+        if (!config_lists(&d->config->properties, label_table[label].name)) continue;
         probe_count(rows, t->rows, t->usable, label, t->par);
         start_fit(to, (int)(t->input - d->set->input), label, kind->name);
         for (int s = 0; s < N_SPLITS; s++) to->score[s].n = rows[s];
@@ -240,7 +236,7 @@ static Status put_ood(Learned *in, ProbeInput *input, Driver *d)
 static bool applies(const ProbeKind *kind, const ProbeInputRow *row, const ProbeConfig *config)
 {
     if (row->kind == INPUT_SUPERVISED) return kind == &supervised_probe;
-    return kind != &supervised_probe && lists(&config->probes, kind->name);
+    return kind != &supervised_probe && config_lists(&config->probes, kind->name);
 }
 
 static Status fit_input(const ProbeInputRow *row, const ProbeFiles *files, const ProbeRows *rows, uint64_t seed,
@@ -280,7 +276,9 @@ static Status fit_input(const ProbeInputRow *row, const ProbeFiles *files, const
         input->ood_quantile = NAN;
     for (int k = 0; probe_kinds[k]; k++)
         if (applies(probe_kinds[k], row, d->config)) TRY(fit_kind(probe_kinds[k], in, teacher, d));
-    return OK;
+    if (!d->votes || row->kind != INPUT_EMBEDDINGS || row->taught_by) return OK;
+    return morphology_fit(d->set->morphology, &d->set->n_morphology, d->votes, index, &in->task, d->predictions,
+                          d->arena);
 }
 
 /* Is there anything of this input, and does the configuration ask for it? A crossed one needs its teacher, which has the same numbers
@@ -308,6 +306,7 @@ Status probe_fit_all(ProbeSet *out, Predictions *predictions, ProbeReports *repo
     if (st == OK) st = arena_new(&out->input, a, n_rows);
     if (st == OK) st = arena_new(&d.learned, a, n_rows);
     if (st == OK) st = arena_new(&out->fit, a, (int64_t)n_rows * n_kinds * N_LABELS);
+    if (st == OK) st = arena_new(&out->morphology, a, (int64_t)n_rows * MORPHOLOGY_FITS);
     if (st == OK) st = reports_open(reports, n_rows * n_kinds * N_LABELS, a);
     TRY(par_agree(par, st));
     for (int i = 0; i < n_rows; i++)
@@ -316,6 +315,11 @@ Status probe_fit_all(ProbeSet *out, Predictions *predictions, ProbeReports *repo
         return FAIL(E_INPUT,
                     "%s has none of the embeddings that probes learn from: see embed.sets and embed.modalities",
                     files->embeddings->file.path);
+    MorphologyVotes votes;
+    if (config->morphology.votes[0] != '\0') {
+        TRY(morphology_votes(&votes, &config->morphology, &rows, files->catalog, par, a));
+        d.votes = &votes;
+    }
     for (int i = 0; i < n_rows; i++)
         if (is_wanted(&probe_inputs[i], files, config)) TRY(fit_input(&probe_inputs[i], files, &rows, seed, par, &d));
     return OK;
@@ -336,7 +340,7 @@ int64_t probe_memory(const ProbeConfig *config, int64_t rows, int64_t dim, int n
     const int64_t mine = rows / n_ranks + 4096;
     const int64_t n = config->properties.n;
     int64_t most = ridge_memory(&config->ridge, rows, dim, n);
-    if (lists(&config->probes, "knn")) {
+    if (config_lists(&config->probes, "knn")) {
         const int64_t knn = knn_memory(&config->knn, rows, dim, n, n_ranks);
         most = knn > most ? knn : most;
     }

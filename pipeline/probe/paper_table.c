@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "probe/morphology.h"
 #include "probe/reports.h"
 
 /* Names that people know. */
@@ -24,7 +25,30 @@ typedef struct {
     int input;
     const char *probe;
     double r2[N_LABELS], mean; /* mean: of the properties but redshift */
+    double accuracy, f1;       /* means over the questions of morphology */
 } Row;
+
+/* The morphology probe that goes with a probe of properties: linear with linear, MLP with MLP. */
+static const char *partner(const char *probe)
+{
+    return strcmp(probe, "ridge") == 0 ? "logistic" : strcmp(probe, "mlp") == 0 ? "mlp" : "";
+}
+
+static void add_morphology(Row *row, const ProbeSet *set)
+{
+    int n = 0;
+    row->accuracy = row->f1 = 0;
+    for (int i = 0; i < set->n_morphology; i++) {
+        const MorphologyFit *m = &set->morphology[i];
+        const MorphologyScores *s = &m->score[SPLIT_TEST];
+        if (m->input != row->input || strcmp(m->probe, partner(row->probe)) != 0 || isnan(s->accuracy)) continue;
+        row->accuracy += s->accuracy;
+        row->f1 += s->f1;
+        n++;
+    }
+    row->accuracy = n > 0 ? row->accuracy / n : NAN;
+    row->f1 = n > 0 ? row->f1 / n : NAN;
+}
 
 /* The next fits of one input and probe; returns where the ones after them begin. */
 static int gather(Row *out, const ProbeSet *set, int first)
@@ -40,6 +64,7 @@ static int gather(Row *out, const ProbeSet *set, int first)
         n++;
     }
     out->mean = n > 0 ? out->mean / n : NAN;
+    add_morphology(out, set);
     return f;
 }
 
@@ -61,6 +86,8 @@ void reports_table(FILE *out, const ProbeSet *set, bool csv)
     fprintf(out, csv ? "%s,%s,%s" : "  %-17s %-10s %-14s", "source", "model", "method");
     for (int l = 0; l <= LABEL_LOGSSFR; l++) fprintf(out, column, label_table[l].name);
     fprintf(out, column, "mean");
+    fprintf(out, column, csv ? "morphology_accuracy" : "morph");
+    fprintf(out, column, csv ? "morphology_f1" : "F1");
     fputc('\n', out);
     for (int f = 0; f < set->n_fits;) {
         Row row;
@@ -70,6 +97,8 @@ void reports_table(FILE *out, const ProbeSet *set, bool csv)
                 known_as(methods, row.probe));
         for (int l = 0; l <= LABEL_LOGSSFR; l++) put_cell(out, row.r2[l], csv);
         put_cell(out, row.mean, csv);
+        put_cell(out, row.accuracy, csv);
+        put_cell(out, row.f1, csv);
         fputc('\n', out);
     }
 }

@@ -8,6 +8,7 @@
 
 #include "io/seal.h"
 #include "probe/fit.h"
+#include "probe/morphology.h"
 
 /* ---- names in the file ---- */
 
@@ -98,6 +99,31 @@ static Status put_fit(H5File *f, const ProbeFit *fit, const ProbeInput *p)
     return put_calibration(f, g, &fit->calibration);
 }
 
+enum { N_MORPHOLOGY_SCORES = 4 };
+static const char morphology_columns[] = "n accuracy f1 nll";
+
+static void morphology_name(char out[H5_PATH], const ProbeInputRow *row, const char *probe, int question)
+{
+    snprintf(out, H5_PATH, "%s_%s/morph_%s/%s", row->encoder, row->modality, probe, vote_questions[question].name);
+}
+
+static Status put_morphology(H5File *f, const MorphologyFit *fit, const ProbeInput *p)
+{
+    char g[H5_PATH];
+    double scores[N_SPLITS][N_MORPHOLOGY_SCORES];
+    const int64_t dims[2] = {N_SPLITS, N_MORPHOLOGY_SCORES}, width = fit->n_weights;
+    morphology_name(g, p->row, fit->probe, fit->question);
+    for (int s = 0; s < N_SPLITS; s++) {
+        const MorphologyScores *c = &fit->score[s];
+        const double row[N_MORPHOLOGY_SCORES] = {(double)c->n, c->accuracy, c->f1, c->nll};
+        memcpy(scores[s], row, sizeof row);
+    }
+    if (width > 0) TRY(h5_put(f, in(g, "weight"), H5_F64, 0, fit->weight, &width, 1));
+    TRY(h5_put(f, in(g, "scores"), H5_F64, 0, scores, dims, 2));
+    TRY(h5_put_attr_text(f, in(g, "scores"), "columns", morphology_columns));
+    return h5_put_attr_text(f, in(g, "scores"), "rows", "train val test");
+}
+
 static Status write_h5(const char *part, const ProbeSet *p, Arena *a)
 {
     Status st = OK;
@@ -109,6 +135,8 @@ static Status write_h5(const char *part, const ProbeSet *p, Arena *a)
     TRY_DONE(h5_put_attr_i64(&f, "/", "rows_out", rows)); /* all are accounted for, by each input in its own way */
     for (int i = 0; i < p->n_inputs; i++) TRY_DONE(put_input(&f, &p->input[i]));
     for (int i = 0; i < p->n_fits; i++) TRY_DONE(put_fit(&f, &p->fit[i], &p->input[p->fit[i].input]));
+    for (int i = 0; i < p->n_morphology; i++)
+        TRY_DONE(put_morphology(&f, &p->morphology[i], &p->input[p->morphology[i].input]));
     TRY_DONE(h5_close(&f));
     st = seal_file(part, &par_alone, a);
 done:
@@ -140,6 +168,17 @@ static void put_scores(FILE *f, const ProbeFit *fit, const ProbeInputRow *row, i
     fputc('\n', f);
 }
 
+static void put_morphology_scores(FILE *f, const MorphologyFit *fit, const ProbeInputRow *row, int split)
+{
+    const MorphologyScores *s = &fit->score[split];
+    fprintf(f, "%s,%s,%s,%s,%s,%lld,,,,,", vote_questions[fit->question].name, row->encoder, row->modality, fit->probe,
+            split_name[split], (long long)s->n);
+    put_number(f, s->accuracy);
+    put_number(f, s->f1);
+    put_number(f, s->nll);
+    fputc('\n', f);
+}
+
 static Status write_csv(const char *part, const ProbeSet *p)
 {
     static const int order[N_SPLITS] = {SPLIT_TEST, SPLIT_VAL, SPLIT_TRAIN};
@@ -148,6 +187,9 @@ static Status write_csv(const char *part, const ProbeSet *p)
     fputs("property,encoder,modality,probe,split,n,r2,rmse,bias,sigma_nmad,outlier_fraction,accuracy,f1,nll\n", f);
     for (int i = 0; i < p->n_fits; i++)
         for (int s = 0; s < N_SPLITS; s++) put_scores(f, &p->fit[i], p->input[p->fit[i].input].row, order[s]);
+    for (int i = 0; i < p->n_morphology; i++)
+        for (int s = 0; s < N_SPLITS; s++)
+            put_morphology_scores(f, &p->morphology[i], p->input[p->morphology[i].input].row, order[s]);
     const bool bad = ferror(f) != 0;
     if (fclose(f) != 0 || bad) return FAIL(E_OUTPUT, "cannot write %s: %s", part, strerror(errno));
     return OK;
@@ -268,6 +310,23 @@ static Status get_fit(ProbeFit *fit, H5File *f, const char *g, int64_t dim, Aren
     return get_calibration(&fit->calibration, f, g, a);
 }
 
+static Status get_morphology(MorphologyFit *fit, H5File *f, const char *g, Arena *a)
+{
+    H5Shape shape;
+    const int64_t dims[2] = {N_SPLITS, N_MORPHOLOGY_SCORES}, any = -1;
+    double *scores;
+    TRY(h5_expect(&shape, f, in(g, "scores"), dims, 2));
+    TRY(h5_get((void **)&scores, NULL, f, in(g, "scores"), H5_F64, a));
+    for (int s = 0; s < N_SPLITS; s++) {
+        const double *c = scores + s * N_MORPHOLOGY_SCORES;
+        fit->score[s] = (MorphologyScores){whole(c[0]), c[1], c[2], c[3]};
+    }
+    if (!h5_has(f, in(g, "weight"))) return OK;
+    TRY(h5_expect(&shape, f, in(g, "weight"), &any, 1));
+    fit->n_weights = shape.dims[0];
+    return h5_get((void **)&fit->weight, NULL, f, in(g, "weight"), H5_F64, a);
+}
+
 static Status get_all(ProbeSet *out, H5File *f, Arena *a)
 {
     int n_rows = 0, n_kinds = 0;
@@ -277,6 +336,7 @@ static Status get_all(ProbeSet *out, H5File *f, Arena *a)
     TRY(seal_check(f, &par_alone, a));
     TRY(arena_new(&out->input, a, n_rows));
     TRY(arena_new(&out->fit, a, (int64_t)n_rows * n_kinds * N_LABELS));
+    TRY(arena_new(&out->morphology, a, (int64_t)n_rows * MORPHOLOGY_FITS));
     for (int i = 0; i < n_rows; i++) {
         char g[H5_PATH];
         input_name(g, &probe_inputs[i]);
@@ -290,6 +350,14 @@ static Status get_all(ProbeSet *out, H5File *f, Arena *a)
                 ProbeFit *fit = &out->fit[out->n_fits++];
                 *fit = (ProbeFit){.input = out->n_inputs, .label = label, .probe = probe_kinds[k]->name};
                 TRY(get_fit(fit, f, g, input->dim, a));
+            }
+        for (int k = 0; morphology_probes[k]; k++)
+            for (int q = 0; q < N_VOTE_QUESTIONS; q++) {
+                morphology_name(g, input->row, morphology_probes[k], q);
+                if (!h5_has(f, g)) continue;
+                MorphologyFit *fit = &out->morphology[out->n_morphology++];
+                *fit = (MorphologyFit){.input = out->n_inputs, .question = q, .probe = morphology_probes[k]};
+                TRY(get_morphology(fit, f, g, a));
             }
         out->n_inputs++;
     }

@@ -8,6 +8,7 @@
 
 #include "core/hash.h"
 #include "golden.h"
+#include "probe/morphology.h"
 #include "probe/net.h"
 
 static const double tolerance = 1e-9; /* golden/README.md */

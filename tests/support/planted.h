@@ -127,6 +127,7 @@ static inline ProbeConfig planted_config(double *lambdas, int64_t n_lambdas)
     c.ridge = (RidgeConfig){{n_lambdas ? n_lambdas : 9, n_lambdas ? lambdas : grid}, RIDGE_FOLDS, 5};
     c.calibration = (CalibrationConfig){10, 50};
     c.knn.k = 64;
+    c.morphology.votes = "";
     return c;
 }
 
