@@ -6,16 +6,6 @@
 #include "stages.h"
 #include "tables/properties.h"
 
-typedef struct {
-    int64_t chunk_rows;
-} TablesConfig;
-
-static const ConfigField tables_fields[] = {FIELD_INT(TablesConfig, chunk_rows, "2048", 1, 1e7, EFFORT,
-                                                      "rows that a rank holds in memory at a time"),
-                                            FIELD_END};
-const ConfigSection tables_section = {"tables", "the published catalogue properties.fits", tables_fields,
-                                      sizeof(TablesConfig), NULL};
-
 static const ConfigSection *const sections[] = {&tables_section, NULL};
 
 typedef struct {
@@ -95,10 +85,15 @@ static Status run_tables(Run *run)
     TRY_DONE(par_agree(par, st));
     envelope.provider =
         in.embeddings.envelope.provider; /* the only matrix products that matter here are the encoders' */
-    PropertySources sources = {&in.catalog, &in.embeddings, &in.probes, &in.predictions, c->chunk_rows};
-    TRY_DONE(properties_write(in.path, &envelope, &sources, par, run->arena));
-    log_info("tables: %lld rows in, %lld rows out", (long long)in.catalog.n, (long long)in.catalog.n);
-    log_info("tables: wrote %s and %s.sha256sum", in.path, in.path);
+    PropertySources sources = {&in.catalog, &in.embeddings, &in.probes, &in.predictions, c};
+    PropertyFiles told;
+    TRY_DONE(properties_write(&told, in.path, &envelope, &sources, par, run->arena));
+    log_info("tables: %lld rows in = %lld rows out in %d file%s", (long long)in.catalog.n, (long long)told.rows,
+             told.files, told.files == 1 ? "" : "s");
+    if (c->layout == LAYOUT_FLAT && c->files == FILES_ONE)
+        log_info("tables: wrote %s and %s.sha256sum", in.path, in.path);
+    else
+        log_info("tables: wrote the files that %.*s.list names", (int)strlen(in.path) - 5, in.path);
 done:
     close_inputs(&in);
     return st;
@@ -122,6 +117,7 @@ static Status expect_probes(ProbeSet *p, Arena *a)
 
 static Status plan_tables(Run *run, FILE *out)
 {
+    const TablesConfig *c = config_get(run->config, &tables_section);
     Inputs in = {0};
     PropertyLayout layout;
     KeyWidths widths = {{0}};
@@ -133,7 +129,7 @@ static Status plan_tables(Run *run, FILE *out)
     bool probes_known = probes_read(&in.probes, path, run->arena) == OK;
     if (!rows_known || !probes_known) fail_clear(); /* not made yet */
     Status st = probes_known ? OK : expect_probes(&in.probes, run->arena);
-    if (st == OK) st = layout_make(&layout, &in.probes, &widths, run->arena);
+    if (st == OK) st = layout_make(&layout, &in.probes, c->probe, &widths, run->arena);
     if (st == OK) {
         fprintf(out, "tables: %d columns, %lld bytes per row%s", layout.n, (long long)layout.row_bytes,
                 probes_known ? "" : " with all probes");
@@ -149,15 +145,15 @@ static Status plan_tables(Run *run, FILE *out)
 
 const Stage tables_stage = {
     .name = "tables",
-    .reads = "catalog.h5, embeddings.h5, probes.h5",
-    .writes = "properties.fits, properties.fits.sha256sum",
+    .reads = "catalog.h5, embeddings.h5, probes.h5, predictions.h5",
+    .writes = "properties.fits, its .sha256sum, .list and .rst; or the files of a value-added catalogue",
     .help = "the published catalogue: keys, properties with errors, flags",
     .purpose = "Applies the probes to every object's embeddings and writes one FITS table, a row per row of the "
                "catalogue: keys as in DESI's\n"
                "zcatalog, each property with its error from image, spectrum and both, flags, and how unlike the "
                "training set the object\n"
                "is. A second table lists the probes with their scores on the test split.",
-    .revision = 1,
+    .revision = 2,
     .sections = sections,
     .tells = true,
     .run = run_tables,

@@ -18,6 +18,7 @@ enum {
     PRED_OOD_SPECTRUM = 1 << 3,
     PRED_OOD_BOTH = 1 << 4,
     PRED_TRAINING = 1 << 5,
+    PRED_EXTRAPOLATED = 1 << 6,
 };
 typedef struct {
     int32_t bit;
@@ -47,6 +48,7 @@ typedef enum {
     FROM_U68,
     FROM_L95,
     FROM_U95,
+    FROM_SHARE, /* index: ObjectRow.share */
 } ColumnSource;
 
 typedef struct {
@@ -61,14 +63,24 @@ typedef struct {
     PropertyColumn *column; /* (n) where the values come from   */
     int64_t row_bytes;
     const ProbeSet *probes; /* borrowed                         */
+    bool *published;        /* (n_fits) has columns             */
 } PropertyLayout;
 
-/* Local. Published are the inputs with a column name, and of each (input, property) the first fit. */
-Status layout_make(PropertyLayout *out, const ProbeSet *probes, const KeyWidths *widths, Arena *a);
+/* Local. PROPERTIES. Published are the inputs with a column name, and of each (input, property) the fit of `probe`, or of
+   the ridge where that one has none. */
+Status layout_make(PropertyLayout *out, const ProbeSet *probes, const char *probe, const KeyWidths *widths, Arena *a);
+
+/* Local. MORPHOLOGY, row by row as PROPERTIES: the key and the shares of votes; n = 0 where no morphology was fitted. Of each input and question
+   the fit that goes with `probe` (an MLP with "mlp"), else what there is. share[i] is column i of ObjectRow.share. */
+typedef struct {
+    int fit, answer; /* in ProbeSet.morphology */
+} MorphologyShare;
+Status layout_make_morphology(PropertyLayout *out, MorphologyShare **share, int *n_shares, const ProbeSet *probes,
+                              const char *probe, const KeyWidths *widths, Arena *a);
 
 /* Is the fit published, and under which column? "" if not. */
 enum { COLUMN_NAME = 48 };
-void layout_column_name(char out[COLUMN_NAME], const ProbeSet *probes, int fit);
+void layout_column_name(char out[COLUMN_NAME], const PropertyLayout *l, int fit);
 
 /* All that is known of one object; borrowed. */
 typedef struct {
@@ -78,12 +90,13 @@ typedef struct {
     const double *ood;        /* (n_inputs) NaN = no embedding         */
     const double *prediction; /* (n_fits) NaN = no embedding           */
     const double *scale;      /* (n_fits) 1 where the probe tells none */
+    const float *share;       /* shares of votes, in the order of the layout */
 } ObjectRow;
 
 /* Local. One row as FITS stores it: big-endian, texts padded with blanks, every NaN the same NaN. */
 void layout_put_row(unsigned char *out, const PropertyLayout *l, const ObjectRow *r);
 
 /* Local. PRED_FLAG of an object. */
-int32_t pred_flag(const ProbeSet *probes, const ObjectRow *r);
+int32_t pred_flag(const PropertyLayout *l, const ObjectRow *r);
 
 #endif

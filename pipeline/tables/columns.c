@@ -1,5 +1,6 @@
 /* columns.c - the list of columns, and an object as a row of big-endian bytes. */
 #include "tables/columns.h"
+#include "probe/morphology.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@ const PredFlagRow pred_flag_table[] = {
     {PRED_OOD_SPECTRUM, "OOD_SPECTRUM", "spectrum embedding beyond 99 % of the val split's"},
     {PRED_OOD_BOTH, "OOD_BOTH", "both embeddings together beyond 99 % of the val split's"},
     {PRED_TRAINING, "TRAINING", "in the train split: its predictions are no test"},
+    {PRED_EXTRAPOLATED, "EXTRAPOLATED", "a value is beyond the labels it was learnt from"},
     {0, NULL, NULL},
 };
 
@@ -42,7 +44,7 @@ static const CatalogColumn catalog_columns[] = {
     {{"SPECTYPE", "A", "", "spectral class (redrock)"}, FIELD(spectype), KEY_SPECTYPE},
     {{"ZCAT_PRIMARY", "L", "", "the best row of its TARGETID"}, FIELD(zcat_primary), -1},
 };
-enum { N_CATALOG_COLUMNS = sizeof catalog_columns / sizeof catalog_columns[0], SPLIT_CHARACTERS = 5 };
+enum { N_CATALOG_COLUMNS = sizeof catalog_columns / sizeof catalog_columns[0], SPLIT_CHARACTERS = 5, N_KEYS = 4 };
 
 static const int64_t usual_width[N_KEY_TEXTS] = {7, 6, 6}; /* DESI: 7A, 6A, 6A */
 static const size_t key_offset[N_KEY_TEXTS] = {FIELD(survey), FIELD(program), FIELD(spectype)};
@@ -87,23 +89,34 @@ static void add_column(PropertyLayout *l, FitsColumn fits, ColumnSource source, 
 /* The stem of predicted columns. The spectroscopic redshift owns the name Z. */
 static const char *stem_of(int label) { return label == LABEL_Z ? "ZPRED" : label_table[label].column; }
 
-/* Only the ridge predicts rows outside of its stage. */
-static bool is_published(const ProbeSet *p, int fit)
+static bool was_made(const ProbeFit *f) { return isfinite(f->label_min); }
+
+/* The fit of the probe asked for, or the ridge's where that was not made. */
+static bool is_published(const ProbeSet *p, int fit, const char *probe)
 {
     const ProbeFit *f = &p->fit[fit];
-    return p->input[f->input].row->column[0] != '\0' && strcmp(f->probe, "ridge") == 0;
+    if (p->input[f->input].row->column[0] == '\0') return false;
+    if (strcmp(f->probe, probe) == 0) return was_made(f) || strcmp(probe, "ridge") == 0;
+    if (strcmp(f->probe, "ridge") != 0) return false;
+    for (int i = 0; i < p->n_fits; i++) {
+        const ProbeFit *other = &p->fit[i];
+        if (other->input == f->input && other->label == f->label && strcmp(other->probe, probe) == 0 && was_made(other))
+            return false;
+    }
+    return true;
 }
 
-void layout_column_name(char out[COLUMN_NAME], const ProbeSet *p, int fit)
+void layout_column_name(char out[COLUMN_NAME], const PropertyLayout *l, int fit)
 {
-    const ProbeFit *f = &p->fit[fit];
+    const ProbeFit *f = &l->probes->fit[fit];
     out[0] = '\0';
-    if (is_published(p, fit)) snprintf(out, COLUMN_NAME, "%s_%s", stem_of(f->label), p->input[f->input].row->column);
+    if (l->published[fit])
+        snprintf(out, COLUMN_NAME, "%s_%s", stem_of(f->label), l->probes->input[f->input].row->column);
 }
 
-static Status add_catalog_columns(PropertyLayout *l, const KeyWidths *widths, Arena *a)
+static Status add_catalog_columns(PropertyLayout *l, const KeyWidths *widths, int n, Arena *a)
 {
-    for (int c = 0; c < N_CATALOG_COLUMNS; c++) {
+    for (int c = 0; c < n; c++) {
         FitsColumn fits = catalog_columns[c].fits;
         int text = catalog_columns[c].text;
         if (text >= 0) {
@@ -156,7 +169,7 @@ static Status add_fit_columns(PropertyLayout *l, const ProbeSet *p, int fit, Are
     const LabelRow *label = &label_table[p->fit[fit].label];
     const char *unit = label->unit;
     char stem[COLUMN_NAME];
-    layout_column_name(stem, p, fit);
+    layout_column_name(stem, l, fit);
     for (unsigned k = 0; stem[0] && k < sizeof part / sizeof part[0]; k++) {
         const char *what = part[k].comment ? part[k].comment : label->meaning;
         char *name, *comment;
@@ -167,16 +180,71 @@ static Status add_fit_columns(PropertyLayout *l, const ProbeSet *p, int fit, Are
     return OK;
 }
 
-Status layout_make(PropertyLayout *l, const ProbeSet *p, const KeyWidths *widths, Arena *a)
+Status layout_make(PropertyLayout *l, const ProbeSet *p, const char *probe, const KeyWidths *widths, Arena *a)
 {
     int most = N_CATALOG_COLUMNS + 4 + N_SPECTRUM_STATS + p->n_inputs + 6 * p->n_fits;
     *l = (PropertyLayout){.probes = p};
     TRY(arena_new(&l->fits, a, most));
     TRY(arena_new(&l->column, a, most));
-    TRY(add_catalog_columns(l, widths, a));
+    TRY(arena_new(&l->published, a, p->n_fits));
+    for (int f = 0; f < p->n_fits; f++) l->published[f] = is_published(p, f, probe);
+    TRY(add_catalog_columns(l, widths, N_CATALOG_COLUMNS, a));
     add_row_columns(l);
     TRY(add_ood_columns(l, p, a));
     for (int f = 0; f < p->n_fits; f++) TRY(add_fit_columns(l, p, f, a));
+    return OK;
+}
+
+/* ---- morphology ---- */
+
+/* A question's fits of one input: 0 = nothing, 1 = something, 2 = what goes with the probe. */
+static int wanted(const MorphologyFit *m, const char *probe)
+{
+    if (m->n_weights == 0) return 0;
+    return (strcmp(m->probe, "mlp") == 0) == (strcmp(probe, "mlp") == 0) ? 2 : 1;
+}
+
+/* "MORPH_HAS_SPIRAL_ARMS_YES_IMAGE" */
+static Status share_name(char **out, const MorphologyFit *m, int answer, const ProbeInputRow *row, Arena *a)
+{
+    const VoteQuestion *q = &vote_questions[m->question];
+    TRY(arena_printf(out, a, "MORPH_%s_%s_%s", q->name, q->answer[answer], row->column));
+    for (char *at = *out; *at; at++) *at = *at == '-' ? '_' : *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at;
+    return OK;
+}
+
+static Status add_shares(PropertyLayout *l, MorphologyShare *share, int *n, int fit, Arena *a)
+{
+    const MorphologyFit *m = &l->probes->morphology[fit];
+    for (int k = 0; k < vote_questions[m->question].n_answers; k++) {
+        char *name;
+        TRY(share_name(&name, m, k, l->probes->input[m->input].row, a));
+        add_column(l, (FitsColumn){name, "E", "", "share of votes that volunteers would give"}, FROM_SHARE, *n);
+        share[(*n)++] = (MorphologyShare){fit, k};
+    }
+    return OK;
+}
+
+Status layout_make_morphology(PropertyLayout *l, MorphologyShare **share, int *n_shares, const ProbeSet *p,
+                              const char *probe, const KeyWidths *widths, Arena *a)
+{
+    *l = (PropertyLayout){.probes = p};
+    *n_shares = 0;
+    TRY(arena_new(&l->fits, a, N_KEYS + (int64_t)p->n_morphology * MOST_ANSWERS));
+    TRY(arena_new(&l->column, a, N_KEYS + (int64_t)p->n_morphology * MOST_ANSWERS));
+    TRY(arena_new(share, a, (int64_t)p->n_morphology * MOST_ANSWERS));
+    TRY(add_catalog_columns(l, widths, N_KEYS, a));
+    for (int i = 0; i < p->n_morphology; i++) {
+        const MorphologyFit *m = &p->morphology[i];
+        bool best = p->input[m->input].row->column[0] != '\0' && wanted(m, probe) > 0;
+        for (int k = 0; k < p->n_morphology; k++) {
+            const MorphologyFit *o = &p->morphology[k];
+            if (o->input != m->input || o->question != m->question || k == i) continue;
+            if (wanted(o, probe) > wanted(m, probe) || (wanted(o, probe) == wanted(m, probe) && k < i)) best = false;
+        }
+        if (best) TRY(add_shares(l, *share, n_shares, i, a));
+    }
+    if (*n_shares == 0) l->n = 0;
     return OK;
 }
 
@@ -241,8 +309,18 @@ static void put_catalog(unsigned char *out, const CatalogRow *row, const Catalog
     }
 }
 
-int32_t pred_flag(const ProbeSet *p, const ObjectRow *r)
+static bool is_extrapolated(const PropertyLayout *l, const ObjectRow *r)
 {
+    for (int f = 0; f < l->probes->n_fits; f++)
+        if (l->published[f] &&
+            (r->prediction[f] < l->probes->fit[f].label_min || r->prediction[f] > l->probes->fit[f].label_max))
+            return true;
+    return false;
+}
+
+int32_t pred_flag(const PropertyLayout *l, const ObjectRow *r)
+{
+    const ProbeSet *p = l->probes;
     bool seen[N_MODALITIES] = {false, false};
     int32_t flag = r->catalog->split == SPLIT_TRAIN ? PRED_TRAINING : 0;
     for (int i = 0; i < p->n_inputs; i++) {
@@ -255,6 +333,7 @@ int32_t pred_flag(const ProbeSet *p, const ObjectRow *r)
                 r->ood[i] > p->input[i].ood_quantile)
                 flag |= bit->bit;
     }
+    if (is_extrapolated(l, r)) flag |= PRED_EXTRAPOLATED;
     if (!seen[MODALITY_IMAGE]) flag |= PRED_NO_IMAGE;
     if (!seen[MODALITY_SPECTRUM]) flag |= PRED_NO_SPECTRUM;
     return flag;
@@ -268,7 +347,7 @@ void layout_put_row(unsigned char *out, const PropertyLayout *l, const ObjectRow
         const PropertyColumn *column = &l->column[c];
         unsigned char *to = out + column->offset;
         const int k = column->index;
-        const ProbeFit *fit = column->source >= FROM_VALUE ? &l->probes->fit[k] : NULL;
+        const ProbeFit *fit = column->source >= FROM_VALUE && column->source != FROM_SHARE ? &l->probes->fit[k] : NULL;
         const double y = fit ? r->prediction[k] : NAN;
         const Interval error =
             fit ? calibration_interval(&fit->calibration, y, r->scale[k], magnitude) : (Interval){0, 0, 0, 0, 0};
@@ -279,7 +358,7 @@ void layout_put_row(unsigned char *out, const PropertyLayout *l, const ObjectRow
                      column->bytes);
             break;
         case FROM_FLAG: put_big_endian(to, (uint32_t)r->flag[k], column->bytes); break;
-        case FROM_PRED_FLAG: put_big_endian(to, (uint32_t)pred_flag(l->probes, r), column->bytes); break;
+        case FROM_PRED_FLAG: put_big_endian(to, (uint32_t)pred_flag(l, r), column->bytes); break;
         case FROM_STATS: put_f32(to, r->stats[k]); break;
         case FROM_OOD: put_f32(to, r->ood[k]); break;
         case FROM_VALUE: put_f32(to, y); break;
@@ -288,6 +367,7 @@ void layout_put_row(unsigned char *out, const PropertyLayout *l, const ObjectRow
         case FROM_U68: put_f32(to, error.u68); break;
         case FROM_L95: put_f32(to, error.l95); break;
         case FROM_U95: put_f32(to, error.u95); break;
+        case FROM_SHARE: put_f32(to, (double)r->share[k]); break;
         }
     }
 }

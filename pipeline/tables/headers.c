@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static Status write_primary(FitsFile *f, const Envelope *e, const PropertyLayout *l, const Fingerprint *catalog,
-                            const Fingerprint *embeddings, int64_t n_rows)
+static Status write_primary(FitsFile *f, const Envelope *e, const PropertyLayout *l, bool morphology,
+                            const Fingerprint *catalog, const Fingerprint *embeddings, int64_t n_rows)
 {
-    TRY(fitsfile_put_text(f, "EXTNAME", "PRIMARY", "provenance; tables: PROPERTIES, PROBES"));
+    TRY(fitsfile_put_text(f, "EXTNAME", "PRIMARY",
+                          morphology ? "tables: PROPERTIES, PROBES, MORPHOLOGY" : "tables: PROPERTIES, PROBES"));
     TRY(artefact_write_fits(f, e));
     TRY(fitsfile_put_i64(f, "ROWSIN", n_rows, "rows of the catalogue"));
     TRY(fitsfile_put_i64(f, "ROWSOUT", n_rows, "rows of PROPERTIES"));
@@ -40,18 +41,24 @@ static Status put_flags(FitsFile *f)
     return OK;
 }
 
+/* Cards of the sums are there; later only their values change. */
+static Status finish_header(RowSpan *out, FitsFile *f, const PropertyLayout *l, int64_t n_rows)
+{
+    TRY(fitsfile_put_datasum(f, 0));
+    TRY(fitsfile_data_span(&out->start, &out->bytes, f));
+    if (out->bytes != n_rows * l->row_bytes)
+        return FAIL(E_BUG, "%s: the header says %lld bytes of rows, the columns say %lld", f->path,
+                    (long long)out->bytes, (long long)(n_rows * l->row_bytes));
+    return OK;
+}
+
 static Status write_properties_header(RowSpan *out, FitsFile *f, const PropertyLayout *l, int64_t n_rows)
 {
     TRY(fitsfile_new_table(f, "PROPERTIES", l->fits, l->n, n_rows));
     TRY(fitsfile_put_i64(f, "HPXNSIDE", 64, "of HEALPIX"));
     TRY(fitsfile_put_bool(f, "HPXNEST", true, "of HEALPIX"));
     TRY(put_flags(f));
-    TRY(fitsfile_put_datasum(f, 0)); /* the cards are there: later only their values change */
-    TRY(fitsfile_data_span(&out->start, &out->bytes, f));
-    if (out->bytes != n_rows * l->row_bytes)
-        return FAIL(E_BUG, "%s: the header says %lld bytes of rows, the columns say %lld", f->path,
-                    (long long)out->bytes, (long long)(n_rows * l->row_bytes));
-    return OK;
+    return finish_header(out, f, l, n_rows);
 }
 
 /* ---- PROBES ---- */
@@ -79,13 +86,20 @@ static const FitsColumn probe_columns[] = {
     {"OOD_LIMIT", "D", "", "OOD score, 99 %: val, or train if val < 10"},
 };
 
-static Status write_probe(FitsFile *f, const ProbeSet *p, int fit)
+const FitsColumn *headers_probe_columns(int *n)
 {
+    *n = (int)(sizeof probe_columns / sizeof probe_columns[0]);
+    return probe_columns;
+}
+
+static Status write_probe(FitsFile *f, const PropertyLayout *l, int fit)
+{
+    const ProbeSet *p = l->probes;
     const ProbeFit *b = &p->fit[fit];
     const ProbeInput *input = &p->input[b->input];
     const Scores *test = &b->score[SPLIT_TEST];
     char column[COLUMN_NAME];
-    layout_column_name(column, p, fit);
+    layout_column_name(column, l, fit);
     const struct {
         const char *column, *text;
     } texts[] = {{"PROPERTY", label_table[b->label].name}, {"COLUMN", column},  {"ENCODER", input->row->encoder},
@@ -116,38 +130,56 @@ static Status write_probe(FitsFile *f, const ProbeSet *p, int fit)
     return OK;
 }
 
-static Status write_probes(FitsFile *f, const ProbeSet *p)
+static Status write_probes(FitsFile *f, const PropertyLayout *l)
 {
+    const ProbeSet *p = l->probes;
     TRY(fitsfile_new_table(f, "PROBES", probe_columns, (int)(sizeof probe_columns / sizeof probe_columns[0]),
                            p->n_fits));
-    for (int fit = 0; fit < p->n_fits; fit++) TRY(write_probe(f, p, fit));
+    for (int fit = 0; fit < p->n_fits; fit++) TRY(write_probe(f, l, fit));
     return fitsfile_put_checksum(f);
+}
+
+/* ---- MORPHOLOGY ---- */
+
+static Status write_morphology_header(RowSpan *out, FitsFile *f, const PropertyLayout *l, int64_t n_rows)
+{
+    TRY(fitsfile_new_table(f, "MORPHOLOGY", l->fits, l->n, n_rows));
+    TRY(fitsfile_put_text(f, "ROWMATCH", "PROPERTIES", "the same objects in the same order"));
+    TRY(fitsfile_put_text(f, "QUESTION", "Galaxy Zoo DECaLS", "of whose questions the columns speak"));
+    return finish_header(out, f, l, n_rows);
 }
 
 /* ---- the file ---- */
 
-Status headers_write(RowSpan *out, const char *part, const Envelope *e, const PropertyLayout *l,
+Status headers_write(RowSpan out[N_ROW_TABLES], const char *part, const Envelope *e, const PropertyLayout *l,
                      const Fingerprint *catalog, const Fingerprint *embeddings, int64_t n_rows)
 {
     Status st = OK;
     FitsFile f = {0};
+    const bool morphology = l[TABLE_MORPHOLOGY].n > 0;
+    out[TABLE_MORPHOLOGY] = (RowSpan){0, 0};
     TRY(fitsfile_create(&f, part));
-    TRY_DONE(write_primary(&f, e, l, catalog, embeddings, n_rows));
-    TRY_DONE(write_properties_header(out, &f, l, n_rows));
-    TRY_DONE(write_probes(&f, l->probes));
+    TRY_DONE(write_primary(&f, e, l, morphology, catalog, embeddings, n_rows));
+    TRY_DONE(write_properties_header(&out[TABLE_PROPERTIES], &f, l, n_rows));
+    TRY_DONE(write_probes(&f, l));
+    if (morphology) TRY_DONE(write_morphology_header(&out[TABLE_MORPHOLOGY], &f, &l[TABLE_MORPHOLOGY], n_rows));
     return fitsfile_finish(&f);
 done:
     fitsfile_close(&f);
     return st;
 }
 
-Status headers_close(const char *part, uint32_t datasum)
+Status headers_close(const char *part, const PropertyLayout *l, const uint32_t datasum[N_ROW_TABLES])
 {
+    static const char *const hdu[N_ROW_TABLES] = {"PROPERTIES", "MORPHOLOGY"};
     Status st = OK;
     FitsFile f = {0};
     TRY(fitsfile_reopen(&f, part));
-    TRY_DONE(fitsfile_goto(&f, "PROPERTIES"));
-    TRY_DONE(fitsfile_put_datasum(&f, datasum));
+    for (int t = 0; t < N_ROW_TABLES; t++) {
+        if (l[t].n == 0) continue;
+        TRY_DONE(fitsfile_goto(&f, hdu[t]));
+        TRY_DONE(fitsfile_put_datasum(&f, datasum[t]));
+    }
     return fitsfile_finish(&f);
 done:
     fitsfile_close(&f);

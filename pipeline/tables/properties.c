@@ -1,19 +1,19 @@
-/* properties.c - the parallel writer of properties.fits: do the inputs belong together, headers, rows, sums, names. */
+/* properties.c - the parallel writer of the published tables: do the inputs belong together, headers, rows, sums, names. */
 #include "tables/properties.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/log.h"
 #include "io/fitssum.h"
-#include "tables/headers.h"
-
-static const char sum_suffix[] = ".sha256sum";
+#include "tables/chunk.h"
+#include "tables/datamodel.h"
+#include "tables/twin.h"
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -51,7 +51,7 @@ static Status check_rows(KeyWidths *widths, const PropertySources *s, const Par 
     CatalogRow *row = NULL;
     par_share(&first, &last, par, s->catalog->n);
     Mark mark = arena_mark(a);
-    int64_t chunk = least(s->chunk_rows, last - first);
+    int64_t chunk = least(s->config->chunk_rows, last - first);
     TRY(arena_new(&row, a, chunk));
     TRY(arena_new(&id, a, chunk));
     for (int64_t at = first; at < last; at += chunk) {
@@ -70,103 +70,65 @@ static Status check_rows(KeyWidths *widths, const PropertySources *s, const Par 
     return OK;
 }
 
+/* What is written, and where. */
+typedef struct {
+    const PropertySources *s;
+    const Envelope *envelope;
+    const Par *par;
+    Arena *arena;
+    OutFiles out;
+    PropertyLayout layout[N_ROW_TABLES];
+    MorphologyShare *share;
+    int n_shares;
+    RowSpan (*span)[N_ROW_TABLES]; /* (n_files) */
+    int64_t (*sum)[N_ROW_TABLES];  /* (n_files) of this rank's bytes, then of all */
+    Twin twin;
+} Writer;
+
 /* Collective. */
-static Status make_layout(PropertyLayout *out, const PropertySources *s, const Par *par, Arena *a)
+static Status make_layouts(Writer *w)
 {
     KeyWidths widths = {{0}};
-    Status st = check_shapes(s);
-    TRY(par_agree(par, st));
+    const PropertySources *s = w->s;
+    TRY(par_agree(w->par, check_shapes(s)));
     clock_begin("check rows");
-    st = check_rows(&widths, s, par, a);
+    Status st = check_rows(&widths, s, w->par, w->arena);
     clock_end("check rows");
-    TRY(par_agree(par, st));
-    par_max_i64(par, widths.width, N_KEY_TEXTS);
-    return par_agree(par, layout_make(out, s->probes, &widths, a));
+    TRY(par_agree(w->par, st));
+    par_max_i64(w->par, widths.width, N_KEY_TEXTS);
+    st = layout_make(&w->layout[TABLE_PROPERTIES], s->probes, s->config->probe, &widths, w->arena);
+    if (st == OK)
+        st = layout_make_morphology(&w->layout[TABLE_MORPHOLOGY], &w->share, &w->n_shares, s->probes, s->config->probe,
+                                    &widths, w->arena);
+    return par_agree(w->par, st);
+}
+
+/* ---- headers: a file each, in turn over the ranks ---- */
+
+static bool is_mine(int k, const Par *par) { return k % par->n_ranks == par->rank; }
+
+/* Collective. */
+static Status write_headers(Writer *w)
+{
+    OutFiles *o = &w->out;
+    const PropertySources *s = w->s;
+    Status st = arena_new(&w->span, w->arena, o->n_files);
+    if (st == OK) st = arena_new(&w->sum, w->arena, o->n_files);
+    TRY(par_agree(w->par, st));
+    for (int k = 0; k < o->n_files; k++) TRY(artefact_make_folder_of(w->par, o->file[k].path));
+    st = FAIL_POINT("tables.header");
+    for (int k = 0; k < o->n_files && st == OK; k++)
+        if (is_mine(k, w->par)) {
+            st = headers_write(w->span[k], o->file[k].part, w->envelope, w->layout, &s->catalog->envelope.fingerprint,
+                               &s->embeddings->envelope.fingerprint, o->file[k].n);
+            clock_tick();
+        }
+    TRY(par_agree(w->par, st));
+    par_sum_i64(w->par, (int64_t *)(void *)w->span, (int64_t)o->n_files * (int64_t)(sizeof *w->span / 8));
+    return OK;
 }
 
 /* ---- rows ---- */
-
-/* A chunk of rows on their way from embeddings to bytes. */
-typedef struct {
-    const PropertySources *s;
-    const PropertyLayout *layout;
-    CatalogRow *row;
-    int32_t *flag[N_MODALITIES];
-    float *stats;         /* (chunk, N_SPECTRUM_STATS)                   */
-    float *x;             /* (chunk) one column of predictions.h5        */
-    double *ood;          /* (chunk, n_inputs)                           */
-    double *prediction;   /* (chunk, n_fits)                             */
-    double *scale;        /* (chunk, n_fits)                             */
-    unsigned char *bytes; /* (chunk, row_bytes)                          */
-} Chunk;
-
-static Status chunk_make(Chunk *c, const PropertySources *s, const PropertyLayout *l, int64_t rows, Arena *a)
-{
-    *c = (Chunk){.s = s, .layout = l};
-    TRY(arena_new(&c->row, a, rows));
-    for (int m = 0; m < N_MODALITIES; m++) TRY(arena_new(&c->flag[m], a, rows));
-    TRY(arena_new(&c->stats, a, rows * N_SPECTRUM_STATS));
-    TRY(arena_new(&c->x, a, rows));
-    TRY(arena_new(&c->ood, a, rows * s->probes->n_inputs));
-    TRY(arena_new(&c->prediction, a, rows * s->probes->n_fits));
-    TRY(arena_new(&c->scale, a, rows * s->probes->n_fits));
-    return arena_new(&c->bytes, a, rows * l->row_bytes);
-}
-
-static Status read_chunk(Chunk *c, int64_t first, int64_t n, Arena *a)
-{
-    Embeddings *e = c->s->embeddings;
-    TRY(catalog_read(c->row, c->s->catalog, first, n, a));
-    for (int m = 0; m < N_MODALITIES; m++) TRY(embeddings_read_flags(c->flag[m], e, (Modality)m, first, n));
-    return embeddings_read_spectrum_stats(c->stats, e, first, n);
-}
-
-/* One column of predictions.h5 as column `k` of `width`. */
-static Status read_column(double *out, int k, int width, const char *name, Chunk *c, int64_t first, int64_t n)
-{
-    TRY(predictions_read(c->x, c->s->predictions, name, 1, first, n));
-    for (int64_t i = 0; i < n; i++) out[i * width + k] = (double)c->x[i];
-    return OK;
-}
-
-/* What is said of the rows by one published input. */
-static Status read_predictions(Chunk *c, int input, int64_t first, int64_t n)
-{
-    const ProbeSet *p = c->s->probes;
-    const ProbeInputRow *row = p->input[input].row;
-    char name[H5_PATH];
-    snprintf(name, sizeof name, "%s_%s/ood", row->encoder, row->modality);
-    TRY(read_column(c->ood, input, p->n_inputs, name, c, first, n));
-    for (int f = 0; f < p->n_fits; f++) {
-        const ProbeFit *fit = &p->fit[f];
-        if (fit->input != input) continue;
-        for (int64_t i = 0; i < n; i++) c->prediction[i * p->n_fits + f] = NAN, c->scale[i * p->n_fits + f] = 1;
-        snprintf(name, sizeof name, "%s_%s/%s/%s/value", row->encoder, row->modality, fit->probe,
-                 label_table[fit->label].name);
-        if (!predictions_have(c->s->predictions, name)) continue; /* a fit that was not made */
-        TRY(read_column(c->prediction, f, p->n_fits, name, c, first, n));
-        snprintf(name, sizeof name, "%s_%s/%s/%s/scale", row->encoder, row->modality, fit->probe,
-                 label_table[fit->label].name);
-        if (predictions_have(c->s->predictions, name)) TRY(read_column(c->scale, f, p->n_fits, name, c, first, n));
-    }
-    return OK;
-}
-
-static void put_chunk(Chunk *c, int64_t n)
-{
-    const ProbeSet *p = c->s->probes;
-    for (int64_t i = 0; i < n; i++) {
-        const ObjectRow r = {
-            .catalog = &c->row[i],
-            .flag = {c->flag[MODALITY_IMAGE][i], c->flag[MODALITY_SPECTRUM][i]},
-            .stats = c->stats + i * N_SPECTRUM_STATS,
-            .ood = c->ood + i * p->n_inputs,
-            .prediction = c->prediction + i * p->n_fits,
-            .scale = c->scale + i * p->n_fits,
-        };
-        layout_put_row(c->bytes + i * c->layout->row_bytes, c->layout, &r);
-    }
-}
 
 static Status write_at(int fd, const char *path, const unsigned char *bytes, int64_t n, int64_t offset)
 {
@@ -183,139 +145,214 @@ static Status write_at(int fd, const char *path, const unsigned char *bytes, int
     return OK;
 }
 
-/* Local. Rows [first, last) through one chunk of memory into the open file; `sum` is that of their bytes. */
-static Status write_chunks(uint32_t *sum, int fd, const char *part, RowSpan span, const PropertySources *s,
-                           const PropertyLayout *l, int64_t first, int64_t last, Arena *a)
+/* Local. Rows [i, end) of the sorted chunk, all of one file, where they follow each other; the first is row `source` of those
+   from row `at` of this rank. */
+static Status write_run(Writer *w, const Chunk *c, int64_t at, int64_t source, int64_t i, int64_t end)
 {
-    Chunk c;
-    Progress progress;
-    int64_t rows = least(s->chunk_rows, last - first);
-    TRY(chunk_make(&c, s, l, rows, a));
-    progress_start(&progress, "tables (first rank's share)", "rows", last - first);
-    for (int64_t at = first; at < last; at += rows) {
-        int64_t n = least(rows, last - at), offset = at * l->row_bytes;
-        TRY(par_continue());
-        TRY(read_chunk(&c, at, n, a));
-        for (int i = 0; i < s->probes->n_inputs; i++)
-            if (s->probes->input[i].row->column[0]) TRY(read_predictions(&c, i, at, n));
-        put_chunk(&c, n);
-        *sum = fitssum_add(*sum, c.bytes, n * l->row_bytes, offset);
-        clock_begin("write rows");
-        Status st = write_at(fd, part, c.bytes, n * l->row_bytes, span.start + offset);
-        clock_end("write rows");
-        TRY(st);
-        progress_set(&progress, at + n - first);
+    const OutFiles *o = &w->out;
+    const int k = o->of[at + source];
+    int fd = open(o->file[k].part, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return FAIL(E_OUTPUT, "%s: cannot be opened for its rows: %s", o->file[k].part, strerror(errno));
+    Status st = OK;
+    for (int t = 0; t < N_ROW_TABLES && st == OK; t++) {
+        const int64_t width = w->layout[t].row_bytes, offset = o->at[at + source] * width, bytes = (end - i) * width;
+        const unsigned char *from = c->bytes[t] + i * width;
+        if (w->layout[t].n == 0) continue;
+        w->sum[k][t] = (int64_t)fitssum_add((uint32_t)w->sum[k][t], from, bytes, offset);
+        st = write_at(fd, o->file[k].part, from, bytes, w->span[k][t].start + offset);
     }
-    progress_stop(&progress);
-    return OK;
-}
-
-/* Local. This rank's share. */
-static Status write_share(uint32_t *sum, const char *part, RowSpan span, const PropertySources *s,
-                          const PropertyLayout *l, const Par *par, Arena *a)
-{
-    int64_t first, last;
-    par_share(&first, &last, par, s->catalog->n);
-    *sum = 0;
-    TRY(FAIL_POINT("tables.rows"));
-    if (first == last) return OK;
-    int fd = open(part, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return FAIL(E_OUTPUT, "%s: cannot be opened for its rows: %s", part, strerror(errno));
-    Mark mark = arena_mark(a);
-    Status st = write_chunks(sum, fd, part, span, s, l, first, last, a);
-    arena_reset(a, mark);
     if (st == OK && fsync(fd) != 0 && errno != EINVAL)
-        st = FAIL(E_OUTPUT, "%s: cannot be synced to disk: %s", part, strerror(errno));
-    if (close(fd) != 0 && st == OK) st = FAIL(E_OUTPUT, "%s: cannot be closed: %s", part, strerror(errno));
+        st = FAIL(E_OUTPUT, "%s: cannot be synced to disk: %s", o->file[k].part, strerror(errno));
+    if (close(fd) != 0 && st == OK) st = FAIL(E_OUTPUT, "%s: cannot be closed: %s", o->file[k].part, strerror(errno));
     return st;
 }
 
-/* ---- the checksum file ---- */
-
-/* Local. "HEX  NAME", as `sha256sum --check` reads it. */
-static Status write_sum(const char *sum_part, const char *part, const char *path)
+/* Moves the chunk's rows so that those of one file follow each other, in their order. */
+static Status sort_chunk(int64_t *order, const Writer *w, int64_t at, int64_t n, Arena *a)
 {
-    char hex[SHA256_TEXT];
-    const char *slash = strrchr(path, '/');
-    TRY(hash_file_sha256(hex, part));
-    FILE *f = fopen(sum_part, "w");
-    if (!f) return FAIL(E_OUTPUT, "cannot create %s: %s", sum_part, strerror(errno));
-    int written = fprintf(f, "%s  %s\n", hex, slash ? slash + 1 : path);
-    if (fclose(f) != 0 || written < 0) return FAIL(E_OUTPUT, "%s: cannot be written: %s", sum_part, strerror(errno));
+    const Mark mark = arena_mark(a);
+    int64_t *count;
+    TRY(arena_new(&count, a, w->out.n_files + 1));
+    for (int64_t i = 0; i < n; i++) count[w->out.of[at + i] + 1]++;
+    for (int k = 0; k < w->out.n_files; k++) count[k + 1] += count[k];
+    for (int64_t i = 0; i < n; i++) order[count[w->out.of[at + i]]++] = i;
+    arena_reset(a, mark);
     return OK;
 }
 
-/* ---- the file ---- */
-
-typedef struct {
-    char *part, *sum, *sum_part, *folder;
-} Names;
-
-static Status make_names(Names *out, const char *path, Arena *a)
+/* Local. The rows of one chunk to their files. */
+static Status write_chunk(Writer *w, Chunk *c, Chunk *sorted, int64_t at, int64_t n)
 {
-    const char *slash = strrchr(path, '/');
-    TRY(arena_printf(&out->part, a, "%s.part", path));
-    TRY(arena_printf(&out->sum, a, "%s%s", path, sum_suffix));
-    TRY(arena_printf(&out->sum_part, a, "%s.part", out->sum));
-    return arena_printf(&out->folder, a, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-}
-
-/* Collective. Headers, rows and checksums under the .part name. */
-static Status write_part(const Names *names, const Envelope *e, const PropertySources *s, const PropertyLayout *l,
-                         const Par *par, Arena *a)
-{
-    RowSpan span = {0, 0};
-    uint32_t sum = 0;
-    Status st = FAIL_POINT("tables.header");
-    if (st == OK && par->rank == 0)
-        st = headers_write(&span, names->part, e, l, &s->catalog->envelope.fingerprint,
-                           &s->embeddings->envelope.fingerprint, s->catalog->n);
-    TRY(par_agree(par, st));
-    par_bcast(par, &span, sizeof span, 0);
-    TRY(par_agree(par, write_share(&sum, names->part, span, s, l, par, a)));
-    int64_t total = sum;
-    par_sum_i64(par, &total, 1);
-    return par_agree(par, par->rank == 0 ? headers_close(names->part, fitssum_fold((uint64_t)total)) : OK);
-}
-
-/* Collective. The data get their name first; an old checksum must not stand beside them. */
-static Status publish(const Names *names, const char *path, const Par *par)
-{
-    clock_begin("sha256");
-    Status st = par->rank == 0 ? write_sum(names->sum_part, names->part, path) : OK;
-    clock_end("sha256");
-    if (st == OK) st = FAIL_POINT("tables.publish");
-    TRY(par_agree(par, st));
-    if (par->rank == 0 && unlink(names->sum) != 0 && errno != ENOENT)
-        st = FAIL(E_OUTPUT, "cannot replace %s: %s", names->sum, strerror(errno));
-    TRY(par_agree(par, st));
-    TRY(artefact_publish(par, path));
-    return artefact_publish(par, names->sum);
-}
-
-Status properties_write(const char *path, const Envelope *e, const PropertySources *s, const Par *par, Arena *a)
-{
-    Names names = {0};
-    PropertyLayout layout;
-    Mark mark = arena_mark(a);
-    TRY(par_agree(par, make_names(&names, path, a)));
-    TRY(make_layout(&layout, s, par, a));
-    TRY(artefact_make_folder(par, names.folder));
-    Status st = write_part(&names, e, s, &layout, par, a);
-    if (st == OK) st = publish(&names, path, par);
-    if (st != OK && par->rank == 0) {
-        remove(names.part);
-        remove(names.sum_part);
+    const OutFiles *o = &w->out;
+    const Mark mark = arena_mark(w->arena);
+    int64_t *order;
+    TRY(arena_new(&order, w->arena, n));
+    TRY(sort_chunk(order, w, at, n, w->arena));
+    for (int t = 0; t < N_ROW_TABLES; t++)
+        for (int64_t i = 0; i < n; i++)
+            memcpy(sorted->bytes[t] + i * w->layout[t].row_bytes, c->bytes[t] + order[i] * w->layout[t].row_bytes,
+                   (size_t)w->layout[t].row_bytes);
+    for (int64_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && o->of[at + order[end]] == o->of[at + order[i]];) end++;
+        TRY(write_run(w, sorted, at, order[i], i, end));
     }
+    arena_reset(w->arena, mark);
+    return OK;
+}
+
+/* Local. This rank's share, a chunk of memory at a time. */
+static Status write_share(Writer *w)
+{
+    const OutFiles *o = &w->out;
+    const int64_t rows = least(w->s->config->chunk_rows, o->n);
+    const Mark mark = arena_mark(w->arena);
+    Chunk c, sorted;
+    Progress progress;
+    TRY(FAIL_POINT("tables.rows"));
+    if (o->n == 0) return OK;
+    TRY(chunk_make(&c, w->s, w->layout, w->share, w->n_shares, rows, w->arena));
+    TRY(chunk_make(&sorted, w->s, w->layout, w->share, w->n_shares, rows, w->arena));
+    progress_start(&progress, "tables (first rank's share)", "rows", o->n);
+    for (int64_t at = 0; at < o->n; at += rows) {
+        const int64_t n = least(rows, o->n - at);
+        TRY(par_continue());
+        TRY(chunk_fill(&c, o->first + at, n, w->arena));
+        clock_begin("write rows");
+        Status st = write_chunk(w, &c, &sorted, at, n);
+        if (st == OK) st = twin_write(&w->twin, c.bytes, o->first + at, n, w->arena);
+        clock_end("write rows");
+        TRY(st);
+        progress_set(&progress, at + n);
+    }
+    progress_stop(&progress);
+    arena_reset(w->arena, mark);
+    return OK;
+}
+
+/* Collective. Headers, rows and their sums under the .part names. */
+static Status write_parts(Writer *w)
+{
+    const int n = w->out.n_files;
+    TRY(write_headers(w));
+    TRY(par_agree(w->par, write_share(w)));
+    par_sum_i64(w->par, (int64_t *)(void *)w->sum, (int64_t)n * N_ROW_TABLES);
+    Status st = OK;
+    for (int k = 0; k < n && st == OK; k++) {
+        const uint32_t sum[N_ROW_TABLES] = {fitssum_fold((uint64_t)w->sum[k][0]), fitssum_fold((uint64_t)w->sum[k][1])};
+        if (is_mine(k, w->par)) st = headers_close(w->out.file[k].part, w->layout, sum);
+    }
+    return par_agree(w->par, st);
+}
+
+/* ---- checksum files and names ---- */
+
+/* Local. "HEX  NAME" of every file of a folder, as `sha256sum --check` reads it. */
+static Status write_sums(const OutFiles *o, int sums)
+{
+    const char *part = o->sums[sums].part;
+    FILE *f = fopen(part, "w");
+    Status st = f ? OK : FAIL(E_OUTPUT, "cannot create %s: %s", part, strerror(errno));
+    for (int k = 0; k < o->n_files && st == OK; k++) {
+        char hex[SHA256_TEXT];
+        if (o->file[k].sums != sums) continue;
+        st = hash_file_sha256(hex, o->file[k].part);
+        if (st == OK && fprintf(f, "%s  %s\n", hex, strrchr(o->file[k].path, '/') + 1) < 0)
+            st = FAIL(E_OUTPUT, "%s: cannot be written: %s", part, strerror(errno));
+        clock_tick();
+    }
+    if (f && fclose(f) != 0 && st == OK) st = FAIL(E_OUTPUT, "%s: cannot be written: %s", part, strerror(errno));
+    return st;
+}
+
+/* Local. The fingerprint and all files: what tells that a table of many files is whole. */
+static Status write_list(const Writer *w, const char *path)
+{
+    char part[H5_PATH];
+    snprintf(part, sizeof part, "%s.part", path);
+    FILE *f = fopen(part, "w");
+    if (!f) return FAIL(E_OUTPUT, "cannot create %s: %s", part, strerror(errno));
+    fprintf(f, "%s\n", w->envelope->fingerprint.text);
+    for (int k = 0; k < w->out.n_files; k++) fprintf(f, "%s\n", w->out.file[k].path);
+    for (int k = 0; k < w->out.n_sums; k++) fprintf(f, "%s\n", w->out.sums[k].path);
+    const bool bad = ferror(f) != 0;
+    if (fclose(f) != 0 || bad) return FAIL(E_OUTPUT, "%s: cannot be written: %s", part, strerror(errno));
+    return OK;
+}
+
+/* Collective. The data get their names first; an old checksum must not stand beside them. */
+static Status publish(Writer *w, const char *list)
+{
+    const OutFiles *o = &w->out;
+    Status st = OK;
+    clock_begin("sha256");
+    for (int k = 0; k < o->n_sums && st == OK; k++)
+        if (is_mine(k, w->par)) st = write_sums(o, k);
+    clock_end("sha256");
+    if (st == OK && w->par->rank == 0) st = write_list(w, list);
+    if (st == OK) st = FAIL_POINT("tables.publish");
+    TRY(par_agree(w->par, st));
+    for (int k = 0; k < o->n_sums && st == OK && w->par->rank == 0; k++)
+        if (unlink(o->sums[k].path) != 0 && errno != ENOENT)
+            st = FAIL(E_OUTPUT, "cannot replace %s: %s", o->sums[k].path, strerror(errno));
+    TRY(par_agree(w->par, st));
+    TRY(twin_publish(&w->twin, w->par, w->arena));
+    for (int k = 0; k < o->n_files; k++) TRY(artefact_publish(w->par, o->file[k].path));
+    for (int k = 0; k < o->n_sums; k++) TRY(artefact_publish(w->par, o->sums[k].path));
+    TRY(datamodel_write(o, w->layout, w->s->config, w->par, w->arena));
+    return artefact_publish(w->par, list);
+}
+
+static void remove_parts(const Writer *w, const char *list)
+{
+    char part[H5_PATH];
+    snprintf(part, sizeof part, "%s.part", list);
+    for (int k = 0; k < w->out.n_files; k++) remove(w->out.file[k].part);
+    for (int k = 0; k < w->out.n_sums; k++) remove(w->out.sums[k].part);
+    remove(part);
+}
+
+/* OUTPUT/properties.fits -> OUTPUT, properties, OUTPUT/properties.list */
+static Status split_path(char **folder, char **stem, char **list, const char *path, Arena *a)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    const int length = dot ? (int)(dot - name) : (int)strlen(name);
+    TRY(arena_printf(folder, a, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : "."));
+    TRY(arena_printf(stem, a, "%.*s", length, name));
+    return arena_printf(list, a, "%s/%s.list", *folder, *stem);
+}
+
+Status properties_write(PropertyFiles *told, const char *path, const Envelope *e, const PropertySources *s,
+                        const Par *par, Arena *a)
+{
+    const Mark mark = arena_mark(a);
+    char *folder = NULL, *stem = NULL, *list = NULL;
+    Writer w = {.s = s, .envelope = e, .par = par, .arena = a};
+    TRY(par_agree(par, split_path(&folder, &stem, &list, path, a)));
+    TRY(make_layouts(&w));
+    TRY(outfiles_plan(&w.out, folder, stem, s->config, e->specprod, s->catalog, par, a));
+    TRY(artefact_make_folder(par, w.out.base));
+    Status st = twin_create(&w.twin, w.out.base, stem, s->config, e, w.layout, s->catalog->n, par, a);
+    if (st == OK) st = write_parts(&w);
+    if (st == OK) st = publish(&w, list);
+    if (st != OK && par->rank == 0) remove_parts(&w, list);
+    twin_close(&w.twin);
+    *told = (PropertyFiles){w.out.n_files, s->catalog->n};
     arena_reset(a, mark);
     return st;
 }
 
 bool properties_current(const char *path, const Fingerprint *fingerprint, Arena *a)
 {
-    char *sum = NULL;
-    Mark mark = arena_mark(a);
-    bool there = arena_printf(&sum, a, "%s%s", path, sum_suffix) == OK && access(sum, R_OK) == 0;
+    const Mark mark = arena_mark(a);
+    char *folder, *stem, *list, line[H5_PATH];
+    bool current = split_path(&folder, &stem, &list, path, a) == OK;
+    FILE *f = current ? fopen(list, "r") : NULL;
+    current = f && fgets(line, sizeof line, f) && strncmp(line, fingerprint->text, strlen(fingerprint->text)) == 0;
+    while (current && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = '\0';
+        current = access(line, R_OK) == 0;
+    }
+    if (f) fclose(f);
     arena_reset(a, mark);
-    return there && artefact_is_current(path, "properties", PROPERTIES_VERSION, fingerprint);
+    return current;
 }

@@ -186,6 +186,8 @@ static void make_probes(ProbeSet *p, int64_t n)
     par_barrier(&test_par);
 }
 
+static TablesConfig small_tables = {.probe = "ridge", .release = "dr1", .name = "astroclip", .version = "v1.0"};
+
 /* Collective (or Local with a serial `par`). Writes NAME from the files of write_release. */
 static Status write_properties(const char *name, const ProbeSet *probes, int64_t chunk_rows, const Par *par)
 {
@@ -205,8 +207,11 @@ static Status write_properties(const char *name, const ProbeSet *probes, int64_t
     if (st == OK) st = embeddings_open(&m, path_of("embeddings.h5"), NULL, &test_arena);
     if (st == OK) st = predictions_open(&q, path_of("predictions.h5"), NULL, &test_arena);
     if (st == OK) {
-        const PropertySources s = {&c, &m, probes, &q, chunk_rows};
-        st = properties_write(path_of(name), &e, &s, par, &test_arena);
+        TablesConfig config = small_tables;
+        PropertyFiles told;
+        config.chunk_rows = chunk_rows;
+        const PropertySources s = {&c, &m, probes, &q, &config};
+        st = properties_write(&told, path_of(name), &e, &s, par, &test_arena);
     }
     catalog_close(&c);
     embeddings_close(&m);

@@ -75,7 +75,8 @@ static bool is(double stored, double expected)
     return isnan(expected) ? isnan(stored) : stored == (double)(float)expected;
 }
 
-static void check_predictions(FitsFile *f, const ProbeSet *p, int64_t i)
+/* Row `at` of the file is row i of the catalogue. */
+static void check_predictions(FitsFile *f, const ProbeSet *p, int64_t at, int64_t i)
 {
     static const char *const stem[N_LABELS] = {"ZPRED", "LOGMSTAR", "TAGE_MW", "LOG_ZMW", "LOG_SSFR"};
     char name[64];
@@ -95,12 +96,12 @@ static void check_predictions(FitsFile *f, const ProbeSet *p, int64_t i)
                     {"_U95", y + bin->u95}};
         for (int q = 0; q < 6; q++) {
             snprintf(name, sizeof name, "%s_%s%s", stem[fit->label], in->row->column, part[q].suffix);
-            CU_ASSERT(is(value_of(f, name, i), part[q].value));
+            CU_ASSERT(is(value_of(f, name, at), part[q].value));
         }
         snprintf(name, sizeof name, "OOD_%s", in->row->column);
-        CU_ASSERT(is(value_of(f, name, i), small_ood(p, fit->input, i)));
+        CU_ASSERT(is(value_of(f, name, at), small_ood(p, fit->input, i)));
     }
-    CU_ASSERT(isnan(value_of(f, "ZPRED_BOTH", i)) == !(has(MODALITY_IMAGE, i) && has(MODALITY_SPECTRUM, i)));
+    CU_ASSERT(isnan(value_of(f, "ZPRED_BOTH", at)) == !(has(MODALITY_IMAGE, i) && has(MODALITY_SPECTRUM, i)));
 }
 
 static void rows_hold_keys_flags_and_predictions(void)
@@ -133,7 +134,7 @@ static void rows_hold_keys_flags_and_predictions(void)
         CU_ASSERT_EQUAL((pred & PRED_NO_SPECTRUM) != 0, !has(MODALITY_SPECTRUM, i));
         CU_ASSERT_EQUAL((pred & PRED_TRAINING) != 0, r.split == SPLIT_TRAIN);
         CU_ASSERT_EQUAL((pred & PRED_OOD_IMAGE) != 0, value_of(&f, "OOD_IMAGE", i) > 0.8);
-        check_predictions(&f, &probes, i);
+        check_predictions(&f, &probes, i, i);
     }
     fitsfile_close(&f);
 }
@@ -206,10 +207,115 @@ static void the_sha256_stands_beside_the_file_as_sha256sum_writes_it(void)
     CU_ASSERT(!properties_current(path_of("summed.fits"), &same, &test_arena));
 }
 
+/* ---- many files ---- */
+
+static int files_of(const char *list, char path[][H5_PATH], int most)
+{
+    int n = 0;
+    FILE *f = fopen(list, "r");
+    CU_ASSERT_FATAL(f != NULL);
+    while (n < most && fgets(path[n], H5_PATH, f)) {
+        path[n][strcspn(path[n], "\n")] = '\0';
+        n++;
+    }
+    fclose(f);
+    return n;
+}
+
+/* Every row of the catalogue in one file of its survey and program (and pixel), in the catalogue's order. */
+static void each_row_is_in_exactly_one_file(void)
+{
+    enum { ROWS = 97, MOST = 400 };
+    static char path[MOST][H5_PATH];
+    ProbeSet probes;
+    write_release(ROWS);
+    make_probes(&probes, ROWS);
+    for (int mode = FILES_ONE; mode <= FILES_PIXEL; mode++)
+        for (int layout = LAYOUT_FLAT; layout <= LAYOUT_VAC; layout++) {
+            const TablesConfig before = small_tables;
+            bool seen[ROWS] = {false};
+            int64_t rows = 0;
+            small_tables.files = mode;
+            small_tables.layout = layout;
+            small_tables.hdf5 = layout == LAYOUT_VAC;
+            CHECK_OK(write_properties("split.fits", &probes, 5, &test_par));
+            small_tables = before;
+            const int n = files_of(path_of("split.list"), path, MOST);
+            for (int k = 1; k < n; k++) {
+                FitsFile f;
+                int64_t here = 0, last = -1;
+                const size_t length = strlen(path[k]);
+                CU_ASSERT_EQUAL(access(path[k], R_OK), 0);
+                if (layout == LAYOUT_VAC) CU_ASSERT_PTR_NOT_NULL(strstr(path[k], "/vac/dr1/astroclip/iron/v1.0/"));
+                if (length < 5 || strcmp(path[k] + length - 5, ".fits") != 0 || !CHECK_OK(fitsfile_open(&f, path[k])))
+                    continue;
+                for (int h = 0; h < 2; h++) {
+                    bool good = false, present = false;
+                    CHECK_OK(fitsfile_goto(&f, h ? "PROBES" : "PROPERTIES"));
+                    CHECK_OK(fitsfile_verify(&f, &good, &present));
+                    CU_ASSERT(good && present);
+                }
+                CHECK_OK(fitsfile_goto(&f, "PROPERTIES"));
+                CHECK_OK(fitsfile_rows(&here, &f));
+                for (int64_t i = 0; i < here; i++) {
+                    int64_t id, row = 0;
+                    char survey[16], program[16];
+                    CHECK_OK(fitsfile_read_column(&id, &f, "TARGETID", FITS_I64, i, 1));
+                    CHECK_OK(fitsfile_read_text(survey, sizeof survey, &f, "SURVEY", i, 1));
+                    CHECK_OK(fitsfile_read_text(program, sizeof program, &f, "PROGRAM", i, 1));
+                    while (row < ROWS && catalog_row(row).targetid != id) row++;
+                    CU_ASSERT_FATAL(row < ROWS);
+                    const CatalogRow r = catalog_row(row);
+                    CU_ASSERT(!seen[row] && row > last);
+                    CU_ASSERT(strcmp(survey, r.survey) == 0 && strcmp(program, r.program) == 0);
+                    if (mode != FILES_ONE && r.program[0]) CU_ASSERT_PTR_NOT_NULL(strstr(path[k], r.program));
+                    check_predictions(&f, &probes, i, row);
+                    seen[row] = true;
+                    last = row;
+                }
+                rows += here;
+                fitsfile_close(&f);
+            }
+            CU_ASSERT_EQUAL(rows, ROWS);
+            par_barrier(&test_par);
+        }
+}
+
+/* The HDF5 twin holds what the FITS file holds. */
+static void the_twin_has_the_same_values(void)
+{
+    enum { ROWS = 41 };
+    ProbeSet probes;
+    FitsFile f;
+    H5File h = {0};
+    const TablesConfig before = small_tables;
+    write_release(ROWS);
+    make_probes(&probes, ROWS);
+    small_tables.hdf5 = true;
+    CHECK_OK(write_properties("pair.fits", &probes, 4, &test_par));
+    small_tables = before;
+    if (!CHECK_OK(fitsfile_open(&f, path_of("pair.fits"))) || !CHECK_OK(h5_open(&h, path_of("pair.h5"), NULL))) return;
+    CHECK_OK(fitsfile_goto(&f, "PROPERTIES"));
+    for (int64_t i = 0; i < ROWS; i++) {
+        int64_t id = 0;
+        float y = 0;
+        char survey[8] = "";
+        CHECK_OK(h5_read_rows(&id, &h, "PROPERTIES/TARGETID", H5_I64, 0, i, 1));
+        CHECK_OK(h5_read_rows(&y, &h, "PROPERTIES/ZPRED_IMAGE_U95", H5_F32, 0, i, 1));
+        CHECK_OK(h5_read_rows(survey, &h, "PROPERTIES/SURVEY", H5_TEXT, 7, i, 1));
+        CU_ASSERT(id == catalog_row(i).targetid && strcmp(survey, catalog_row(i).survey) == 0);
+        CU_ASSERT(is(value_of(&f, "ZPRED_IMAGE_U95", i), (double)y));
+    }
+    fitsfile_close(&f);
+    h5_close(&h);
+}
+
 TEST_MAIN("properties", {"any number of ranks writes the bytes of one", any_number_of_ranks_writes_the_bytes_of_one},
           {"rows hold keys, flags and predictions", rows_hold_keys_flags_and_predictions},
           {"headers tell flags, units and origin", headers_tell_flags_units_and_origin},
           {"probes are listed with their scores on the test split",
            probes_are_listed_with_their_scores_on_the_test_split},
           {"the sha256 stands beside the file as sha256sum writes it",
-           the_sha256_stands_beside_the_file_as_sha256sum_writes_it})
+           the_sha256_stands_beside_the_file_as_sha256sum_writes_it},
+          {"each row is in exactly one file", each_row_is_in_exactly_one_file},
+          {"the twin has the same values", the_twin_has_the_same_values})

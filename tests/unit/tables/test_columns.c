@@ -25,6 +25,8 @@ static void make_probes(ProbeSet *p)
             p->fit[p->n_fits++] = (ProbeFit){.input = i,
                                              .label = k,
                                              .probe = "ridge",
+                                             .label_min = -100,
+                                             .label_max = 100,
                                              .calibration.all = {100, 0.5, -0.25, 0.75, -1, 2, {0}}};
     }
     p->fit[p->n_fits++] = (ProbeFit){.input = 0, .label = LABEL_Z, .probe = "mlp"};
@@ -34,7 +36,7 @@ static PropertyLayout make_layout(ProbeSet *p, KeyWidths widths)
 {
     PropertyLayout l = {0};
     make_probes(p);
-    CHECK_OK(layout_make(&l, p, &widths, &test_arena));
+    CHECK_OK(layout_make(&l, p, "ridge", &widths, &test_arena));
     return l;
 }
 
@@ -164,7 +166,7 @@ static void a_row_holds_the_object(void)
     for (int f = 0; f < N_FITS; f++) y[f] = p.fit[f].input == 2 ? NAN : 1.0 + f;
     double scale[N_FITS];
     for (int f = 0; f < N_FITS; f++) scale[f] = 1;
-    ObjectRow r = {&row, {IMAGE_PADDED, SPECTRUM_MISSING_ARM}, stats, ood, y, scale};
+    ObjectRow r = {&row, {IMAGE_PADDED, SPECTRUM_MISSING_ARM}, stats, ood, y, scale, NULL};
     CHECK_OK(arena_new(&out, &test_arena, l.row_bytes));
     layout_put_row(out, &l, &r);
     CU_ASSERT_EQUAL(bits_of(out, &l, "TARGETID"), 0x123456789abcdef0u);
@@ -200,7 +202,7 @@ static void statistics_that_are_nan_stay_nan(void)
     float stats[N_SPECTRUM_STATS] = {NAN, NAN, NAN, NAN, NAN, NAN};
     double ood[N_INPUTS] = {1, NAN, NAN, NAN}, y[N_FITS] = {0}, scale[N_FITS] = {0};
     CatalogRow row = {.split = SPLIT_TEST};
-    ObjectRow r = {&row, {0, SPECTRUM_NO_FILE}, stats, ood, y, scale};
+    ObjectRow r = {&row, {0, SPECTRUM_NO_FILE}, stats, ood, y, scale, NULL};
     CHECK_OK(arena_new(&out, &test_arena, l.row_bytes));
     layout_put_row(out, &l, &r);
     for (int s = 0; s < N_SPECTRUM_STATS; s++) CU_ASSERT(isnan(f32_of(out, &l, spectrum_stat_name[s])));
@@ -209,21 +211,26 @@ static void statistics_that_are_nan_stay_nan(void)
 static void prediction_flags_say_what_is_missing_far_or_known(void)
 {
     ProbeSet p;
-    make_probes(&p);
-    double ood[N_INPUTS] = {NAN, NAN, NAN, 1};
+    const PropertyLayout l = make_layout(&p, (KeyWidths){{0}});
+    double ood[N_INPUTS] = {NAN, NAN, NAN, 1}, y[N_FITS] = {0};
     CatalogRow row = {.split = SPLIT_TEST};
-    ObjectRow r = {.catalog = &row, .ood = ood};
-    CU_ASSERT_EQUAL(pred_flag(&p, &r), PRED_NO_IMAGE | PRED_NO_SPECTRUM);
+    ObjectRow r = {.catalog = &row, .ood = ood, .prediction = y};
+    CU_ASSERT_EQUAL(pred_flag(&l, &r), PRED_NO_IMAGE | PRED_NO_SPECTRUM);
     ood[0] = 1.5; /* at the limit is not beyond it */
-    CU_ASSERT_EQUAL(pred_flag(&p, &r), PRED_NO_SPECTRUM);
+    CU_ASSERT_EQUAL(pred_flag(&l, &r), PRED_NO_SPECTRUM);
     ood[0] = 1.6;
-    CU_ASSERT_EQUAL(pred_flag(&p, &r), PRED_NO_SPECTRUM | PRED_OOD_IMAGE);
+    CU_ASSERT_EQUAL(pred_flag(&l, &r), PRED_NO_SPECTRUM | PRED_OOD_IMAGE);
     ood[0] = ood[1] = 1;
     ood[2] = 2;
     row.split = SPLIT_TRAIN;
-    CU_ASSERT_EQUAL(pred_flag(&p, &r), PRED_OOD_BOTH | PRED_TRAINING);
+    CU_ASSERT_EQUAL(pred_flag(&l, &r), PRED_OOD_BOTH | PRED_TRAINING);
     p.input[2].ood_quantile = NAN; /* no val rows: no limit */
-    CU_ASSERT_EQUAL(pred_flag(&p, &r), PRED_TRAINING);
+    CU_ASSERT_EQUAL(pred_flag(&l, &r), PRED_TRAINING);
+    y[0] = 100.5; /* the labels end at 100 */
+    CU_ASSERT_EQUAL(pred_flag(&l, &r), PRED_TRAINING | PRED_EXTRAPOLATED);
+    y[0] = NAN;
+    y[N_FITS - 1] = 1e6; /* not published */
+    CU_ASSERT_EQUAL(pred_flag(&l, &r), PRED_TRAINING);
 }
 
 TEST_MAIN("columns",
