@@ -11,11 +11,13 @@
 #include "embed/previous.h"
 #include "stages.h"
 
-static const ConfigSection *const sections[] = {&run_section, &release_section, &catalog_section, NULL};
+static const ConfigSection *const sections[] = {&run_section, &release_section, &catalog_section, &labels_section,
+                                                NULL};
 
 typedef struct {
     const RunConfig *run;
     const CatalogConfig *config;
+    const LabelsConfig *labels;
     const ReleaseConfig *release;
     FileList files;      /* of redshifts, then of objects */
     int64_t n_redshifts; /* so many of them hold redshifts */
@@ -30,6 +32,7 @@ static Status set_up(Setup *s, const Run *run)
     *s = (Setup){
         .run = config_get(run->config, &run_section),
         .config = config_get(run->config, &catalog_section),
+        .labels = config_get(run->config, &labels_section),
         .release = config_get(run->config, &release_section),
     };
     s->roots.spectra = release_spectra(s->release)->root(s->release->spectra.config);
@@ -248,7 +251,14 @@ static Status make_rows(Build *w, const Setup *s, Arena pool[N_POOLS], const Par
     empty(&pool[0]);
     if (s->files.n > s->n_redshifts) TRY(add_objects(w, &sources, pool, par));
     clock_begin("join labels");
-    TRY(join_label_file(w->row, w->n, s->label_file[0] ? s->release->labels : NULL, par, &pool[0]));
+    LabelCounts labels;
+    TRY(join_label_file(w->row, w->n, &labels, s->label_file[0] ? s->release->labels : NULL,
+                        s->labels, par, &pool[0]));
+    if (s->label_file[0])
+        log_info("catalog: labels: %lld rows in %s = %lld negative TARGETIDs + %lld without magnitudes + %lld below "
+                 "labels.min_logmstar + %lld kept",
+                 (long long)labels.rows, s->label_file, (long long)labels.negative, (long long)labels.no_magnitudes,
+                 (long long)labels.light, (long long)labels.kept);
     empty(&pool[0]);
     clock_end("join labels");
     TRY(add_photometry(&row, &n, w, s, pool, par));
@@ -322,7 +332,8 @@ static Status plan_catalog(Run *run, FILE *out)
     int64_t bytes = 0, n_labels = 0;
     TRY(set_up(&s, run));
     Status st = list_files(&s, NULL, run->arena);
-    if (st == OK && s.label_file[0]) st = labels_count(&n_labels, s.release->labels);
+    if (st == OK && s.label_file[0])
+        st = labels_count(&n_labels, s.release->labels, config_get(run->config, &labels_section));
     if (st != OK && after_mock(s.run)) {
         fail_clear();
         fprintf(out, "catalog: its inputs are made by mock, which comes first; writes %s\n", s.path);
@@ -401,7 +412,7 @@ const Stage catalog_stage = {
                "by the file that holds\n"
                "their spectrum; this order is the order of everything after it. /manifest lists every input file that "
                "later stages read.",
-    .revision = 3,
+    .revision = 4,
     .sections = sections,
     .tells = true,
     .run = run_catalog,

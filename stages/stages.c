@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/version.h"
 #include "data/cuts.h"
+#include "data/labels.h"
 #include "data/pack.h"
 #include "data/survey.h"
 #include "embed/embed.h"
@@ -44,12 +45,25 @@ const Stage *const stage_table[] = {&mock_stage,           &import_stage, &catal
                                     &train_spectrum_stage, &align_stage,  &embed_stage,   &probe_stage,
                                     &tables_stage,         &report_stage, &export_stage,  NULL};
 
-const ConfigSection *const config_sections[] = {&run_section,    &release_section,        &mock_section,
-                                                &import_section, &catalog_section,        &spectra_section,
-                                                &images_section, &pack_section,           &model_section,
-                                                &train_section,  &train_spectrum_section, &align_section,
-                                                &embed_section,  &probe_section,          &tables_section,
-                                                &report_section, &export_section,         NULL};
+const ConfigSection *const config_sections[] = {&run_section,
+                                                &release_section,
+                                                &mock_section,
+                                                &import_section,
+                                                &catalog_section,
+                                                &labels_section,
+                                                &spectra_section,
+                                                &images_section,
+                                                &pack_section,
+                                                &model_section,
+                                                &train_section,
+                                                &train_spectrum_section,
+                                                &align_section,
+                                                &embed_section,
+                                                &probe_section,
+                                                &tables_section,
+                                                &report_section,
+                                                &export_section,
+                                                NULL};
 
 const Stage *stage_find(const char *name)
 {

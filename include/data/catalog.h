@@ -3,7 +3,7 @@
    The key is (TARGETID, SURVEY, PROGRAM). Rows are sorted by the pixel of the file that holds them (nested, HEALPIX
    then UNIQPIX), then TARGETID, SURVEY, PROGRAM; rows of stored sets (StoredSet of data/survey.h) in the order of their
    files. This module alone reads and writes the file. Datasets, one per field, length N: the table row_columns of
-   catalog.c lists them, each with unit and meaning as attributes; labels/{z,logmstar,age,logz,logssfr} are float64, NaN
+   catalog.c lists them, each with unit and meaning as attributes; labels/{z,logmstar,age,logz,logssfr,ssfr_released} are float64, NaN
    = none. /files: every file that rows came from or that holds their images; FILE and IMAGE_FILE index it. /rejected:
    FILE ROW TARGETID SURVEY PROGRAM REASON; REASON indexes /rejected/REASONS and /rejected/SENTENCES. /skipped: FILE
    REASON ROWS: objects that the selection of an image set left out, counted, not listed. /manifest: PATH SIZE DATASUM
@@ -18,7 +18,7 @@
 #include "io/artefact.h"
 #include "par/par.h"
 
-enum { CATALOG_VERSION = 2 };
+enum { CATALOG_VERSION = 3 };
 
 /* Paths, relative to a root where they do not start with a slash. */
 typedef struct {
@@ -32,7 +32,7 @@ extern const char *const split_name[N_SPLITS + 1];
 typedef enum { MATCH_NONE, MATCH_ID, MATCH_POSITION } Match; /* how photometry was found */
 
 /* Physical properties that probes learn; one table (labels.c): name in scores.csv, stem of FITS columns, unit, meaning. */
-typedef enum { LABEL_Z, LABEL_LOGMSTAR, LABEL_AGE, LABEL_LOGZ, LABEL_LOGSSFR, N_LABELS } Label;
+typedef enum { LABEL_Z, LABEL_LOGMSTAR, LABEL_AGE, LABEL_LOGZ, LABEL_LOGSSFR, LABEL_SSFR_RELEASED, N_LABELS } Label;
 typedef struct {
     const char *name;    /* "logmstar"                      */
     const char *column;  /* "LOGMSTAR": stem of FITS columns */

@@ -26,8 +26,10 @@ Status join_unique(CatalogRow **out, int64_t *n_out, RejectList *rejects, bool p
 Status join_labels(CatalogRow *rows, int64_t n, const LabelEntry *labels, int64_t n_labels, const Par *par,
                    Arena *scratch);
 
-/* Collective. The same with the labels of a file, each rank reading its part of the table; NULL = no table. */
-Status join_label_file(CatalogRow *rows, int64_t n, const char *path, const Par *par, Arena *scratch);
+/* Collective. The same with the labels of a file, each rank reading its part of the table; NULL = no table. counts: of the
+   whole table. */
+Status join_label_file(CatalogRow *rows, int64_t n, LabelCounts *counts, const char *path, const LabelsConfig *c,
+                       const Par *par, Arena *scratch);
 
 typedef struct {
     const ImageSurvey *survey;

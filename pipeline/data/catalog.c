@@ -73,6 +73,8 @@ static const Column row_columns[] = {
      "log10 mass-weighted metallicity, NaN = none"},
     {"labels/logssfr", H5_F64, 8, offsetof(CatalogRow, label[LABEL_LOGSSFR]), "",
      "log10 specific star formation rate in 1/yr, NaN = none"},
+    {"labels/ssfr_released", H5_F64, 8, offsetof(CatalogRow, label[LABEL_SSFR_RELEASED]), "",
+     "ln SFR - ln Z as the released code has it, NaN = none"},
 };
 static const Column rejected_columns[] = {
     {"rejected/FILE", H5_I32, 4, offsetof(RejectedRow, source_file), "", "index in /files"},

@@ -125,13 +125,16 @@ Status join_labels(CatalogRow *rows, int64_t n, const LabelEntry *labels, int64_
     return OK;
 }
 
-Status join_label_file(CatalogRow *rows, int64_t n, const char *path, const Par *par, Arena *scratch)
+Status join_label_file(CatalogRow *rows, int64_t n, LabelCounts *counts, const char *path, const LabelsConfig *c,
+                       const Par *par, Arena *scratch)
 {
     LabelEntry *entry = NULL;
     int64_t n_entries = 0;
     Mark mark = arena_mark(scratch);
-    Status st = path ? labels_read(&entry, &n_entries, path, par->rank, par->n_ranks, scratch) : OK;
+    *counts = (LabelCounts){0};
+    Status st = path ? labels_read(&entry, &n_entries, counts, path, c, par->rank, par->n_ranks, scratch) : OK;
     TRY(par_agree(par, st));
+    par_sum_i64(par, (int64_t *)(void *)counts, (int64_t)(sizeof *counts / sizeof(int64_t)));
     TRY(join_labels(rows, n, entry, n_entries, par, scratch));
     arena_reset(scratch, mark);
     return OK;

@@ -14,7 +14,7 @@
 const ProbeKind *const probe_kinds[] = {&ridge_probe, &knn_probe, &mlp_probe, &flow_probe, &supervised_probe, NULL};
 
 static const char *const probe_names[] = {"ridge", "knn", "mlp", "flow", NULL};
-static const char *const property_names[] = {"z", "logmstar", "age", "logz", "logssfr", NULL};
+static const char *const property_names[] = {"z", "logmstar", "age", "logz", "logssfr", "ssfr_released", NULL};
 
 static const ConfigField probe_fields[] = {
     FIELD_TEXTS(ProbeConfig, probes, "[ridge]", probe_names, RESULT, "probes to fit"),

@@ -33,7 +33,7 @@ static void put_cells(FILE *f, const int *width, int n, const char *const *cell)
     }
 }
 
-static const int keyword_width[] = {12, 28, 5, 50}, column_width[] = {54, 9, 8, 60}, content_width[] = {6, 12, 9, 60};
+static const int keyword_width[] = {12, 33, 5, 50}, column_width[] = {54, 9, 8, 60}, content_width[] = {6, 12, 9, 60};
 
 /* DESI's name of a TFORM. */
 static void type_name(char out[16], const char *format)
@@ -87,8 +87,8 @@ static void put_keywords(FILE *f, const char *const (*key)[4], int n)
 }
 
 static const char *const primary_keys[][4] = {
-    {"PROGVERS", "0.1.0", "str", "version of the program"},
-    {"FINGERPR", "0123456789abcdef0123456789abcdef", "str", "of all that the file was made from"},
+    {"PROGVER", "0.1.0", "str", "version of the program"},
+    {"FPRINT", "0123456789abcdef0123456789abcdef", "str", "of all that the file was made from"},
     {"SPECPROD", "iron", "str", "spectroscopic production"},
     {"ROWSIN", "2143", "int", "rows of the catalogue"},
     {"FPCAT", "0123456789abcdef0123456789abcdef", "str", "fingerprint of catalog.h5"},

@@ -8,6 +8,17 @@
 #include "data/stored.h"
 #include "fuzz.h"
 
+static const LabelsConfig label_usual = {.hdu = "",
+                                         .targetid = "TARGETID",
+                                         .z = "",
+                                         .logmstar = "",
+                                         .age = "",
+                                         .metallicity = "",
+                                         .sfr = "",
+                                         .solar = 0.02,
+                                         .magnitudes = true};
+static LabelCounts label_counts;
+
 enum { PAIRED, STEIN, MMU_SPECTRA, MMU_IMAGES, LABELS, N_FORMS, N = 2, SIDE = CUTOUT_PIXELS };
 
 static const char *const files[] = {"astroclip.h5", "images_npix152_000000000_000000002.h5",
@@ -128,7 +139,8 @@ static void one(int kind, const char *path, const uint8_t *bytes, int64_t n, Are
     if (kind == PAIRED) read_images(&astroclip_images, &config, item, a);
     if (kind == STEIN) read_images(&stein_images, &config, item, a);
     if (kind == MMU_IMAGES) read_images(&mmu_images, &config, item, a);
-    if (kind == LABELS && fuzz_ok(labels_count(&count, path))) fuzz_ok(labels_read(&labels, &count, path, 0, 1, a));
+    if (kind == LABELS && fuzz_ok(labels_count(&count, path, &label_usual)))
+        fuzz_ok(labels_read(&labels, &count, &label_counts, path, &label_usual, 0, 1, a));
 }
 
 const FuzzTarget fuzz_target = {"h5_sets", N_FORMS, seeds, one, files, words};

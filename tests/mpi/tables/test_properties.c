@@ -78,7 +78,7 @@ static bool is(double stored, double expected)
 /* Row `at` of the file is row i of the catalogue. */
 static void check_predictions(FitsFile *f, const ProbeSet *p, int64_t at, int64_t i)
 {
-    static const char *const stem[N_LABELS] = {"ZPRED", "LOGMSTAR", "TAGE_MW", "LOG_ZMW", "LOG_SSFR"};
+    static const char *const stem[N_LABELS] = {"ZPRED", "LOGMSTAR", "TAGE_MW", "LOG_ZMW", "LOG_SSFR", "SSFR_RELEASED"};
     char name[64];
     for (int k = 0; k < p->n_fits; k++) {
         const ProbeFit *fit = &p->fit[k];

@@ -7,6 +7,17 @@
 #include "data/mock_table.h"
 #include "test_main.h"
 
+static const LabelsConfig label_usual = {.hdu = "",
+                                         .targetid = "TARGETID",
+                                         .z = "",
+                                         .logmstar = "",
+                                         .age = "",
+                                         .metallicity = "",
+                                         .sfr = "",
+                                         .solar = 0.02,
+                                         .magnitudes = true};
+static LabelCounts label_counts;
+
 static MockSky sky;
 static MockObject *object;
 
@@ -41,7 +52,7 @@ static void labels_are_near_the_truth_and_not_it(void)
     if (!make_sky() ||
         !CHECK_OK(mock_write_lists(&sky, &(MockLists){.labels = path_of("labels.hdf5")}, &par_alone, &test_arena)))
         return;
-    if (!CHECK_OK(labels_read(&e, &n, path_of("labels.hdf5"), 0, 1, &test_arena))) return;
+    if (!CHECK_OK(labels_read(&e, &n, &label_counts, path_of("labels.hdf5"), &label_usual, 0, 1, &test_arena))) return;
     CU_ASSERT(n > sky.n / 2 && n < sky.n);
     for (int64_t i = 0; i < n; i++) {
         const MockObject *o = object_of(e[i].targetid);
