@@ -252,8 +252,7 @@ static Status make_rows(Build *w, const Setup *s, Arena pool[N_POOLS], const Par
     if (s->files.n > s->n_redshifts) TRY(add_objects(w, &sources, pool, par));
     clock_begin("join labels");
     LabelCounts labels;
-    TRY(join_label_file(w->row, w->n, &labels, s->label_file[0] ? s->release->labels : NULL,
-                        s->labels, par, &pool[0]));
+    TRY(join_label_file(w->row, w->n, &labels, s->label_file[0] ? s->release->labels : NULL, s->labels, par, &pool[0]));
     if (s->label_file[0])
         log_info("catalog: labels: %lld rows in %s = %lld negative TARGETIDs + %lld without magnitudes + %lld below "
                  "labels.min_logmstar + %lld kept",

@@ -264,16 +264,17 @@ static Status write_sums(const OutFiles *o, int sums)
     return st;
 }
 
-/* Local. The fingerprint and all files: what tells that a table of many files is whole. */
+/* Local. The fingerprint and all files, by their paths from the list's folder: what tells that a table of many files is whole. */
 static Status write_list(const Writer *w, const char *path)
 {
     char part[H5_PATH];
     snprintf(part, sizeof part, "%s.part", path);
     FILE *f = fopen(part, "w");
     if (!f) return FAIL(E_OUTPUT, "cannot create %s: %s", part, strerror(errno));
+    const size_t folder = (size_t)(strrchr(path, '/') + 1 - path);
     fprintf(f, "%s\n", w->envelope->fingerprint.text);
-    for (int k = 0; k < w->out.n_files; k++) fprintf(f, "%s\n", w->out.file[k].path);
-    for (int k = 0; k < w->out.n_sums; k++) fprintf(f, "%s\n", w->out.sums[k].path);
+    for (int k = 0; k < w->out.n_files; k++) fprintf(f, "%s\n", w->out.file[k].path + folder);
+    for (int k = 0; k < w->out.n_sums; k++) fprintf(f, "%s\n", w->out.sums[k].path + folder);
     const bool bad = ferror(f) != 0;
     if (fclose(f) != 0 || bad) return FAIL(E_OUTPUT, "%s: cannot be written: %s", part, strerror(errno));
     return OK;
@@ -350,7 +351,8 @@ bool properties_current(const char *path, const Fingerprint *fingerprint, Arena 
     current = f && fgets(line, sizeof line, f) && strncmp(line, fingerprint->text, strlen(fingerprint->text)) == 0;
     while (current && fgets(line, sizeof line, f)) {
         line[strcspn(line, "\n")] = '\0';
-        current = access(line, R_OK) == 0;
+        char *file;
+        current = arena_printf(&file, a, "%s/%s", folder, line) == OK && access(file, R_OK) == 0;
     }
     if (f) fclose(f);
     arena_reset(a, mark);

@@ -121,7 +121,8 @@ static inline Status planted_fit(PlantedFit *out, Planted *p, const ProbeConfig 
 /* The defaults of the section, with `lambdas` unless empty. */
 static inline ProbeConfig planted_config(double *lambdas, int64_t n_lambdas)
 {
-    static const char *probes[] = {"ridge"}, *properties[] = {"z", "logmstar", "age", "logz", "logssfr", "ssfr_released"};
+    static const char *probes[] = {"ridge"},
+                      *properties[] = {"z", "logmstar", "age", "logz", "logssfr", "ssfr_released"};
     static double grid[] = {1e-3, 1e-2, 1e-1, 1, 1e1, 1e2, 1e3, 1e4, 1e5};
     ProbeConfig c = {.probes = {1, probes}, .properties = {N_LABELS, properties}, .min_rows = 50};
     c.ridge = (RidgeConfig){{n_lambdas ? n_lambdas : 9, n_lambdas ? lambdas : grid}, RIDGE_FOLDS, 5};

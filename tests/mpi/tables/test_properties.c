@@ -219,6 +219,11 @@ static int files_of(const char *list, char path[][H5_PATH], int most)
         n++;
     }
     fclose(f);
+    for (int k = 1; k < n; k++) { /* named from the folder of the list */
+        char below[128];
+        snprintf(below, sizeof below, "%.127s", path[k]);
+        snprintf(path[k], H5_PATH, "%s", path_of(below));
+    }
     return n;
 }
 
