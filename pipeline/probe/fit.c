@@ -344,5 +344,12 @@ int64_t probe_memory(const ProbeConfig *config, int64_t rows, int64_t dim, int n
         const int64_t knn = knn_memory(&config->knn, rows, dim, n, n_ranks);
         most = knn > most ? knn : most;
     }
-    return mine * probe_row_bytes(config) + most;
+    /* networks hold their train rows: as features, as records on their way to the parts, and there, in double */
+    if (config_lists(&config->probes, "mlp") || config_lists(&config->probes, "flow") ||
+        config->morphology.votes[0] != '\0') {
+        const int64_t nets = mine * (4 * dim + 3 * 8 * (dim + n + 2));
+        most = nets > most ? nets : most;
+    }
+    const int64_t landmarks = 8 * OOD_LANDMARKS * dim;
+    return mine * probe_row_bytes(config) + (landmarks > most ? landmarks : most);
 }

@@ -132,6 +132,8 @@ static Status write(Page *p, const Report *r)
     TRY(arena_new(&m, r->arena, 1));
     page_text(p, "Encoder none, modality photometry, is what two colours and a magnitude tell: the baseline that "
                  "embeddings have to beat. All scores of all splits are in scores.csv of the run.");
+    if (report_has(r, "table.csv"))
+        TRY(report_csv(p, r, "table.csv", "R\302\262 of the test objects by source, model and method", 100));
     TRY(read_matrix(m, r, "r2"));
     if (m->rows > 0) show(p, m, "R\302\262 of the test objects");
     if (m->rows > 0) TRY(draw(p, m));
