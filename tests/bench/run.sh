@@ -32,11 +32,23 @@ train() {
     done
 }
 
+# probes: fits and predictions beside scikit-learn's, one rank and one thread
+probes() {
+    local step="$build/tests/bench_probe"
+    cmake --build "$build" --target bench_probe > /dev/null || { echo "run.sh: cannot build bench_probe in $build (\$BUILD)" >&2; return 1; }
+    local one=("${mpirun[@]}" -n 1 "$step")
+    "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py ridge 20000 4000 1024 "${one[@]}" &&
+        "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py leave_one_out 20000 4000 1024 "${one[@]}" &&
+        "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py knn 20000 4000 128 "${one[@]}" &&
+        "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py mlp 20000 4000 1024 "${one[@]}"
+}
+
 # name -> command
 declare -A benchmarks=(
     [optimizer]='program bench_optimizer'
     [train_spectrum]='train spectrum'
     [train_heads]='train heads'
+    [probes]='probes'
 )
 
 status=0

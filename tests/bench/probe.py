@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""probe.py KIND TRAIN TEST DIM COMMAND...: the same fit by scikit-learn with one thread, in the same run as COMMAND (bench_probe on one
+rank), one after the other three times; a JSON line with the medians. scikit-learn predicts the test rows, ours train and test rows: times of
+predicting are per row."""
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+import numpy as np  # noqa: E402
+from sklearn.linear_model import Ridge, RidgeCV  # noqa: E402
+from sklearn.model_selection import GridSearchCV, KFold  # noqa: E402
+from sklearn.neighbors import KNeighborsRegressor  # noqa: E402
+from sklearn.neural_network import MLPRegressor  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
+
+kind, train, test, dim = sys.argv[1], *map(int, sys.argv[2:5])
+penalties = np.logspace(-3, 5, 9)
+models = {
+    "ridge": lambda: GridSearchCV(Ridge(solver="cholesky"), {"alpha": penalties}, cv=KFold(5)),
+    "leave_one_out": lambda: RidgeCV(alphas=penalties),
+    "knn": lambda: KNeighborsRegressor(64, weights="distance", algorithm="brute"),
+    "mlp": lambda: MLPRegressor(hidden_layer_sizes=(64, 64), batch_size=64, learning_rate_init=1e-3, max_iter=10, n_iter_no_change=99),
+}
+rng = np.random.default_rng(1)
+x = rng.standard_normal((train + test, dim)).astype(np.float32)
+y = x[:, 0] - x[:, 1] * x[:, 2] + 0.3 * x[:, 3]
+
+
+def theirs():
+    start = time.perf_counter()
+    scaler = StandardScaler().fit(x[:train].astype(float))
+    model = models[kind]().fit(scaler.transform(x[:train].astype(float)), y[:train])
+    fitted = time.perf_counter() - start
+    model.predict(scaler.transform(x[train:].astype(float)))
+    return fitted, (time.perf_counter() - start - fitted) / test
+
+
+def ours():
+    line = json.loads(subprocess.run(sys.argv[5:] + sys.argv[1:5], check=True, capture_output=True, text=True).stdout)
+    return line["fit_s"], line["predict_s"] / line["predicted"]
+
+
+import warnings  # noqa: E402
+
+warnings.simplefilter("ignore")
+a, b = zip(*[(ours(), theirs()) for _ in range(3)])
+m = lambda rows, k: statistics.median(r[k] for r in rows)  # noqa: E731
+total = lambda rows: m(rows, 0) + test * m(rows, 1)  # noqa: E731
+print(json.dumps({"name": f"probe {kind} vs scikit-learn", "train": train, "test": test, "dim": dim, "ours": round(total(a), 3),
+                  "theirs": round(total(b), 3), "unit": "s", "ratio": round(total(b) / total(a), 2), "fit_ours": round(m(a, 0), 3),
+                  "fit_theirs": round(m(b, 0), 3), "threads": 1, "repeats": 3}))
