@@ -62,6 +62,8 @@ typedef struct {
     float *numbers; /* (n, dataset_numbers) */
 } DatasetEntries;
 Status dataset_entries(DatasetEntries *out, int64_t n, Arena *a); /* zeroed, without numbers */
+/* Local. All entries of a modality that are in the file, without their numbers. */
+Status dataset_index(DatasetEntries *out, Dataset *d, Modality m, Arena *a);
 
 /* Collective. A new file with room for n[m] entries of each modality, none of them finished. */
 Status dataset_create(Dataset *d, const char *path, const Envelope *e, const int64_t n[N_MODALITIES],

@@ -16,6 +16,13 @@ void linalg_cross(double *c, const double *x, const double *y, int64_t rows, int
 void linalg_layer(double *y, const double *x, const double *w, int64_t rows, int64_t n_out, int64_t n_in);
 void linalg_layer_back(double *d_x, const double *d_y, const double *w, int64_t rows, int64_t n_out, int64_t n_in);
 
+/* c (rows, m) = x y^T with x (rows, n), y (m, n). */
+void linalg_products(double *c, const double *x, const double *y, int64_t rows, int64_t m, int64_t n);
+
+/* The n <= dim rows of x (n, dim) become orthonormal and span what they spanned before; of rows that depend on each other
+   the later ones become any others. */
+Status linalg_orthonormalise(double *x, int64_t n, int64_t dim, Arena *scratch);
+
 /* Copies the lower triangle onto the upper one. */
 void linalg_mirror(double *g, int64_t n);
 

@@ -15,12 +15,20 @@ enum { BASELINES_VERSION = 1 };
 typedef struct {
     H5File file;
     Envelope envelope;
-    int64_t n; /* rows */
+    int64_t n;         /* rows */
+    char *path, *part; /* while it is written */
 } Baselines;
+
+/* Collective. PATH.part, then model after model, of each rows [first, first + mine) of `dim` numbers from this rank, then
+   PATH; or nothing. `label` (dim) for a supervised model, else NULL: features. */
+Status baselines_create(Baselines *out, const char *path, const Envelope *e, int64_t n, const Par *par, Arena *a);
+Status baselines_put(Baselines *b, const char *model, const Label *label, const float *x, int64_t dim, int64_t first,
+                     int64_t mine, const Par *par);
+Status baselines_publish(Baselines *b, const Par *par, Arena *a);
 
 /* Local with par = NULL, else Collective. */
 Status baselines_open(Baselines *out, const char *path, const Par *par, Arena *a);
-void baselines_close(Baselines *b); /* twice-safe */
+void baselines_close(Baselines *b); /* twice-safe; of a file that was not published nothing stays */
 /* Local. Numbers of a row; 0 when the file lacks the model. */
 int64_t baselines_dim(Baselines *b, const char *model);
 /* Local. The column of a supervised model that predicts this property; -1 = none. */

@@ -267,6 +267,22 @@ Status dataset_entries(DatasetEntries *out, int64_t n, Arena *a)
     return arena_new(&out->flag, a, n);
 }
 
+Status dataset_index(DatasetEntries *out, Dataset *d, Modality m, Arena *a)
+{
+    H5File *f = &d->file;
+    TRY(dataset_entries(out, d->n[m], a));
+    if (out->n == 0) return OK;
+    TRY(h5_read_rows(out->row, f, name[m].row, H5_I64, 0, 0, out->n));
+    TRY(h5_read_rows(out->targetid, f, name[m].targetid, H5_I64, 0, 0, out->n));
+    TRY(h5_read_rows(out->split, f, name[m].split, H5_U8, 0, 0, out->n));
+    TRY(h5_read_rows(out->flag, f, name[m].flag, H5_I32, 0, 0, out->n));
+    for (int64_t i = 0; i < out->n; i++)
+        if (out->row[i] < 0 || (i > 0 && out->row[i] <= out->row[i - 1]))
+            return FAIL(E_INPUT, "%s: entry %lld of %s is out of order; the file is damaged: make it again", f->path,
+                        (long long)i, name[m].row);
+    return OK;
+}
+
 /* The checksums last, which are written at once: so the file has its full length. */
 static Status create_table(Dataset *d, Modality m)
 {

@@ -17,6 +17,10 @@ void dpotrs_(const char *uplo, const int *n, const int *nrhs, const double *a, c
              const int *ldb, int *info);
 void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work,
             const int *lwork, int *info);
+void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work, const int *lwork,
+             int *info);
+void dorgqr_(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau, double *work,
+             const int *lwork, int *info);
 void openblas_set_num_threads(int threads);
 
 static const double one = 1.0;
@@ -51,6 +55,36 @@ void linalg_layer_back(double *d_x, const double *d_y, const double *w, int64_t 
 {
     const int n = size_of(rows), out = size_of(n_out), in = size_of(n_in);
     if (n > 0 && out > 0 && in > 0) dgemm_("N", "N", &in, &n, &out, &one, w, &in, d_y, &out, &one, d_x, &in);
+}
+
+void linalg_products(double *c, const double *x, const double *y, int64_t rows, int64_t m, int64_t n)
+{
+    static const double zero = 0.0;
+    const int k = size_of(n), in = size_of(rows), out = size_of(m);
+    if (k > 0 && in > 0 && out > 0) dgemm_("T", "N", &out, &in, &k, &one, y, &k, x, &k, &zero, c, &out);
+}
+
+Status linalg_orthonormalise(double *x, int64_t n, int64_t dim, Arena *scratch)
+{
+    const int columns = size_of(n), rows = size_of(dim); /* of the transpose, as Fortran sees it */
+    const Mark mark = arena_mark(scratch);
+    double *tau, *work, best[2] = {0, 0};
+    int info = 0, length = -1;
+    MUST(n <= dim);
+    if (columns == 0) return OK;
+    dgeqrf_(&rows, &columns, x, &rows, best, &best[0], &length, &info); /* these two ask how much they want */
+    MUST(info == 0);
+    dorgqr_(&rows, &columns, &columns, x, &rows, best, &best[1], &length, &info);
+    MUST(info == 0);
+    length = (int)fmax(best[0], best[1]);
+    TRY(arena_new(&tau, scratch, columns));
+    TRY(arena_new(&work, scratch, length));
+    dgeqrf_(&rows, &columns, x, &rows, tau, work, &length, &info);
+    MUST(info == 0);
+    dorgqr_(&rows, &columns, &columns, x, &rows, tau, work, &length, &info);
+    MUST(info == 0);
+    arena_reset(scratch, mark);
+    return OK;
 }
 
 void linalg_mirror(double *g, int64_t n)

@@ -4,11 +4,51 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/seal.h"
+
 /* MODEL/values */
 static const char *values_of(char out[H5_PATH], const char *model)
 {
     snprintf(out, H5_PATH, "%s/values", model);
     return out;
+}
+
+Status baselines_create(Baselines *b, const char *path, const Envelope *e, int64_t n, const Par *par, Arena *a)
+{
+    Envelope own = *e;
+    *b = (Baselines){.envelope = *e, .n = n};
+    own.kind = "baselines";
+    own.version = BASELINES_VERSION;
+    Status st = arena_printf(&b->path, a, "%s", path);
+    if (st == OK) st = arena_printf(&b->part, a, "%s.part", path);
+    TRY(par_agree(par, st));
+    TRY(artefact_make_folder_of(par, path));
+    TRY(h5_create(&b->file, b->part, par));
+    TRY(artefact_write(&b->file, &own));
+    TRY(h5_put_attr_i64(&b->file, "/", "rows_in", n));
+    return h5_put_attr_i64(&b->file, "/", "rows_out", n);
+}
+
+Status baselines_put(Baselines *b, const char *model, const Label *label, const float *x, int64_t dim, int64_t first,
+                     int64_t mine, const Par *par)
+{
+    char name[H5_PATH];
+    const int64_t dims[2] = {b->n, dim};
+    TRY(par_agree(par, h5_new(&b->file, values_of(name, model), H5_F32, 0, dims, 2)));
+    TRY(h5_put_attr_text(&b->file, model, "kind", label ? "supervised" : "features"));
+    for (int64_t k = 0; label && k < dim; k++) TRY(h5_put_attr_i64(&b->file, model, label_table[label[k]].name, k));
+    Status st = FAIL_POINT("baselines.put");
+    if (st == OK) st = h5_write_rows(&b->file, name, H5_F32, 0, x, first, mine);
+    return par_agree(par, st);
+}
+
+Status baselines_publish(Baselines *b, const Par *par, Arena *a)
+{
+    TRY(par_agree(par, h5_close(&b->file)));
+    TRY(seal_file(b->part, par, a));
+    TRY(artefact_publish(par, b->path));
+    b->part = NULL;
+    return OK;
 }
 
 Status baselines_open(Baselines *b, const char *path, const Par *par, Arena *a)
@@ -24,7 +64,10 @@ Status baselines_open(Baselines *b, const char *path, const Par *par, Arena *a)
 
 void baselines_close(Baselines *b)
 {
-    if (b) h5_close(&b->file);
+    if (!b) return;
+    h5_close(&b->file);
+    if (b->part) remove(b->part);
+    b->part = NULL;
 }
 
 int64_t baselines_dim(Baselines *b, const char *model)
