@@ -301,6 +301,25 @@ static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(Tra
 static void size_train_spectrum(StagePlan *p, const Campaign *c) { size_training(p, c, train_spectrum_cost); }
 static void size_align(StagePlan *p, const Campaign *c) { size_training(p, c, align_cost); }
 
+/* Two networks and components of both modalities; the stage knows what they take. */
+static void size_baselines(StagePlan *p, const Campaign *c)
+{
+    const TrainConfig *train = config_get(c->run->config, &train_section);
+    double passes = 0;
+    BaselinesCost cost;
+    baselines_cost(&cost, c->run);
+    for (int m = 0; m < N_MODALITIES; m++) {
+        passes += cost.passes[m];
+        p->read += (int64_t)(cost.passes[m] * rows_of(c) * 4 * (m == MODALITY_IMAGE ? IMAGE_NUMBERS : GRID_PIXELS));
+    }
+    p->rows = (int64_t)(passes * rows_of(c));
+    p->write = (int64_t)(cost.row_bytes * rows_of(c));
+    p->max_ranks = train->replicas;
+    p->memory += cost.memory + 60 * rows_of(c);
+    p->seconds += 5;
+    p->seconds_shared = cost.operations * rows_of(c) / solve_speed + (double)p->read / disk_speed;
+}
+
 /* Sums of products of all columns of each input; solutions are serial. The widest input has about half of all columns. */
 static void size_probe(StagePlan *p, const Campaign *c)
 {
@@ -339,6 +358,7 @@ static const struct {
              {&train_spectrum_stage, size_train_spectrum, NULL, true},
              {&align_stage, size_align, NULL, true},
              {&embed_stage, size_embed, NULL, true},
+             {&baselines_stage, size_baselines, "baselines.h5", false},
              {&probe_stage, size_probe, "probes.h5", true},
              {&tables_stage, size_tables, "properties.fits", false},
              {&export_stage, size_weights, "astroclip.ckpt", true}};

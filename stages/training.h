@@ -69,6 +69,14 @@ double training_optimizer_bytes(const TrainingCost *c, const TrainConfig *t, int
 /* Local. Prints samples if the dataset is there, memory of both ways to keep the optimiser's state. */
 Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost *cost);
 
+/* What `baselines` needs, per row of the catalogue but for the memory of a rank. */
+typedef struct {
+    double memory;
+    double operations, row_bytes;
+    double passes[N_MODALITIES]; /* over the entries */
+} BaselinesCost;
+void baselines_cost(BaselinesCost *out, const Run *run);
+
 /* Local, each in the file of its stage. */
 Status train_spectrum_cost(TrainingCost *out, Run *run);
 Status align_cost(TrainingCost *out, Run *run);

@@ -12,6 +12,7 @@ declare -A made=( # in run.output, besides what the stage only touches
     [report]="report"
     [export]="astroclip.ckpt"
     [train_spectrum]="spectrum.ckpt.h5 train_spectrum"
+    [baselines]="baselines.h5 baselines"
     [align]="aligned.ckpt.h5 retrieval.csv align"
 )
 tiny=(--set mock.objects=24 --set mock.per_brick=24 --set probe.min_rows=10) # of all stages
@@ -40,6 +41,10 @@ wants() {
     train_spectrum | align)
         its=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
         its+=(--set "$1.batch=1" --set "$1.steps=3" --set "$1.validate_every=2" --set "$1.warmup_steps=1" --set "$1.lr=1e-3" --set "$1.dropout=0.1" --set "$1.ema=0.5")
+        ;;
+    baselines)
+        its=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
+        its+=(--set baselines.batch=8 --set baselines.epochs=2 --set baselines.photometry_epochs=2 --set baselines.width=4 --set baselines.image_size=32 --set baselines.components=3)
         ;;
     esac
     # a frozen encoder whose tokens are cached, one that is trained, negatives of all replicas
