@@ -21,7 +21,7 @@ done
 # `astroclip run` without run.stages runs the default ones, which are compared below; mock is compared here; the others are compared at the end, as
 # tests/support/stages.sh says. Any other stage makes this test fail until it is there or among the defaults.
 . "$(dirname "$0")/../support/stages.sh"
-alone="import pack $trainings report export"
+alone="import pack $trainings baselines report export"
 for name in $list; do
     [[ " $default_stages mock $alone " == *" $name "* ]] || fail "stage $name is not covered: say here how it is compared"
 done

@@ -39,7 +39,7 @@ hurt() {
 comes_by() {
     local owner=${2%%.*}
     case $owner in
-    train) [[ " $trainings " == *" $1 "* ]] ;;
+    train) [[ " $trainings baselines " == *" $1 "* ]] ;;
     torch) [ "$1" = export ] ;;
     *) [[ " $all_stages " != *" $owner "* || $owner = "$1" ]] && [[ $1 != mock || $2 = artefact.publish || -n ${ASTROCLIP_LONG:-} ]] ;;
     esac

@@ -134,10 +134,36 @@ static void environment_threads_do_not_matter(void)
     CU_ASSERT(memcmp(g[0], g[1], sizeof(double) * LARGE * LARGE) == 0);
 }
 
+static void products_and_orthonormal_rows(void)
+{
+    double g[ROWS * ROWS], q[N * ROWS], kept[N * ROWS], part[N * N];
+    fill();
+    linalg_products(g, x, x + N, 5, 6, N);
+    for (int i = 0; i < 5; i++)
+        for (int j = 0; j < 6; j++) {
+            double want = 0;
+            for (int k = 0; k < N; k++) want += x[i * N + k] * x[(j + 1) * N + k];
+            CU_ASSERT_DOUBLE_EQUAL(g[i * 6 + j], want, rounding);
+        }
+    memcpy(kept, x, sizeof kept);
+    memcpy(q, x, sizeof q);
+    CHECK_OK(linalg_orthonormalise(q, N, ROWS, &test_arena));
+    linalg_products(part, q, q, N, N, ROWS);
+    for (int i = 0; i < N * N; i++) CU_ASSERT_DOUBLE_EQUAL(part[i], i / N == i % N, rounding);
+    linalg_products(part, kept, q, N, N, ROWS); /* each row is made of the rows up to it: nothing of it is lost */
+    for (int i = 0; i < N; i++) {
+        double have = 0, want = 0;
+        for (int j = 0; j <= i; j++) have += part[i * N + j] * part[i * N + j];
+        for (int k = 0; k < ROWS; k++) want += kept[i * ROWS + k] * kept[i * ROWS + k];
+        CU_ASSERT_DOUBLE_EQUAL(have, want, ROWS * rounding);
+    }
+}
+
 TEST_MAIN("linalg", {"a Gram matrix is added to the lower triangle", gram_adds_the_lower_triangle},
           {"the cross product is x transposed times y", cross_is_x_transposed_y},
           {"no rows add nothing", no_rows_add_nothing},
           {"Cholesky solves every right-hand side", cholesky_solves_every_right_hand_side},
           {"an indefinite matrix or NaN is a numeric error", indefinite_matrix_is_an_error},
           {"eigenvectors are orthonormal and rebuild the matrix", eigenvectors_rebuild_the_matrix},
+          {"products; rows made orthonormal span what they spanned", products_and_orthonormal_rows},
           {"threads of the environment do not matter", environment_threads_do_not_matter})
