@@ -236,6 +236,8 @@ static Status put_ood(Learned *in, ProbeInput *input, Driver *d)
 static bool applies(const ProbeKind *kind, const ProbeInputRow *row, const ProbeConfig *config)
 {
     if (row->kind == INPUT_SUPERVISED) return kind == &supervised_probe;
+    if (row->kind == INPUT_FEATURES && kind == &flow_probe)
+        return false; /* a baseline: no posteriors are asked of it */
     return kind != &supervised_probe && config_lists(&config->probes, kind->name);
 }
 
