@@ -88,8 +88,13 @@ static Status run_tables(Run *run)
     PropertySources sources = {&in.catalog, &in.embeddings, &in.probes, &in.predictions, c};
     PropertyFiles told;
     TRY_DONE(properties_write(&told, in.path, &envelope, &sources, par, run->arena));
-    log_info("tables: %lld rows in = %lld rows out in %d file%s", (long long)in.catalog.n, (long long)told.rows,
-             told.files, told.files == 1 ? "" : "s");
+    if (c->match[0])
+        log_info("tables: %lld rows in = %lld rows of %s + %lld others; %lld rows out, %lld without an object of ours",
+                 (long long)in.catalog.n, (long long)told.matched, c->match, (long long)(in.catalog.n - told.matched),
+                 (long long)told.rows, (long long)(told.rows - told.matched));
+    else
+        log_info("tables: %lld rows in = %lld rows out in %d file%s", (long long)in.catalog.n, (long long)told.rows,
+                 told.files, told.files == 1 ? "" : "s");
     if (c->layout == LAYOUT_FLAT && c->files == FILES_ONE)
         log_info("tables: wrote %s and %s.sha256sum", in.path, in.path);
     else

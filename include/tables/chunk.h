@@ -25,4 +25,7 @@ Status chunk_make(Chunk *c, const PropertySources *s, const PropertyLayout *l, c
 /* Rows [first, first + n) of the catalogue into bytes. */
 Status chunk_fill(Chunk *c, int64_t first, int64_t n, Arena *scratch);
 
+/* Rows of the matched table that the catalogue lacks: the key alone. */
+void chunk_fill_missing(Chunk *c, const RowMissing *m, int64_t n);
+
 #endif

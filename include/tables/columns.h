@@ -19,6 +19,7 @@ enum {
     PRED_OOD_BOTH = 1 << 4,
     PRED_TRAINING = 1 << 5,
     PRED_EXTRAPOLATED = 1 << 6,
+    PRED_NOT_IN_CATALOGUE = 1 << 7,
 };
 typedef struct {
     int32_t bit;
@@ -84,6 +85,7 @@ void layout_column_name(char out[COLUMN_NAME], const PropertyLayout *l, int fit)
 
 /* All that is known of one object; borrowed. */
 typedef struct {
+    bool absent; /* a row of tables.match that the catalogue lacks */
     const CatalogRow *catalog;
     int32_t flag[N_MODALITIES];
     const float *stats;       /* (N_SPECTRUM_STATS)                    */

@@ -5,7 +5,7 @@
 #define TABLES_OUTFILES_H
 
 #include "core/config.h"
-#include "data/catalog.h"
+#include "tables/rowmatch.h"
 
 enum { FILES_ONE, FILES_PROGRAM, FILES_PIXEL };
 enum { LAYOUT_FLAT, LAYOUT_VAC };
@@ -16,6 +16,7 @@ typedef struct {
     int files, layout;
     const char *release, *name, *version; /* of a value-added catalogue: "dr1", "astroclip", "v1.0" */
     bool hdf5;
+    const char *match; /* redshift catalogue whose rows the file has, in their order; "" = those of ours */
 } TablesConfig;
 extern const ConfigSection tables_section; /* "tables" */
 
@@ -44,7 +45,8 @@ typedef struct {
     OutSums *sums;
     int64_t first, n;
     int32_t *of; /* (n) file of each row      */
-    int64_t *at; /* (n) its place among those */
+    int64_t *at; /* (n) its place among those, -1 = nowhere */
+    RowMatch match;
 } OutFiles;
 
 /* Collective. `folder` is run.output, `stem` begins the names of the flat layout, `specprod` is that of the release. Flat and

@@ -24,7 +24,8 @@ typedef struct {
 
 typedef struct {
     int files;
-    int64_t rows; /* in all of them */
+    int64_t rows;    /* in all of them */
+    int64_t matched; /* with tables.match: rows of the catalogue among them */
 } PropertyFiles;
 
 /* Collective. PATH is that of the single flat file, OUTPUT/properties.fits; other layouts are below its folder. Everything through

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/clock.h"
 #include "probe/morphology.h"
@@ -88,15 +89,13 @@ static Status read_rows(Chunk *c, int64_t first, int64_t n, Arena *a)
     return read_shares(c, first, n);
 }
 
-Status chunk_fill(Chunk *c, int64_t first, int64_t n, Arena *scratch)
+/* Bytes of the first n rows. */
+static void put_rows(Chunk *c, int64_t n, bool absent)
 {
     const ProbeSet *p = c->s->probes;
-    clock_begin("read rows");
-    const Status st = read_rows(c, first, n, scratch);
-    clock_end("read rows");
-    TRY(st);
     for (int64_t i = 0; i < n; i++) {
         const ObjectRow r = {
+            .absent = absent,
             .catalog = &c->row[i],
             .flag = {c->flag[MODALITY_IMAGE][i], c->flag[MODALITY_SPECTRUM][i]},
             .stats = c->stats + i * N_SPECTRUM_STATS,
@@ -108,5 +107,33 @@ Status chunk_fill(Chunk *c, int64_t first, int64_t n, Arena *scratch)
         for (int t = 0; t < N_ROW_TABLES; t++)
             layout_put_row(c->bytes[t] + i * c->layout[t].row_bytes, &c->layout[t], &r);
     }
+}
+
+Status chunk_fill(Chunk *c, int64_t first, int64_t n, Arena *scratch)
+{
+    clock_begin("read rows");
+    const Status st = read_rows(c, first, n, scratch);
+    clock_end("read rows");
+    TRY(st);
+    put_rows(c, n, false);
     return OK;
+}
+
+void chunk_fill_missing(Chunk *c, const RowMissing *m, int64_t n)
+{
+    const ProbeSet *p = c->s->probes;
+    for (int64_t i = 0; i < n; i++) {
+        catalog_new_row(&c->row[i]);
+        c->row[i].targetid = m[i].targetid;
+        c->row[i].split = N_SPLITS; /* of none */
+        c->row[i].zcat_primary = 0;
+        memcpy(c->row[i].survey, m[i].survey, sizeof m[i].survey);
+        memcpy(c->row[i].program, m[i].program, sizeof m[i].program);
+        for (int k = 0; k < N_MODALITIES; k++) c->flag[k][i] = 0;
+        for (int k = 0; k < N_SPECTRUM_STATS; k++) c->stats[i * N_SPECTRUM_STATS + k] = NAN;
+        for (int k = 0; k < p->n_inputs; k++) c->ood[i * p->n_inputs + k] = NAN;
+        for (int k = 0; k < p->n_fits; k++) c->prediction[i * p->n_fits + k] = NAN, c->scale[i * p->n_fits + k] = 1;
+        for (int k = 0; k < c->n_shares; k++) c->shares[i * c->n_shares + k] = NAN;
+    }
+    put_rows(c, n, true);
 }

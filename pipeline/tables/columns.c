@@ -16,6 +16,7 @@ const PredFlagRow pred_flag_table[] = {
     {PRED_OOD_BOTH, "OOD_BOTH", "both embeddings together beyond 99 % of the val split's"},
     {PRED_TRAINING, "TRAINING", "in the train split: its predictions are no test"},
     {PRED_EXTRAPOLATED, "EXTRAPOLATED", "a value is beyond the labels it was learnt from"},
+    {PRED_NOT_IN_CATALOGUE, "NOT_IN_CATALOGUE", "a row of the matched table that was not embedded"},
     {0, NULL, NULL},
 };
 
@@ -333,6 +334,7 @@ int32_t pred_flag(const PropertyLayout *l, const ObjectRow *r)
                 r->ood[i] > p->input[i].ood_quantile)
                 flag |= bit->bit;
     }
+    if (r->absent) flag |= PRED_NOT_IN_CATALOGUE;
     if (is_extrapolated(l, r)) flag |= PRED_EXTRAPOLATED;
     if (!seen[MODALITY_IMAGE]) flag |= PRED_NO_IMAGE;
     if (!seen[MODALITY_SPECTRUM]) flag |= PRED_NO_SPECTRUM;

@@ -23,6 +23,9 @@ static const ConfigField tables_fields[] = {
     FIELD_TEXT(TablesConfig, name, "astroclip", RESULT, "name of the value-added catalogue"),
     FIELD_TEXT(TablesConfig, version, "v1.0", RESULT, "version of the value-added catalogue"),
     FIELD_BOOL(TablesConfig, hdf5, "false", RESULT, "the same columns as an HDF5 file too"),
+    FIELD_TEXT(
+        TablesConfig, match, "", RESULT,
+        "redshift catalogue (FITS) whose rows, in its order, the one file has; empty = the catalogue's own rows"),
     FIELD_END};
 
 static bool is_name(const char *text)
@@ -36,6 +39,8 @@ static Status check(const void *config)
     bool known = false;
     for (int i = 0; probes[i]; i++) known = known || strcmp(probes[i], c->probe) == 0;
     if (!known) return FAIL(E_CONFIG, "tables.probe: '%s' is not one of: ridge, knn, mlp, flow", c->probe);
+    if (c->match[0] && c->files != FILES_ONE)
+        return FAIL(E_CONFIG, "tables.match makes one file with the rows of another: set tables.files to one");
     if (is_name(c->release) && is_name(c->name) && is_name(c->version)) return OK;
     return FAIL(E_CONFIG,
                 "tables.release, tables.name and tables.version name folders: letters, digits, '.', '_' and '-'");
@@ -206,5 +211,9 @@ Status outfiles_plan(OutFiles *out, const char *folder, const char *stem, const 
     st = arena_new(&out->file, a, out->n_files);
     if (st == OK) st = name_files(out, all, c, stem, product, a);
     TRY(par_agree(par, st));
-    return place_rows(out, mine, all, par, a);
+    TRY(place_rows(out, mine, all, par, a));
+    if (!c->match[0]) return OK;
+    TRY(rowmatch(&out->match, out->at, c->match, catalog, out->first, out->n, par, a));
+    out->file[0].n = out->match.rows;
+    return OK;
 }

@@ -145,25 +145,36 @@ static Status write_at(int fd, const char *path, const unsigned char *bytes, int
     return OK;
 }
 
-/* Local. Rows [i, end) of the sorted chunk, all of one file, where they follow each other; the first is row `source` of those
-   from row `at` of this rank. */
-static Status write_run(Writer *w, const Chunk *c, int64_t at, int64_t source, int64_t i, int64_t end)
+/* Local. Rows [i, end) of the chunk, which follow each other from row `place` of file k on. */
+static Status write_run(Writer *w, int fd, int k, const Chunk *c, int64_t place, int64_t i, int64_t end)
 {
-    const OutFiles *o = &w->out;
-    const int k = o->of[at + source];
-    int fd = open(o->file[k].part, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return FAIL(E_OUTPUT, "%s: cannot be opened for its rows: %s", o->file[k].part, strerror(errno));
     Status st = OK;
     for (int t = 0; t < N_ROW_TABLES && st == OK; t++) {
-        const int64_t width = w->layout[t].row_bytes, offset = o->at[at + source] * width, bytes = (end - i) * width;
+        const int64_t width = w->layout[t].row_bytes, offset = place * width, bytes = (end - i) * width;
         const unsigned char *from = c->bytes[t] + i * width;
         if (w->layout[t].n == 0) continue;
         w->sum[k][t] = (int64_t)fitssum_add((uint32_t)w->sum[k][t], from, bytes, offset);
-        st = write_at(fd, o->file[k].part, from, bytes, w->span[k][t].start + offset);
+        st = write_at(fd, w->out.file[k].part, from, bytes, w->span[k][t].start + offset);
+    }
+    return st;
+}
+
+/* Local. Rows [i, end) of the chunk, all of file k; place[order[j]] is where row j goes, -1 = nowhere. */
+static Status write_file(Writer *w, int k, const Chunk *c, const int64_t *place, const int64_t *order, int64_t i,
+                         int64_t end)
+{
+    const char *part = w->out.file[k].part;
+    int fd = open(part, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return FAIL(E_OUTPUT, "%s: cannot be opened for its rows: %s", part, strerror(errno));
+    Status st = OK;
+    for (int64_t last; i < end && st == OK; i = last) {
+        const int64_t first = place[order[i]];
+        for (last = i + 1; last < end && first >= 0 && place[order[last]] == first + last - i;) last++;
+        if (first >= 0) st = write_run(w, fd, k, c, first, i, last);
     }
     if (st == OK && fsync(fd) != 0 && errno != EINVAL)
-        st = FAIL(E_OUTPUT, "%s: cannot be synced to disk: %s", o->file[k].part, strerror(errno));
-    if (close(fd) != 0 && st == OK) st = FAIL(E_OUTPUT, "%s: cannot be closed: %s", o->file[k].part, strerror(errno));
+        st = FAIL(E_OUTPUT, "%s: cannot be synced to disk: %s", part, strerror(errno));
+    if (close(fd) != 0 && st == OK) st = FAIL(E_OUTPUT, "%s: cannot be closed: %s", part, strerror(errno));
     return st;
 }
 
@@ -194,7 +205,27 @@ static Status write_chunk(Writer *w, Chunk *c, Chunk *sorted, int64_t at, int64_
                    (size_t)w->layout[t].row_bytes);
     for (int64_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && o->of[at + order[end]] == o->of[at + order[i]];) end++;
-        TRY(write_run(w, sorted, at, order[i], i, end));
+        TRY(write_file(w, o->of[at + order[i]], sorted, o->at + at, order, i, end));
+    }
+    arena_reset(w->arena, mark);
+    return OK;
+}
+
+/* Local. Rows of the matched table that the catalogue lacks, those that this rank found. */
+static Status write_missing(Writer *w)
+{
+    enum { PIECE = 1024 };
+    const RowMatch *m = &w->out.match;
+    const Mark mark = arena_mark(w->arena);
+    Chunk c;
+    int64_t place[PIECE], order[PIECE];
+    if (m->n_missing == 0) return OK;
+    TRY(chunk_make(&c, w->s, w->layout, w->share, w->n_shares, PIECE, w->arena));
+    for (int64_t at = 0; at < m->n_missing; at += PIECE) {
+        const int64_t n = least(PIECE, m->n_missing - at);
+        chunk_fill_missing(&c, m->missing + at, n);
+        for (int64_t i = 0; i < n; i++) place[i] = m->missing[at + i].at, order[i] = i;
+        TRY(write_file(w, 0, &c, place, order, 0, n));
     }
     arena_reset(w->arena, mark);
     return OK;
@@ -209,6 +240,7 @@ static Status write_share(Writer *w)
     Chunk c, sorted;
     Progress progress;
     TRY(FAIL_POINT("tables.rows"));
+    TRY(write_missing(w));
     if (o->n == 0) return OK;
     TRY(chunk_make(&c, w->s, w->layout, w->share, w->n_shares, rows, w->arena));
     TRY(chunk_make(&sorted, w->s, w->layout, w->share, w->n_shares, rows, w->arena));
@@ -337,7 +369,7 @@ Status properties_write(PropertyFiles *told, const char *path, const Envelope *e
     if (st == OK) st = publish(&w, list);
     if (st != OK && par->rank == 0) remove_parts(&w, list);
     twin_close(&w.twin);
-    *told = (PropertyFiles){w.out.n_files, s->catalog->n};
+    *told = (PropertyFiles){w.out.n_files, s->config->match[0] ? w.out.match.rows : s->catalog->n, w.out.match.matched};
     arena_reset(a, mark);
     return st;
 }

@@ -66,7 +66,11 @@ static Status put_probes(const Par *par, Arena *a)
     static double mean[2 * DIM], std[2 * DIM], weight[2 * DIM];
     ProbeInput input = {.row = &probe_inputs[0], .dim = DIM, .mean = mean, .std = std, .n_rows = ROWS};
     ProbeFit fit = {.probe = "ridge", .weight = weight, .n_weights = DIM};
-    const ProbeSet set = {1, 1, &input, &fit, {.fingerprint = {"00000000000000000000000000000003"}, .config = ""}};
+    const ProbeSet set = {.n_inputs = 1,
+                          .n_fits = 1,
+                          .input = &input,
+                          .fit = &fit,
+                          .envelope = {.fingerprint = {"00000000000000000000000000000003"}, .config = ""}};
     return probes_write(fuzz_path(files[PROBES]), &set, par, a);
 }
 

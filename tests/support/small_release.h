@@ -186,7 +186,8 @@ static void make_probes(ProbeSet *p, int64_t n)
     par_barrier(&test_par);
 }
 
-static TablesConfig small_tables = {.probe = "ridge", .release = "dr1", .name = "astroclip", .version = "v1.0"};
+static TablesConfig small_tables = {
+    .probe = "ridge", .release = "dr1", .name = "astroclip", .version = "v1.0", .match = ""};
 
 /* Collective (or Local with a serial `par`). Writes NAME from the files of write_release. */
 static Status write_properties(const char *name, const ProbeSet *probes, int64_t chunk_rows, const Par *par)

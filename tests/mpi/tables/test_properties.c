@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "small_release.h"
+#include "small_table.h"
 
 /* The data of PROPERTIES as they stand in the file. */
 static unsigned char *data_of(const char *name, int64_t *bytes)
@@ -220,8 +221,8 @@ static int files_of(const char *list, char path[][H5_PATH], int most)
     }
     fclose(f);
     for (int k = 1; k < n; k++) { /* named from the folder of the list */
-        char below[128];
-        snprintf(below, sizeof below, "%.127s", path[k]);
+        char below[400];
+        snprintf(below, sizeof below, "%.399s", path[k]);
         snprintf(path[k], H5_PATH, "%s", path_of(below));
     }
     return n;
@@ -286,6 +287,57 @@ static void each_row_is_in_exactly_one_file(void)
         }
 }
 
+/* The rows of another table in its order: every third row of ours backwards, one that we lack between them. */
+static void the_rows_of_a_redshift_catalogue_are_matched(void)
+{
+    enum { ROWS = 60, THEIRS = 2 * (ROWS / 3) };
+    static int64_t id[THEIRS];
+    static char survey[THEIRS][8], program[THEIRS][8];
+    ProbeSet probes;
+    FitsFile f;
+    int64_t n = 0;
+    const TablesConfig before = small_tables;
+    write_release(ROWS);
+    make_probes(&probes, ROWS);
+    for (int64_t k = 0; k < THEIRS; k++) {
+        const CatalogRow r = catalog_row(ROWS - 1 - 3 * (k / 2));
+        id[k] = k % 2 ? 5000 + k : r.targetid;
+        memcpy(survey[k], r.survey, 8);
+        memcpy(program[k], r.program, 8);
+    }
+    if (test_par.rank == 0) {
+        const SmallColumn columns[] = {{"TARGETID", "K", FITS_I64, id, 0},
+                                       {"SURVEY", "7A", FITS_TEXT, survey, 8},
+                                       {"PROGRAM", "6A", FITS_TEXT, program, 8}};
+        CHECK_OK(fitsfile_create(&f, path_of("zcat.fits")));
+        CHECK_OK(SMALL_TABLE(&f, "ZCATALOG", columns, THEIRS));
+        CHECK_OK(fitsfile_finish(&f));
+    }
+    par_barrier(&test_par);
+    char match[H5_PATH];
+    snprintf(match, sizeof match, "%s", path_of("zcat.fits"));
+    small_tables.match = match;
+    CHECK_OK(write_properties("matched.fits", &probes, 7, &test_par));
+    small_tables = before;
+    check_verified("matched.fits");
+    if (!CHECK_OK(fitsfile_open(&f, path_of("matched.fits")))) return;
+    CHECK_OK(fitsfile_goto(&f, "PROPERTIES"));
+    CHECK_OK(fitsfile_rows(&n, &f));
+    CU_ASSERT_EQUAL_FATAL(n, THEIRS);
+    for (int64_t k = 0; k < THEIRS; k++) {
+        int64_t got = 0;
+        char text[16];
+        CHECK_OK(fitsfile_read_column(&got, &f, "TARGETID", FITS_I64, k, 1));
+        CHECK_OK(fitsfile_read_text(text, sizeof text, &f, "PROGRAM", k, 1));
+        CU_ASSERT(got == id[k] && strncmp(text, program[k], 8) == 0);
+        const int flag = (int)value_of(&f, "PRED_FLAG", k);
+        CU_ASSERT_EQUAL((flag & PRED_NOT_IN_CATALOGUE) != 0, k % 2 == 1);
+        if (k % 2 == 0) check_predictions(&f, &probes, k, ROWS - 1 - 3 * (k / 2));
+        if (k % 2 == 1) CU_ASSERT(isnan(value_of(&f, "ZPRED_IMAGE", k)) && isnan(value_of(&f, "Z", k)));
+    }
+    fitsfile_close(&f);
+}
+
 /* The HDF5 twin holds what the FITS file holds. */
 static void the_twin_has_the_same_values(void)
 {
@@ -323,4 +375,5 @@ TEST_MAIN("properties", {"any number of ranks writes the bytes of one", any_numb
           {"the sha256 stands beside the file as sha256sum writes it",
            the_sha256_stands_beside_the_file_as_sha256sum_writes_it},
           {"each row is in exactly one file", each_row_is_in_exactly_one_file},
+          {"the rows of a redshift catalogue are matched", the_rows_of_a_redshift_catalogue_are_matched},
           {"the twin has the same values", the_twin_has_the_same_values})

@@ -166,7 +166,7 @@ static void a_row_holds_the_object(void)
     for (int f = 0; f < N_FITS; f++) y[f] = p.fit[f].input == 2 ? NAN : 1.0 + f;
     double scale[N_FITS];
     for (int f = 0; f < N_FITS; f++) scale[f] = 1;
-    ObjectRow r = {&row, {IMAGE_PADDED, SPECTRUM_MISSING_ARM}, stats, ood, y, scale, NULL};
+    ObjectRow r = {false, &row, {IMAGE_PADDED, SPECTRUM_MISSING_ARM}, stats, ood, y, scale, NULL};
     CHECK_OK(arena_new(&out, &test_arena, l.row_bytes));
     layout_put_row(out, &l, &r);
     CU_ASSERT_EQUAL(bits_of(out, &l, "TARGETID"), 0x123456789abcdef0u);
@@ -202,7 +202,7 @@ static void statistics_that_are_nan_stay_nan(void)
     float stats[N_SPECTRUM_STATS] = {NAN, NAN, NAN, NAN, NAN, NAN};
     double ood[N_INPUTS] = {1, NAN, NAN, NAN}, y[N_FITS] = {0}, scale[N_FITS] = {0};
     CatalogRow row = {.split = SPLIT_TEST};
-    ObjectRow r = {&row, {0, SPECTRUM_NO_FILE}, stats, ood, y, scale, NULL};
+    ObjectRow r = {false, &row, {0, SPECTRUM_NO_FILE}, stats, ood, y, scale, NULL};
     CHECK_OK(arena_new(&out, &test_arena, l.row_bytes));
     layout_put_row(out, &l, &r);
     for (int s = 0; s < N_SPECTRUM_STATS; s++) CU_ASSERT(isnan(f32_of(out, &l, spectrum_stat_name[s])));
