@@ -310,11 +310,12 @@ static void put_catalog(unsigned char *out, const CatalogRow *row, const Catalog
     }
 }
 
+/* Numbers of predictions.h5 are float32: limits are rounded as they are. */
 static bool is_extrapolated(const PropertyLayout *l, const ObjectRow *r)
 {
     for (int f = 0; f < l->probes->n_fits; f++)
-        if (l->published[f] &&
-            (r->prediction[f] < l->probes->fit[f].label_min || r->prediction[f] > l->probes->fit[f].label_max))
+        if (l->published[f] && ((float)r->prediction[f] < (float)l->probes->fit[f].label_min ||
+                                (float)r->prediction[f] > (float)l->probes->fit[f].label_max))
             return true;
     return false;
 }
@@ -331,7 +332,7 @@ int32_t pred_flag(const PropertyLayout *l, const ObjectRow *r)
             if (strcmp(row->modality, modality_name[m]) == 0 && isfinite(r->ood[i])) seen[m] = true;
         for (const PredFlagRow *bit = pred_flag_table; bit->bit; bit++)
             if (strncmp(bit->name, "OOD_", 4) == 0 && strcmp(bit->name + 4, row->column) == 0 &&
-                r->ood[i] > p->input[i].ood_quantile)
+                (float)r->ood[i] > (float)p->input[i].ood_quantile)
                 flag |= bit->bit;
     }
     if (r->absent) flag |= PRED_NOT_IN_CATALOGUE;

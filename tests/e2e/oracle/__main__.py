@@ -46,9 +46,9 @@ def main():
             beyond = check_embeddings(report, rows, os.path.join(args.output, "embeddings.h5"), args.every)
             report.check(beyond >= args.beyond, f"at least {args.beyond} cutouts reach beyond their brick", beyond)
         elif stage == "probe":
-            fits, inputs = check_probes(report, rows, args.output)
+            fits, inputs, magnitude = check_probes(report, rows, args.output)
         elif stage == "tables":
-            check_properties(report, rows, args.output, fits, inputs)
+            check_properties(report, rows, args.output, fits, inputs, magnitude)
         else:
             parser.error(f"no stage {stage}")
         report.say(f"{report.held} properties hold, {report.broken} do not; {time.time() - start:.1f} s")

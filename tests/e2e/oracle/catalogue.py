@@ -227,6 +227,7 @@ def label_table(config):
             "age": age,
             "logz": np.log10(metals),
             "logssfr": np.log10(sfr) - mass,
+            "ssfr_released": np.log(sfr) - np.log(metals),
         }
         if row["TARGETID"] >= 0:
             found.setdefault(int(row["TARGETID"]), labels)

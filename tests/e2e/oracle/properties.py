@@ -56,7 +56,7 @@ def check_keys(report, rows, table, flags):
         report.same(flags["spectrum_stats"][:, s], table[name], f"column {name}", rows.names)
 
 
-def check_predictions(report, table, units, fits, inputs, split):
+def check_predictions(report, table, units, fits, inputs, split, magnitude):
     """Values, widths and intervals of the published inputs; PRED_FLAG; units."""
     flag = np.where(split == 0, 1 << 5, 0)
     for bit, (stem, inp) in enumerate(inputs.items()):
@@ -65,20 +65,27 @@ def check_predictions(report, table, units, fits, inputs, split):
             flag |= np.where(inp.score > inp.limit, 1 << (2 + bit), 0)
         if stem != "BOTH":
             flag |= np.where(inp.usable, 0, 1 << bit)
+    for fit in fits:
+        if fit.encoder == "astroclip" and fit.modality.upper() in inputs:
+            with np.errstate(invalid="ignore"):
+                flag |= np.where((fit.prediction < fit.label_min) | (fit.prediction > fit.label_max), 1 << 6, 0)
     report.same(flag.astype(np.int32), table["PRED_FLAG"], "column PRED_FLAG")
     wanted = set(
         KEYS + SPECTRUM_STATS + ["SPLIT", "IMAGE_FLAG", "SPECTRUM_FLAG", "PRED_FLAG"] + [f"OOD_{s}" for s in inputs]
     )
     for fit in fits:
-        if fit.encoder != "astroclip":
+        if fit.encoder != "astroclip" or fit.modality.upper() not in inputs:
             continue
         name = f"{STEM[fit.property]}_{fit.modality.upper()}"
         value, here = fit.prediction, np.isfinite(fit.prediction)
+        std, l68, u68, l95, u95 = fit.interval(magnitude).T
         for suffix, mine in (
             ("", value),
-            ("_STD", np.where(here, fit.std, np.nan)),
-            ("_L68", value + fit.l68),
-            ("_U68", value + fit.u68),
+            ("_STD", np.where(here, std, np.nan)),
+            ("_L68", value + l68),
+            ("_U68", value + u68),
+            ("_L95", value + l95),
+            ("_U95", value + u95),
         ):
             wanted.add(name + suffix)
             report.close(mine, table[name + suffix], TOLERANCE, f"column {name + suffix}")
@@ -97,7 +104,8 @@ def check_probe_table(report, table, fits, inputs_by_name):
         words = f"PROBES {fit.encoder} {fit.modality} {fit.property}"
         if not report.check(row is not None, f"{words} is there"):
             continue
-        column = f"{STEM[fit.property]}_{fit.modality.upper()}" if fit.encoder == "astroclip" else ""
+        published = fit.encoder == "astroclip" and fit.modality in ("image", "spectrum", "both")
+        column = f"{STEM[fit.property]}_{fit.modality.upper()}" if published else ""
         report.check(row["COLUMN"].strip() == column, f"{words}: its column", row["COLUMN"])
         report.check(row["UNIT"].strip() == UNIT.get(fit.property, ""), f"{words}: unit", row["UNIT"])
         stored = [
@@ -118,12 +126,12 @@ def check_probe_table(report, table, fits, inputs_by_name):
             )
         ]
         limit = inputs_by_name[fit.encoder, fit.modality].limit
-        mine = [fit.penalty, fit.scores[0, 0], *fit.scores[2], fit.std, fit.l68, fit.u68, limit]
+        mine = [fit.penalty, fit.scores[0, 0], *fit.scores[2][:6], *fit.calibration[0, 2:5], limit]
         for a, b in zip(mine, stored):
             report.close(a, b, 1e-12, words)  # the same doubles; the limit is a sum of ours
 
 
-def check_properties(report, rows, output, fits, inputs):
+def check_properties(report, rows, output, fits, inputs, magnitude):
     path = os.path.join(output, "properties.fits")
     check_file(report, path)
     with h5py.File(os.path.join(output, "embeddings.h5"), "r") as f:
@@ -133,7 +141,7 @@ def check_properties(report, rows, output, fits, inputs):
         hdu = f["PROPERTIES"]
         units = {c.name: c.unit for c in hdu.columns if c.unit}
         check_keys(report, rows, hdu.data, flags)
-        check_predictions(report, hdu.data, units, fits, published, rows["SPLIT"])
+        check_predictions(report, hdu.data, units, fits, published, rows["SPLIT"], magnitude)
         check_probe_table(report, f["PROBES"].data, fits, inputs)
         report.check(
             f[0].header["SPECPROD"] == rows.config["release"]["spectra"]["specprod"], "SPECPROD is in the header"
