@@ -93,12 +93,11 @@ static Status run_tables(Run *run)
                  (long long)in.catalog.n, (long long)told.matched, c->match, (long long)(in.catalog.n - told.matched),
                  (long long)told.rows, (long long)(told.rows - told.matched));
     else
-        log_info("tables: %lld rows in = %lld rows out in %d file%s", (long long)in.catalog.n, (long long)told.rows,
-                 told.files, told.files == 1 ? "" : "s");
+        log_info("tables: %lld rows in, %lld rows out", (long long)in.catalog.n, (long long)told.rows);
     if (c->layout == LAYOUT_FLAT && c->files == FILES_ONE)
         log_info("tables: wrote %s and %s.sha256sum", in.path, in.path);
     else
-        log_info("tables: wrote the files that %.*s.list names", (int)strlen(in.path) - 5, in.path);
+        log_info("tables: wrote %d files, which %.*s.list names", told.files, (int)strlen(in.path) - 5, in.path);
 done:
     close_inputs(&in);
     return st;
