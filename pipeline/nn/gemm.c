@@ -6,14 +6,18 @@
 #include "core/arena.h"
 #include "core/version.h"
 
-const GemmProvider *const gemm_providers[] = {&gemm_openblas, &gemm_ref, NULL};
+const GemmProvider *const gemm_providers[] = {&gemm_avx512, &gemm_openblas, &gemm_ref, NULL};
 
 static const GemmProvider *chosen = &gemm_ref;
+
+static int64_t row_unit = GEMM_ROWS;
 
 static bool rounded; /* linear layers multiply numbers of bf16 */
 
 const GemmProvider *gemm(void) { return chosen; }
 const GemmProvider *gemm_linear(void) { return rounded ? &gemm_bf16 : chosen; }
+
+int64_t gemm_row_unit(void) { return row_unit; }
 
 Status gemm_precision(const char *name)
 {
@@ -38,6 +42,17 @@ static Status check(bool *good, const GemmProvider *provider)
     return OK;
 }
 
+static Status measure_unit(void)
+{
+    bool any;
+    row_unit = 1;
+    for (size_t i = 0; i < sizeof check_shapes / sizeof *check_shapes; i++) {
+        TRY(gemm_keeps_rows(&any, chosen, check_shapes[i][0], check_shapes[i][1], 1));
+        if (!any) row_unit = GEMM_ROWS;
+    }
+    return OK;
+}
+
 Status gemm_choose(const char *name, int threads)
 {
     const bool any = strcmp(name, "auto") == 0;
@@ -51,8 +66,9 @@ Status gemm_choose(const char *name, int threads)
         bool good;
         TRY(check(&good, *p));
         if (good) {
+            gemm_keep_none();
             chosen = *p;
-            return OK;
+            return measure_unit();
         }
         if (!any)
             return FAIL(E_CONFIG,
@@ -71,6 +87,48 @@ const char *gemm_provider_text(void)
              program_instructions());
     return text;
 }
+
+/* ---- kept weights ---- */
+
+enum { MOST_KEPT = 1024 }; /* a power of two, above twice the matrices of the largest model */
+
+static struct {
+    const real *w, *kept;
+} kept_table[MOST_KEPT];
+static int n_kept;
+
+/* Where w stands in the table, or the free place where it would. */
+static int place_of(const real *w)
+{
+    uint64_t at = (uint64_t)(uintptr_t)w * 0x9e3779b97f4a7c15u >> 54;
+    while (kept_table[at].w && kept_table[at].w != w) at = (at + 1) % MOST_KEPT;
+    return (int)at;
+}
+
+int64_t gemm_kept_reals(int64_t n_out, int64_t n_in)
+{
+    const GemmProvider *p = gemm_linear();
+    return p->kept_reals ? p->kept_reals(n_out, n_in) : 0;
+}
+
+void gemm_keep(real *kept, const real *w, int64_t n_out, int64_t n_in, bool fill)
+{
+    const GemmProvider *p = gemm_linear();
+    if (gemm_kept_reals(n_out, n_in) == 0) return;
+    if (fill) p->keep(kept, w, n_out, n_in);
+    const int at = place_of(w);
+    if (!kept_table[at].w && ++n_kept > MOST_KEPT / 2) return; /* the rest is read as it is */
+    kept_table[at].w = w;
+    kept_table[at].kept = kept;
+}
+
+void gemm_keep_none(void)
+{
+    memset(kept_table, 0, sizeof kept_table);
+    n_kept = 0;
+}
+
+const real *gemm_kept(const real *w) { return n_kept > 0 ? kept_table[place_of(w)].kept : NULL; }
 
 /* ---- the check ---- */
 

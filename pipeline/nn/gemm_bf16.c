@@ -43,13 +43,13 @@ static int64_t least(int64_t x, int64_t y) { return x < y ? x : y; }
 
 static void forward(real *y, const real *x, const real *w, const real *b, int64_t rows, int64_t n_out, int64_t n_in)
 {
-    const int64_t block = least(rows, BLOCK);
-    real *some_w = spare(n_out * n_in + block * n_in), *some_x = some_w + n_out * n_in;
-    round_to_bf16(some_w, w, n_out * n_in);
+    const int64_t block = least(rows, BLOCK), n_w = gemm_kept(w) ? 0 : n_out * n_in;
+    real *some_w = spare(n_w + block * n_in), *some_x = some_w + n_w;
+    round_to_bf16(some_w, w, n_w);
     for (int64_t at = 0; at < rows; at += block) {
         const int64_t n = least(rows - at, block);
         round_to_bf16(some_x, x + at * n_in, n * n_in);
-        gemm()->forward(y + at * n_out, some_x, some_w, b, n, n_out, n_in);
+        gemm()->forward(y + at * n_out, some_x, n_w > 0 ? some_w : w, b, n, n_out, n_in);
     }
 }
 
@@ -77,8 +77,21 @@ static void backward_w(real *d_w, const real *d_y, const real *x, int64_t rows, 
     }
 }
 
+static int64_t kept_reals(int64_t n_out, int64_t n_in)
+{
+    return gemm()->kept_reals ? gemm()->kept_reals(n_out, n_in) : 0;
+}
+
+static void keep(real *kept, const real *w, int64_t n_out, int64_t n_in)
+{
+    real *some_w = spare(n_out * n_in);
+    round_to_bf16(some_w, w, n_out * n_in);
+    gemm()->keep(kept, some_w, n_out, n_in);
+}
+
 static bool available(void) { return gemm()->available(); }
 static const char *version(void) { return gemm()->version(); }
 static void set_threads(int threads) { gemm()->set_threads(threads); }
 
-const GemmProvider gemm_bf16 = {"bf16", available, version, set_threads, forward, backward_x, backward_w};
+const GemmProvider gemm_bf16 = {"bf16",     available,  version,    set_threads, forward,
+                                backward_x, backward_w, kept_reals, keep};

@@ -14,9 +14,10 @@
 
 #include <cblas.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "gemm_parts.h"
 
 #ifdef REAL_DOUBLE
 #define cblas_gemm cblas_dgemm
@@ -25,10 +26,8 @@
 #endif
 
 enum {
-    PANEL = 2 * GEMM_ROWS,      /* rows of every product with a small W */
-    LARGE = 256 * 256,          /* elements of W from which GEMM_ROWS rows make more than 100^3 multiplications */
-    THREAD_PRODUCT = 100 << 20, /* multiplications per thread below which starting it (20 microseconds) does not pay */
-    MAX_THREADS = 64,
+    PANEL = 2 * GEMM_ROWS, /* rows of every product with a small W */
+    LARGE = 256 * 256,     /* elements of W from which GEMM_ROWS rows make more than 100^3 multiplications */
 };
 
 static int n_threads = 1;
@@ -38,7 +37,7 @@ static bool available(void) { return true; }
 static void set_threads(int threads)
 {
     openblas_set_num_threads(1);
-    n_threads = threads < MAX_THREADS ? threads : MAX_THREADS;
+    n_threads = threads;
 }
 
 static const char *version(void)
@@ -59,42 +58,17 @@ typedef struct {
     bool transpose_a, transpose_b; /* A is stored (k, m); B is stored (n, k) */
 } Product;
 
-/* Rows [from, to) of a product, for one thread. */
-typedef struct {
-    Product product;
-    int64_t from, to;
-} Part;
-
-static void *multiply_part(void *part)
+static void multiply_part(const void *product, int64_t from, int64_t to)
 {
-    const int64_t from = ((const Part *)part)->from, to = ((const Part *)part)->to;
-    const Product *p = &((const Part *)part)->product;
+    const Product *p = product;
     MUST(p->m <= INT_MAX && p->n <= INT_MAX && p->k <= INT_MAX);
     cblas_gemm(CblasRowMajor, p->transpose_a ? CblasTrans : CblasNoTrans, p->transpose_b ? CblasTrans : CblasNoTrans,
                (int)(to - from), (int)p->n, (int)p->k, 1, p->a + from * (p->transpose_a ? 1 : p->k),
                (int)(p->transpose_a ? p->m : p->k), p->b, (int)(p->transpose_b ? p->k : p->n), 1, p->c + from * p->n,
                (int)p->n);
-    return NULL;
 }
 
-static void multiply(const Product *p)
-{
-    const int64_t panels = p->m / PANEL;
-    int64_t n_parts = n_threads < panels ? n_threads : panels;
-    while (n_parts > 1 && panels / n_parts * PANEL * p->n * p->k < THREAD_PRODUCT) n_parts--;
-    if (n_parts < 1) n_parts = 1;
-    Part part[MAX_THREADS];
-    pthread_t thread[MAX_THREADS];
-    bool started[MAX_THREADS];
-    for (int64_t i = 0; i < n_parts; i++) {
-        part[i] = (Part){*p, panels * i / n_parts * PANEL, i + 1 < n_parts ? panels * (i + 1) / n_parts * PANEL : p->m};
-        started[i] = i > 0 && pthread_create(&thread[i], NULL, multiply_part, &part[i]) == 0;
-    }
-    for (int64_t i = 0; i < n_parts; i++)
-        if (!started[i]) multiply_part(&part[i]);
-    for (int64_t i = 0; i < n_parts; i++)
-        if (started[i]) pthread_join(thread[i], NULL);
-}
+static void multiply(const Product *p) { gemm_parts(n_threads, p->m, p->n * p->k, multiply_part, p); }
 
 /* ---- rows of x against W, in panels ---- */
 
@@ -163,4 +137,5 @@ static void backward_w(real *d_w, const real *d_y, const real *x, int64_t rows, 
     if (rows > 0) multiply(&(Product){d_w, d_y, x, n_out, n_in, rows, true, false});
 }
 
-const GemmProvider gemm_openblas = {"openblas", available, version, set_threads, forward, backward_x, backward_w};
+const GemmProvider gemm_openblas = {"openblas", available,  version, set_threads, forward,
+                                    backward_x, backward_w, NULL,    NULL};

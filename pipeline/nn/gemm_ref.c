@@ -28,4 +28,4 @@ static void backward_w(real *restrict d_w, const real *d_y, const real *x, int64
             for (int64_t i = 0; i < n_in; i++) d_w[o * n_in + i] += d_y[r * n_out + o] * x[r * n_in + i];
 }
 
-const GemmProvider gemm_ref = {"ref", available, version, set_threads, forward, backward_x, backward_w};
+const GemmProvider gemm_ref = {"ref", available, version, set_threads, forward, backward_x, backward_w, NULL, NULL};
