@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "data/release_rows.h"
 #include "embed/lost_rows.h"
@@ -10,6 +11,7 @@
 #include "embedder.h"
 #include "io/seal.h"
 #include "nn/gemm.h"
+#include "par/nodememory.h"
 #include "stages.h"
 #include "train/checkpoint.h"
 
@@ -32,13 +34,27 @@ static Status load_checkpoint(Model *model, const EmbedConfig *c, Arena *a)
     return st;
 }
 
-static Status load_weights(Model *model, const EmbedConfig *c, Arena *a)
+static Status fill_weights(Model *model, const EmbedConfig *c, Arena *a)
 {
-    if (strcmp(c->weights, "deterministic") == 0)
-        params_deterministic(model_params(model), (uint64_t)c->weights_seed);
-    else
-        TRY(load_checkpoint(model, c, a));
-    return model_prepare(model, a);
+    if (strcmp(c->weights, "deterministic") != 0) return load_checkpoint(model, c, a);
+    params_deterministic(model_params(model), (uint64_t)c->weights_seed);
+    return OK;
+}
+
+/* Collective. The weights, and behind them their matrices in the order of products, lie on each node once. */
+static Status load_weights(NodeMemory *memory, Model *model, const EmbedConfig *c, const Par *par, Arena *a)
+{
+    Params *p = model_params(model);
+    TRY(nodememory_open(memory, par, (int64_t)sizeof(real) * (p->n_reals + model_kept_reals(model))));
+    real *values = memory->base;
+    params_place(p, values);
+    clock_begin("load weights");
+    Status st = memory->first ? fill_weights(model, c, a) : OK;
+    if (st == OK) model_keep(model, values + p->n_reals, memory->first);
+    clock_end("load weights");
+    TRY(par_agree(par, st));
+    nodememory_barrier(memory);
+    return par_agree(par, model_prepare(model, a));
 }
 
 /* Configuration, weights, and everything about the input rows that the embeddings depend on. */
@@ -215,6 +231,7 @@ static Status run_embed(Run *run)
     Status st = OK;
     Catalog catalog = {0};
     Model *model = NULL;
+    NodeMemory memory = {0};
     Embedder e = {0};
     EmbedLedger ledger;
     Envelope envelope;
@@ -224,11 +241,13 @@ static Status run_embed(Run *run)
     TRY_DONE(par_agree(par, stage_path(&catalog_path, run, "catalog.h5")));
     TRY_DONE(par_agree(par, stage_made_by("catalog", catalog_open(&catalog, catalog_path, NULL, run->arena))));
     TRY_DONE(par_agree(par, gemm_choose(rc->gemm, (int)rc->threads)));
-    TRY_DONE(par_agree(par, model_build(&model, config_get(run->config, &model_section), run->arena)));
-    st = load_weights(model, c, run->arena);
-    TRY_DONE(par_agree(par, st));
+    TRY_DONE(par_agree(par, gemm_precision(embed_precisions[c->precision])));
+    TRY_DONE(par_agree(par, model_declare(&model, config_get(run->config, &model_section), run->arena)));
+    TRY_DONE(load_weights(&memory, model, c, par, run->arena));
 
-    Fingerprint fingerprint = fingerprint_of(run, model, &catalog);
+    Fingerprint fingerprint = {0};
+    if (par->rank == 0) fingerprint = fingerprint_of(run, model, &catalog);
+    par_bcast(par, &fingerprint, sizeof fingerprint, 0);
     embedder_set_up(&e, run, model, &catalog);
     e.force = run->force;
     int64_t current = !run->force && par->rank == 0 && volume_all_there(&e, rc->output) &&
@@ -269,6 +288,9 @@ done:
     reuse_close(e.reuse, par);
     embedder_close_images(&e);
     catalog_close(&catalog);
+    gemm_keep_none();
+    nodememory_close(&memory);
+    gemm_precision("f32");
     return st;
 }
 
@@ -332,7 +354,7 @@ const Stage embed_stage = {
         "off continues with the blocks that are missing. With embed.reuse, what an earlier run embedded from the "
         "same files with the\n"
         "same weights and options is copied, the same bits, and the log says how many rows were not and why.",
-    .revision = 2,
+    .revision = 3,
     .sections = sections,
     .tells = true,
     .run = run_embed,

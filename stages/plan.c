@@ -45,6 +45,7 @@ typedef struct {
     int64_t data_bytes; /* spectra and images, -1 = not known */
     int64_t row_bytes;  /* of embeddings            */
     double weights;     /* bytes                    */
+    double room;        /* bytes of what a batch of objects works in */
     int64_t finished;   /* blocks of embeddings     */
     int64_t packed;     /* bytes of dataset.h5      */
     int64_t entries;    /* of it that are on disk   */
@@ -163,6 +164,7 @@ static Status find_weights(Campaign *c)
         if (single) c->row_bytes += 4 * (m == MODALITY_IMAGE ? model_image_dim(model) : model_spectrum_dim(model));
     }
     c->weights = 4 * (double)model_params(model)->n_reals;
+    c->room = 4 * (double)model_room_reals(model);
     arena_reset(c->run->arena, mark);
     return OK;
 }
@@ -252,7 +254,8 @@ static void size_embed(StagePlan *p, const Campaign *c)
     p->read = c->data_bytes >= 0 ? c->data_bytes : (int64_t)(rows_of(c) * (spectrum_bytes + cutout_bytes));
     p->write = (int64_t)rows_of(c) * (c->row_bytes + 128);
     p->max_ranks = ranks_for(c, embed->block_rows);
-    p->memory += c->weights + (double)embed->batch * fmax(24.0 * GRID_PIXELS, image) + reading_bytes +
+    p->memory_shared = 2 * c->weights; /* as they are and in the order of products, once on a node */
+    p->memory += c->room + (double)embed->batch * fmax(24.0 * GRID_PIXELS, image) + reading_bytes +
                  (double)(embed->block_rows * c->row_bytes) +
                  4 * fmin(rows_of(c), (double)embed->volume_rows); /* borders of blocks follow from the pixels */
     /* image or inverse variance, whole, as files in one tile want it; both, where a batch reads as much of one brick by

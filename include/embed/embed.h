@@ -11,7 +11,7 @@
 typedef struct {
     const char *weights;      /* a checkpoint of ours, or "deterministic" (spec.md 8) */
     int64_t weights_seed;     /* of deterministic weights */
-    int precision;            /* index of precisions: f32 */
+    int precision;            /* index of embed_precisions */
     int64_t batch;            /* rows of a block read and encoded at a time: schedules, never changes a bit */
     int64_t block_rows;       /* rows of a unit of work and of restart */
     int64_t volume_rows;      /* rows of a file */
@@ -20,7 +20,8 @@ typedef struct {
     ConfigTexts modalities;   /* image, spectrum */
     const char *reuse;        /* folder of an earlier run, "" = none */
 } EmbedConfig;
-extern const ConfigSection embed_section; /* "embed" */
+extern const ConfigSection embed_section;    /* "embed" */
+extern const char *const embed_precisions[]; /* f32, bf16: of gemm_precision */
 
 /* True when a list of the configuration names the item. */
 bool embed_lists(const ConfigTexts *list, const char *item);

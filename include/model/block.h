@@ -35,9 +35,15 @@ Status block_declare(Block *out, Params *p, const char *prefix, const BlockNames
 void block_linear(real *y, const Params *p, LinearParams l, const real *x, int64_t rows);
 void block_norm(real *y, const Params *p, LinearParams l, const real *x, int64_t rows, real eps);
 
-/* x (gemm_pad(tokens), dim) in place; rows behind `tokens` are padding that no token sees. */
-Status block_forward(real *x, const Params *p, const Block *b, int64_t tokens, int64_t dim, int64_t heads, real eps,
-                     Arena *step);
+/* `count` objects of `tokens` rows each. count > 1 needs gemm_row_unit() == 1. */
+typedef struct {
+    int64_t count, tokens, dim, heads;
+    real eps;
+} BlockShape;
+
+/* x (gemm_pad(count * tokens), dim) in place through n_blocks blocks; the rows behind the objects are padding that no token
+   sees. */
+Status block_forward(real *x, const Params *p, const Block *b, int64_t n_blocks, const BlockShape *s, Arena *step);
 
 /* First values: layer norms 1 and 0. */
 void block_init_norm(Params *p, LinearParams l);

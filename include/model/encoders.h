@@ -16,8 +16,10 @@ typedef struct {
     int64_t (*flops)(const void *config, int64_t n);  /* multiply-adds x 2 to make them */
     /* *encoder: the encoder's state, in `a`; its parameters are declared behind `prefix`. */
     Status (*build)(void **encoder, const void *config, Params *p, const char *prefix, Arena *a);
-    /* tokens (tokens(n), dim) and single (dim) may each be NULL. input: (3, n, n) prepared planes, or (n) flux. */
-    Status (*encode)(real *tokens, real *single, const void *encoder, const float *input, int64_t n, Arena *step);
+    /* Of `count` objects: tokens (count, tokens(n), dim) and single (count, dim) may each be NULL. input: (count, 3, n, n)
+       prepared planes, or (count, n) flux. count > 1 needs gemm_row_unit() == 1. */
+    Status (*encode)(real *tokens, real *single, const void *encoder, const float *input, int64_t count, int64_t n,
+                     Arena *step);
     /* ---- training ---- */
     /* First values into `p`, the table it was built in. */
     void (*init)(const void *encoder, Params *p, uint64_t seed);

@@ -34,10 +34,10 @@ void head_init(const Head *h, Params *p, uint64_t seed);
 /* Projects the query, which no object changes, and what it seeks in the tokens. Call again after the weights change. */
 Status head_prepare(Head *h, Arena *a);
 
-/* out (E); pooled (E): what the cross-attention yields, and weights (heads, n_tokens): where it looks, may be NULL.
-   tokens (n_tokens, token_dim). */
-Status head_forward(real *out, real *pooled, real *weights, const Head *h, const real *tokens, int64_t n_tokens,
-                    Arena *step);
+/* Of n objects: out (n, E); pooled (n, E): what the cross-attention yields, and weights (n, heads, n_tokens): where it looks,
+   may be NULL. tokens (n, n_tokens, token_dim). n > 1 needs gemm_row_unit() == 1 for the bits of one object alone. */
+Status head_forward(real *out, real *pooled, real *weights, const Head *h, const real *tokens, int64_t n,
+                    int64_t n_tokens, Arena *step);
 
 /* ---- training ---- */
 

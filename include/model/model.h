@@ -1,8 +1,7 @@
 /* model.h - AstroCLIP for inference: image encoder + head, spectrum encoder + head (spec.md 1-5), weights by official
    name.
 
-   Objects are encoded one at a time through the same shapes, so that an embedding depends on nothing but the object
-   and the weights. Local. */
+   An embedding depends on nothing but the object and the weights, not on what else is encoded with it. Local. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
@@ -30,6 +29,8 @@ Status model_build(Model **out, const ModelConfig *config, Arena *a);
 /* The same for a training with a learned scale: one more parameter `logit_scale` (1), the log of what multiplies the
    cosines, as in CLIP; begins as log(scale). */
 Status model_build_scaled(Model **out, const ModelConfig *config, double scale, Arena *a);
+/* The table alone, for values in memory of the caller's: params_place (nn/params.h). */
+Status model_declare(Model **out, const ModelConfig *config, Arena *a);
 Params *model_params(Model *m);
 int64_t model_embed_dim(const Model *m);
 int64_t model_image_dim(const Model *m);         /* of the single-modal class token  */
@@ -40,12 +41,28 @@ int64_t model_flops(const Model *m, bool image); /* multiply-adds x 2 per object
 /* Precomputes what depends on weights alone (projected query). Call after the weights are set. */
 Status model_prepare(Model *m, Arena *a);
 
-/* One object, alone: its embedding depends on nothing but the object and the weights. `aligned` (E) and/or `single`
-   (D) may be NULL. pixels (3, n, n) nanomaggies g r z, n = 152: preparation of spec.md 1 included. flux (n_pixels)
-   on the DESI grid. Scratch is taken from `step` and given back. */
+/* The matrices of linear layers in the order in which products read them (gemm_keep), in `room` of model_kept_reals(m) reals
+   (0 = the provider has none), 64-byte aligned, the caller's. Choose provider and precision before; the weights do not change
+   until gemm_keep_none. */
+int64_t model_kept_reals(const Model *m);
+void model_keep(const Model *m, real *room, bool fill);
+
+/* Objects that go through an encoder together, so that products are large; and the reals that they need meanwhile, of the
+   modality that needs more. */
+int64_t model_batch(const Model *m, bool image);
+int64_t model_room_reals(const Model *m);
+
+/* `count` objects, model_batch at a time. aligned (count, E) and/or single (count, D) may be NULL. pixels[i] (3, n, n)
+   nanomaggies g r z, n = 152: preparation of spec.md 1 included. flux[i] (n_pixels) on the DESI grid. Scratch is taken from
+   `step` and given back. */
+Status model_images(real *aligned, real *single, const Model *m, const float *const *pixels, int64_t count, int64_t n,
+                    Arena *step);
+Status model_spectra(real *aligned, real *single, const Model *m, const float *const *flux, int64_t count,
+                     int64_t n_pixels, Arena *step);
+/* One object. */
 Status model_image(real *aligned, real *single, const Model *m, const float *pixels, int64_t n, Arena *step);
 Status model_spectrum(real *aligned, real *single, const Model *m, const float *flux, int64_t n_pixels, Arena *step);
-/* The same for an image that is prepared already: planes (3, model_image_size, model_image_size) of prepare_image. */
+/* One image that is prepared already: planes (3, model_image_size, model_image_size) of prepare_image. */
 Status model_image_prepared(real *aligned, real *single, const Model *m, const float *planes, Arena *step);
 
 #endif

@@ -31,9 +31,10 @@ Status specformer_declare(Specformer *out, const SpecformerConfig *c, Params *p,
 /* First values (spec.md 3.4) into `p`, the table it was declared in. */
 void specformer_init(const Specformer *s, Params *p, uint64_t seed);
 
-/* embedding (n_tokens, D); reconstruction (n_tokens, input_dim) or NULL; tokens (n_tokens, input_dim) of
-   prepare_spectrum, masked or not. E_INPUT when n_tokens > max_len. */
-Status specformer_forward(real *embedding, real *reconstruction, const Specformer *s, const real *tokens,
+/* embedding (count, n_tokens, D); reconstruction (count, n_tokens, input_dim) or NULL; tokens (count, n_tokens, input_dim) of
+   prepare_spectrum, masked or not. E_INPUT when n_tokens > max_len. count > 1 needs gemm_row_unit() == 1; then a
+   spectrum's embedding is the same bits in whatever company. */
+Status specformer_forward(real *embedding, real *reconstruction, const Specformer *s, const real *tokens, int64_t count,
                           int64_t n_tokens, Arena *step);
 
 /* ---- training ---- */

@@ -38,13 +38,14 @@ Status vit_declare(Vit *out, const VitConfig *c, Params *p, const char *prefix, 
 /* First values (spec.md 4.2) into `p`, the table it was declared in. */
 void vit_init(const Vit *v, Params *p, uint64_t seed);
 
-/* out (tokens, D): after the final norm; with VIT_CLASS row 0 is the class token. image (3, size, size), size a
-   multiple of the patch, else E_INPUT. mask (patches) or NULL: patches that the mask token replaces. */
-Status vit_forward(real *out, const Vit *v, const float *image, int64_t size, VitTokens which, const uint8_t *mask,
-                   Arena *step);
+/* out (count, tokens, D): after the final norm; with VIT_CLASS row 0 of an image is the class token. image (count, 3, size,
+   size), size a multiple of the patch, else E_INPUT. mask (count, patches) or NULL: patches that the mask token replaces.
+   count > 1 needs gemm_row_unit() == 1; then an image's tokens are the same bits in whatever company. */
+Status vit_forward(real *out, const Vit *v, const float *image, int64_t count, int64_t size, VitTokens which,
+                   const uint8_t *mask, Arena *step);
 
-/* out (patches, D): the embedded patches, row by row, before anything else. Exactly `patches` rows are written. */
-Status vit_patches(real *out, const Vit *v, const float *image, int64_t size, Arena *step);
+/* out (count, patches, D): the embedded patches, row by row, before anything else. Exactly these rows are written. */
+Status vit_patches(real *out, const Vit *v, const float *image, int64_t count, int64_t size, Arena *step);
 
 /* out (1 + side * side, D): the position embedding for side x side patches, resampled where that is not its own
    size. */

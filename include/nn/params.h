@@ -3,17 +3,23 @@
 #ifndef NN_PARAMS_H
 #define NN_PARAMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/arena.h"
 #include "nn/real.h"
 
-enum { PARAM_NAME = 128, PARAM_DIMS = 4 };
+enum {
+    PARAM_NAME = 128,
+    PARAM_DIMS = 4,
+    PARAM_ALIGN = 16, /* each parameter begins at a multiple of this many reals */
+};
 
 typedef struct {
     char name[PARAM_NAME]; /* "image_encoder.backbone.blocks.0.3.attn.qkv.weight" */
     int n_dims;
     int64_t dims[PARAM_DIMS];
+    bool linear;       /* the matrix of a linear layer, (dims[0], n / dims[0]) */
     int64_t n, offset; /* reals */
     int64_t d_offset;  /* reals into a gradient buffer; -1 = frozen: it has no gradient */
 } Param;
@@ -37,7 +43,8 @@ typedef struct {
 Status params_init(Params *p, int64_t max_params, Arena *a);
 /* Declares prefix + name; *index is its handle. */
 Status params_declare(int64_t *index, Params *p, const char *prefix, const char *name, int n_dims, const int64_t *dims);
-Status params_allocate(Params *p); /* one 64-byte-aligned slab, zeroed */
+Status params_allocate(Params *p);          /* one 64-byte-aligned slab, zeroed */
+void params_place(Params *p, real *values); /* the same in memory of the caller's: (n_reals) */
 real *params_at(const Params *p, int64_t index);
 /* Where a parameter's gradient is in `d` (n_d_reals); NULL if it is frozen. */
 real *params_d_at(const Params *p, real *d, int64_t index);

@@ -21,6 +21,7 @@ Status arena_init(Arena *a, const char *name, size_t limit)
     void *base = mmap(NULL, a->limit, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return FAIL(E_MEMORY, "arena '%s': cannot reserve %zu MB of addresses", name, a->limit >> 20);
+    madvise(base, a->limit, MADV_HUGEPAGE); /* fewer, larger pages where they fit: matrices are walked across rows */
     a->base = base;
 #endif
     return OK;

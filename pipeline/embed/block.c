@@ -1,7 +1,7 @@
 /* block.c - one block of rows from survey files to embeddings, on one rank, without MPI.
 
    A block is read and encoded `embed.batch` rows at a time, so that its memory does not grow with the block. Spectra are read file by file: rows
-   are grouped by the file that holds them. Cutouts group by brick themselves. Then each object goes through its encoder alone, so that its
+   are grouped by the file that holds them. Cutouts group by brick themselves. Then objects go through their encoder, some at a time; an object's
    numbers depend on nothing but its pixels and the weights. */
 #include <string.h>
 
@@ -25,22 +25,78 @@ static bool all_finite(const float *x, int64_t n)
     return probe == 0;
 }
 
-/* Encodes one object into rows of its two sets; sets `bad` when a result is not finite. */
-static void keep_or_void(float *aligned, int64_t n_aligned, float *single, int64_t n_single, int32_t *flag, int32_t bad)
-{
-    bool fine = (!aligned || all_finite(aligned, n_aligned)) && (!single || all_finite(single, n_single));
-    if (fine) return;
-    *flag |= bad;
-    if (aligned) fill_nan(aligned, n_aligned);
-    if (single) fill_nan(single, n_single);
-}
-
 static float *set_row(const EmbedBlock *b, const Embedder *e, EmbeddingSet set, int64_t i)
 {
     return b->set[set] ? b->set[set] + i * e->dim[set] : NULL;
 }
 
 static bool is_taken(const EmbedBlock *b, Modality m, int64_t i) { return b->taken[m] && b->taken[m][i]; }
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* ---- encoding ---- */
+
+static const EmbeddingSet aligned_set[N_MODALITIES] = {
+    [MODALITY_IMAGE] = SET_IMAGE, [MODALITY_SPECTRUM] = SET_SPECTRUM};
+static const EmbeddingSet single_set[N_MODALITIES] = {
+    [MODALITY_IMAGE] = SET_ASTRODINO, [MODALITY_SPECTRUM] = SET_SPECFORMER};
+
+/* Objects that wait for their encoder: what they are, and to which rows of the block they belong. */
+typedef struct {
+    const float **input;
+    int64_t *row;
+    int64_t n;
+} Waiting;
+
+static Status wait_init(Waiting *w, int64_t n, Arena *a)
+{
+    w->n = 0;
+    TRY(arena_new(&w->input, a, n));
+    return arena_new(&w->row, a, n);
+}
+
+static void wait_add(Waiting *w, const float *input, int64_t row)
+{
+    w->input[w->n] = input;
+    w->row[w->n++] = row;
+}
+
+/* The encoder's rows [at, at + n) to one set of the block; a row that is not finite becomes NaN and sets `bad`. */
+static void keep_rows(EmbedBlock *b, const Embedder *e, EmbeddingSet set, const float *from, const int64_t *row,
+                      int64_t n, int32_t *flag, int32_t bad)
+{
+    for (int64_t k = 0; from && k < n; k++) {
+        float *to = set_row(b, e, set, row[k]);
+        memcpy(to, from + k * e->dim[set], sizeof *to * (size_t)e->dim[set]);
+        if (!all_finite(to, e->dim[set])) flag[row[k]] |= bad;
+    }
+}
+
+/* Every object that waits, model_batch of them at a time. */
+static Status encode(EmbedBlock *b, const Embedder *e, Modality m, const Waiting *w, Arena *a)
+{
+    const bool image = m == MODALITY_IMAGE;
+    const int32_t bad = image ? IMAGE_BAD_EMBEDDING : SPECTRUM_BAD_EMBEDDING;
+    const int64_t most = least(model_batch(e->model, image), w->n);
+    const EmbeddingSet sets[] = {aligned_set[m], single_set[m]};
+    const Mark mark = arena_mark(a);
+    float *out[2] = {NULL, NULL};
+    for (int k = 0; k < 2; k++)
+        if (b->set[sets[k]]) TRY(arena_new(&out[k], a, most * e->dim[sets[k]]));
+    for (int64_t at = 0; at < w->n; at += most) {
+        const int64_t n = least(most, w->n - at);
+        TRY(par_hurry());
+        TRY(image ? model_images(out[0], out[1], e->model, w->input + at, n, CUTOUT_PIXELS, a)
+                  : model_spectra(out[0], out[1], e->model, w->input + at, n, GRID_PIXELS, a));
+        for (int k = 0; k < 2; k++) keep_rows(b, e, sets[k], out[k], w->row + at, n, b->flag[m], bad);
+        for (int64_t i = at; i < at + n; i++)
+            for (int k = 0; k < 2; k++)
+                if (out[k] && (b->flag[m][w->row[i]] & bad))
+                    fill_nan(set_row(b, e, sets[k], w->row[i]), e->dim[sets[k]]);
+    }
+    arena_reset(a, mark);
+    return OK;
+}
 
 /* Rows order[0 .. n) of the block. */
 static Status embed_spectra(EmbedBlock *b, const FileRow *order, int64_t n, Embedder *e, Arena *a)
@@ -52,21 +108,19 @@ static Status embed_spectra(EmbedBlock *b, const FileRow *order, int64_t n, Embe
     clock_end("read spectra");
     TRY(st);
 
-    clock_begin("encode spectra");
-    for (int64_t k = 0; k < n && st == OK; k++) {
+    Waiting w;
+    TRY(wait_init(&w, n, a));
+    for (int64_t k = 0; k < n; k++) {
         int64_t i = order[k].row;
         int32_t *flag = &b->flag[MODALITY_SPECTRUM][i];
         *flag = batch.flag[k] | (b->row[i].has_spectrum ? 0 : SPECTRUM_NOT_ASKED);
         if (!(*flag & spectrum_unread))
             memcpy(b->spectrum_stats + i * N_SPECTRUM_STATS, batch.stats + k * N_SPECTRUM_STATS,
                    N_SPECTRUM_STATS * sizeof(float));
-        if (flags_fatal(MODALITY_SPECTRUM, *flag, false)) continue;
-        float *aligned = set_row(b, e, SET_SPECTRUM, i), *single = set_row(b, e, SET_SPECFORMER, i);
-        st = par_hurry();
-        if (st == OK) st = model_spectrum(aligned, single, e->model, batch.flux + k * GRID_PIXELS, GRID_PIXELS, a);
-        if (st == OK)
-            keep_or_void(aligned, e->dim[SET_SPECTRUM], single, e->dim[SET_SPECFORMER], flag, SPECTRUM_BAD_EMBEDDING);
+        if (!flags_fatal(MODALITY_SPECTRUM, *flag, false)) wait_add(&w, batch.flux + k * GRID_PIXELS, i);
     }
+    clock_begin("encode spectra");
+    st = encode(b, e, MODALITY_SPECTRUM, &w, a);
     clock_end("encode spectra");
     arena_reset(a, mark);
     return st;
@@ -84,19 +138,17 @@ static Status embed_images(EmbedBlock *b, const int64_t *order, int64_t n, Embed
 
     bool zero_bands = e->images->missing_band == MISSING_BAND_ZERO;
     int64_t pixels = (int64_t)N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS;
-    clock_begin("encode images");
-    for (int64_t k = 0; k < n && st == OK; k++) {
+    Waiting w;
+    TRY(wait_init(&w, n, a));
+    for (int64_t k = 0; k < n; k++) {
         int64_t i = order[k];
         memcpy(b->image_stats + i * N_IMAGE_STATS, batch.stats + k * N_IMAGE_STATS, N_IMAGE_STATS * sizeof(float));
         int32_t *flag = &b->flag[MODALITY_IMAGE][i];
         *flag = batch.flag[k];
-        if (flags_fatal(MODALITY_IMAGE, *flag, zero_bands)) continue;
-        float *aligned = set_row(b, e, SET_IMAGE, i), *single = set_row(b, e, SET_ASTRODINO, i);
-        st = par_hurry();
-        if (st == OK) st = model_image(aligned, single, e->model, batch.pixels + k * pixels, CUTOUT_PIXELS, a);
-        if (st == OK)
-            keep_or_void(aligned, e->dim[SET_IMAGE], single, e->dim[SET_ASTRODINO], flag, IMAGE_BAD_EMBEDDING);
+        if (!flags_fatal(MODALITY_IMAGE, *flag, zero_bands)) wait_add(&w, batch.pixels + k * pixels, i);
     }
+    clock_begin("encode images");
+    st = encode(b, e, MODALITY_IMAGE, &w, a);
     clock_end("encode images");
     arena_reset(a, mark);
     return st;
@@ -116,8 +168,6 @@ static Status make_room(EmbedBlock *b, const Embedder *e, Arena *a)
     fill_nan(b->spectrum_stats, b->n * N_SPECTRUM_STATS);
     return arena_new(&b->image_stats, a, b->n * N_IMAGE_STATS);
 }
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static Status embed_all_spectra(EmbedBlock *b, Embedder *e, Arena *a)
 {

@@ -9,7 +9,7 @@
 #include "core/log.h"
 #include "embed/volume.h"
 
-static const char *const precisions[] = {"f32", NULL};
+const char *const embed_precisions[] = {"f32", "bf16", NULL};
 static const char *const sets[] = {"aligned", "single", NULL};
 
 static Status embed_check(const void *config)
@@ -27,7 +27,8 @@ static const ConfigField embed_fields[] = {
     FIELD_TEXT(EmbedConfig, weights, "deterministic", EFFORT,
                "checkpoint of ours, or 'deterministic': weights that are a function of their names"),
     FIELD_INT(EmbedConfig, weights_seed, "777", 0, 9.0e15, EFFORT, "seed of deterministic weights"),
-    FIELD_CHOICE(EmbedConfig, precision, "f32", precisions, RESULT, "arithmetic of the encoders"),
+    FIELD_CHOICE(EmbedConfig, precision, "f32", embed_precisions, RESULT,
+                 "what linear layers multiply: float32, or numbers rounded to bf16, which matrix units are made for"),
     FIELD_INT(EmbedConfig, batch, "32", 1, 1e6, EFFORT,
               "rows of a block that are read and encoded at a time; bounds memory, never changes a bit"),
     FIELD_INT(EmbedConfig, block_rows, "64", 1, 1e6, EFFORT, "rows of a unit of work and of restart"),

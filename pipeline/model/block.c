@@ -29,7 +29,9 @@ static Status declare_pair(LinearParams *out, Params *p, const char *prefix, con
 Status block_declare_linear(LinearParams *out, Params *p, const char *prefix, const char *name, int64_t n_out,
                             int64_t n_in)
 {
-    return declare_pair(out, p, prefix, name, 2, (const int64_t[]){n_out, n_in});
+    TRY(declare_pair(out, p, prefix, name, 2, (const int64_t[]){n_out, n_in}));
+    p->param[out->weight].linear = true;
+    return OK;
 }
 
 Status block_declare_norm(LinearParams *out, Params *p, const char *prefix, const char *name, int64_t n)
@@ -86,26 +88,40 @@ static void add_branch(real *x, const Params *p, int64_t gamma, const real *bran
     }
 }
 
-Status block_forward(real *x, const Params *p, const Block *b, int64_t tokens, int64_t dim, int64_t heads, real eps,
-                     Arena *step)
-{
-    const int64_t rows = gemm_pad(tokens);
-    const Mark mark = arena_mark(step);
-    real *norm, *branch, *wide; /* (rows, dim), (rows, dim), (rows, 4 dim): first q, k, v, then the hidden layer */
-    TRY(arena_new(&norm, step, rows * dim));
-    TRY(arena_new(&branch, step, rows * dim));
-    TRY(arena_new(&wide, step, rows * MLP_RATIO * dim));
-    block_norm(norm, p, b->norm1, x, rows, eps);
-    block_linear(wide, p, b->qkv, norm, rows);
-    TRY(attention_forward(norm, wide, tokens, heads, dim / heads, step));
-    block_linear(branch, p, b->proj, norm, rows);
-    add_branch(x, p, b->gamma1, branch, rows, dim);
+/* What a block works in, for any number of blocks. */
+typedef struct {
+    real *norm, *branch; /* (rows, dim) */
+    real *wide;          /* (rows, 4 dim): first q, k, v, then the hidden layer */
+} ForwardRoom;
 
-    block_norm(norm, p, b->norm2, x, rows, eps);
-    block_linear(wide, p, b->up, norm, rows);
-    gelu_forward(wide, wide, rows * MLP_RATIO * dim);
-    block_linear(branch, p, b->down, wide, rows);
-    add_branch(x, p, b->gamma2, branch, rows, dim);
+static Status forward_one(real *x, ForwardRoom *r, const Params *p, const Block *b, const BlockShape *s, Arena *step)
+{
+    const int64_t dim = s->dim, rows = gemm_pad(s->count * s->tokens);
+    block_norm(r->norm, p, b->norm1, x, rows, s->eps);
+    block_linear(r->wide, p, b->qkv, r->norm, rows);
+    for (int64_t i = 0; i < s->count; i++)
+        TRY(attention_forward(r->norm + i * s->tokens * dim, r->wide + i * s->tokens * 3 * dim, s->tokens, s->heads,
+                              dim / s->heads, step));
+    block_linear(r->branch, p, b->proj, r->norm, rows);
+    add_branch(x, p, b->gamma1, r->branch, rows, dim);
+
+    block_norm(r->norm, p, b->norm2, x, rows, s->eps);
+    block_linear(r->wide, p, b->up, r->norm, rows);
+    gelu_forward(r->wide, r->wide, rows * MLP_RATIO * dim);
+    block_linear(r->branch, p, b->down, r->wide, rows);
+    add_branch(x, p, b->gamma2, r->branch, rows, dim);
+    return OK;
+}
+
+Status block_forward(real *x, const Params *p, const Block *b, int64_t n_blocks, const BlockShape *s, Arena *step)
+{
+    const int64_t rows = gemm_pad(s->count * s->tokens);
+    const Mark mark = arena_mark(step);
+    ForwardRoom r;
+    TRY(arena_new(&r.norm, step, rows * s->dim));
+    TRY(arena_new(&r.branch, step, rows * s->dim));
+    TRY(arena_new(&r.wide, step, rows * MLP_RATIO * s->dim));
+    for (int64_t i = 0; i < n_blocks; i++) TRY(forward_one(x, &r, p, &b[i], s, step));
     arena_reset(step, mark);
     return OK;
 }

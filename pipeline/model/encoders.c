@@ -2,6 +2,8 @@
    spectra. */
 #include "model/encoders.h"
 
+#include <string.h>
+
 #include "model/prepare_spectrum.h"
 #include "model/specformer.h"
 #include "model/vit.h"
@@ -64,18 +66,18 @@ static Status vit_plugin_build(void **encoder, const void *config, Params *p, co
 
 /* Two passes where both are asked for: AstroCLIP's head reads bare patches, AstroDINO's own embedding is the class
    token. */
-static Status vit_plugin_encode(real *tokens, real *single, const void *encoder, const float *input, int64_t n,
-                                Arena *step)
+static Status vit_plugin_encode(real *tokens, real *single, const void *encoder, const float *input, int64_t count,
+                                int64_t n, Arena *step)
 {
     const Vit *v = encoder;
-    const int64_t dim = v->config.embed_dim;
-    if (tokens) TRY(vit_forward(tokens, v, input, n, VIT_PATCHES, NULL, step));
+    const int64_t dim = v->config.embed_dim, each = vit_tokens(&v->config, n, VIT_CLASS) * dim;
+    if (tokens) TRY(vit_forward(tokens, v, input, count, n, VIT_PATCHES, NULL, step));
     if (!single) return OK;
     const Mark mark = arena_mark(step);
     real *all;
-    TRY(arena_new(&all, step, vit_tokens(&v->config, n, VIT_CLASS) * dim));
-    TRY(vit_forward(all, v, input, n, VIT_CLASS, NULL, step));
-    for (int64_t i = 0; i < dim; i++) single[i] = all[i];
+    TRY(arena_new(&all, step, count * each));
+    TRY(vit_forward(all, v, input, count, n, VIT_CLASS, NULL, step));
+    for (int64_t k = 0; k < count; k++) memcpy(single + k * dim, all + k * each, sizeof *single * (size_t)dim);
     arena_reset(step, mark);
     return OK;
 }
@@ -180,24 +182,33 @@ static Status specformer_plugin_build(void **encoder, const void *config, Params
 }
 
 /* The single-modal embedding is the mean over all tokens, the one with mean and scatter included. */
-static Status specformer_plugin_encode(real *tokens, real *single, const void *encoder, const float *input, int64_t n,
-                                       Arena *step)
+static void token_mean(real *single, const real *embedding, int64_t n_tokens, int64_t dim)
 {
-    const Specformer *s = encoder;
-    const SpecformerConfig *c = &s->config;
-    const int64_t n_tokens = specformer_plugin_tokens(c, n), dim = c->embed_dim;
-    const Mark mark = arena_mark(step);
-    real *sections, *own;
-    TRY(arena_new(&sections, step, (n_tokens > 0 ? n_tokens : 0) * specformer_input_dim(c)));
-    TRY(prepare_spectrum(sections, NULL, NULL, input, n, c->slice_section_length, c->slice_overlap));
-    TRY(arena_new(&own, step, tokens ? 0 : n_tokens * dim));
-    real *embedding = tokens ? tokens : own;
-    TRY(specformer_forward(embedding, NULL, s, sections, n_tokens, step));
-    for (int64_t i = 0; single && i < dim; i++) {
+    for (int64_t i = 0; i < dim; i++) {
         double sum = 0;
         for (int64_t t = 0; t < n_tokens; t++) sum += (double)embedding[t * dim + i];
         single[i] = (real)(sum / (double)n_tokens);
     }
+}
+
+static Status specformer_plugin_encode(real *tokens, real *single, const void *encoder, const float *input,
+                                       int64_t count, int64_t n, Arena *step)
+{
+    const Specformer *s = encoder;
+    const SpecformerConfig *c = &s->config;
+    const int64_t n_tokens = specformer_plugin_tokens(c, n), dim = c->embed_dim;
+    const int64_t each = (n_tokens > 0 ? n_tokens : 0) * specformer_input_dim(c);
+    const Mark mark = arena_mark(step);
+    real *sections, *own;
+    TRY(arena_new(&sections, step, count * each));
+    for (int64_t k = 0; k < count; k++)
+        TRY(prepare_spectrum(sections + k * each, NULL, NULL, input + k * n, n, c->slice_section_length,
+                             c->slice_overlap));
+    TRY(arena_new(&own, step, tokens ? 0 : count * n_tokens * dim));
+    real *embedding = tokens ? tokens : own;
+    TRY(specformer_forward(embedding, NULL, s, sections, count, n_tokens, step));
+    for (int64_t k = 0; single && k < count; k++)
+        token_mean(single + k * dim, embedding + k * n_tokens * dim, n_tokens, dim);
     arena_reset(step, mark);
     return OK;
 }

@@ -120,8 +120,27 @@ static Status project_values(real *attended, const real *gathered, const Head *h
     return OK;
 }
 
-Status head_forward(real *out, real *pooled, real *weights, const Head *h, const real *tokens, int64_t n_tokens,
-                    Arena *step)
+/* gathered (heads, n, token_dim) and weights (n, heads, n_tokens) of every object. */
+static Status pool_objects(real *gathered, real *weights, const Head *h, const real *tokens, int64_t n,
+                           int64_t n_tokens, Arena *step)
+{
+    const HeadConfig *c = &h->config;
+    const int64_t dim = c->token_dim;
+    const Mark mark = arena_mark(step);
+    real *one;
+    TRY(arena_new(&one, step, c->heads * dim));
+    for (int64_t i = 0; i < n; i++) {
+        pool_forward(one, weights + i * c->heads * n_tokens, h->key, tokens + i * n_tokens * dim, n_tokens, c->heads,
+                     dim);
+        for (int64_t k = 0; k < c->heads; k++)
+            memcpy(gathered + (k * n + i) * dim, one + k * dim, sizeof *one * (size_t)dim);
+    }
+    arena_reset(step, mark);
+    return OK;
+}
+
+Status head_forward(real *out, real *pooled, real *weights, const Head *h, const real *tokens, int64_t n,
+                    int64_t n_tokens, Arena *step)
 {
     const HeadConfig *c = &h->config;
     const int64_t dim = c->embed_dim;
@@ -129,18 +148,18 @@ Status head_forward(real *out, real *pooled, real *weights, const Head *h, const
     MUST(h->key != NULL);
     const Mark mark = arena_mark(step);
     real *gathered, *y, *hidden;
-    if (!weights) TRY(arena_new(&weights, step, c->heads * n_tokens));
-    TRY(arena_new(&gathered, step, c->heads * c->token_dim));
-    TRY(arena_new(&y, step, dim));
-    TRY(arena_new(&hidden, step, MLP_RATIO * dim));
-    pool_forward(gathered, weights, h->key, tokens, n_tokens, c->heads, c->token_dim);
-    TRY(project_values(hidden, gathered, h, 1, step));
-    block_linear(y, p, h->out_proj, hidden, 1);
-    block_norm(y, p, h->layernorm, y, 1, eps);
-    block_linear(hidden, p, h->up, y, 1);
-    gelu_forward(hidden, hidden, MLP_RATIO * dim);
-    block_linear(out, p, h->down, hidden, 1);
-    for (int64_t i = 0; i < dim; i++) {
+    if (!weights) TRY(arena_new(&weights, step, n * c->heads * n_tokens));
+    TRY(arena_new(&gathered, step, c->heads * n * c->token_dim));
+    TRY(arena_new(&y, step, n * dim));
+    TRY(arena_new(&hidden, step, n * MLP_RATIO * dim));
+    TRY(pool_objects(gathered, weights, h, tokens, n, n_tokens, step));
+    TRY(project_values(hidden, gathered, h, n, step));
+    block_linear(y, p, h->out_proj, hidden, n);
+    block_norm(y, p, h->layernorm, y, n, eps);
+    block_linear(hidden, p, h->up, y, n);
+    gelu_forward(hidden, hidden, n * MLP_RATIO * dim);
+    block_linear(out, p, h->down, hidden, n);
+    for (int64_t i = 0; i < n * dim; i++) {
         if (h->config.residual) out[i] += y[i];
         if (pooled) pooled[i] = y[i];
     }
@@ -163,24 +182,6 @@ static Status take_trace(HeadTrace *t, const HeadConfig *c, Arena *step)
     return arena_new(&t->up, step, gemm_pad(n) * MLP_RATIO * dim);
 }
 
-/* t->weights, t->gathered and t->attended of every object. */
-static Status pool_objects(HeadTrace *t, const Head *h, Arena *step)
-{
-    const HeadConfig *c = &h->config;
-    const int64_t dim = c->token_dim;
-    const Mark mark = arena_mark(step);
-    real *one;
-    TRY(arena_new(&one, step, c->heads * dim));
-    for (int64_t i = 0; i < t->n; i++) {
-        pool_forward(one, t->weights + i * c->heads * t->n_tokens, h->key, t->tokens + i * t->n_tokens * dim,
-                     t->n_tokens, c->heads, dim);
-        for (int64_t k = 0; k < c->heads; k++)
-            memcpy(t->gathered + (k * t->n + i) * dim, one + k * dim, sizeof *one * (size_t)dim);
-    }
-    arena_reset(step, mark);
-    return project_values(t->attended, t->gathered, h, t->n, step);
-}
-
 /* x *= factor, unless that is NULL */
 static void multiply(real *x, const real *factor, int64_t n)
 {
@@ -195,7 +196,8 @@ Status head_forward_train(real *out, HeadTrace *t, const Head *h, const real *to
     MUST(h->key != NULL);
     *t = (HeadTrace){.n = n, .n_tokens = n_tokens, .tokens = tokens, .drop_pooled = drop_pooled, .drop_mlp = drop_mlp};
     TRY(take_trace(t, &h->config, step));
-    TRY(pool_objects(t, h, step));
+    TRY(pool_objects(t->gathered, t->weights, h, tokens, n, n_tokens, step));
+    TRY(project_values(t->attended, t->gathered, h, n, step));
     const Mark mark = arena_mark(step);
     real *hidden;
     TRY(arena_new(&hidden, step, gemm_pad(n) * MLP_RATIO * dim));

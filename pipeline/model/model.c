@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/prepare_image.h"
+#include "nn/gemm.h"
 
 static const ConfigField model_fields[] = {
     FIELD_INT(ModelConfig, embed_dim, "1024", 1, 16384, RESULT, "width of the aligned embeddings"),
@@ -54,8 +55,8 @@ static Status declare_scale(Model *m)
     return params_declare(&index, &m->params, "", "logit_scale", 1, (const int64_t[]){1});
 }
 
-/* scale 0 = without a learned one. */
-static Status build(Model **out, const ModelConfig *config, double scale, Arena *a)
+/* Parameters without values. */
+static Status declare(Model **out, const ModelConfig *config, double scale, Arena *a)
 {
     Model *m;
     TRY(arena_new(&m, a, 1));
@@ -66,18 +67,26 @@ static Status build(Model **out, const ModelConfig *config, double scale, Arena 
     TRY(build_branch(&m->image, m, config, &config->image, "image_encoder.", false, a));
     TRY(build_branch(&m->spectrum, m, config, &config->spectrum, "spectrum_encoder.", true, a));
     if (scale > 0) TRY(declare_scale(m));
-    TRY(params_allocate(&m->params));
-    if (scale > 0) *params_at(&m->params, m->params.n_params - 1) = (real)log(scale);
     *out = m;
     return OK;
 }
 
-Status model_build(Model **out, const ModelConfig *config, Arena *a) { return build(out, config, 0, a); }
+Status model_build(Model **out, const ModelConfig *config, Arena *a)
+{
+    TRY(declare(out, config, 0, a));
+    return params_allocate(&(*out)->params);
+}
+
+Status model_declare(Model **out, const ModelConfig *config, Arena *a) { return declare(out, config, 0, a); }
 
 Status model_build_scaled(Model **out, const ModelConfig *config, double scale, Arena *a)
 {
     MUST(scale > 0);
-    return build(out, config, scale, a);
+    TRY(declare(out, config, scale, a));
+    Params *p = &(*out)->params;
+    TRY(params_allocate(p));
+    *params_at(p, p->n_params - 1) = (real)log(scale);
+    return OK;
 }
 
 const Branch *model_branch(const Model *m, bool image) { return image ? &m->image : &m->spectrum; }
@@ -100,39 +109,118 @@ Status model_prepare(Model *m, Arena *a)
     return head_prepare(&m->spectrum.head, a);
 }
 
-static Status encode(real *aligned, real *single, const Branch *b, const float *input, int64_t n, Arena *step)
+/* ---- weights in the order of products ---- */
+
+/* Calls gemm_keep for every matrix of a linear layer, or counts what they take. */
+static int64_t keep_all(const Params *p, real *room, bool fill)
+{
+    int64_t used = 0;
+    for (int64_t i = 0; i < p->n_params; i++) {
+        const Param *w = &p->param[i];
+        if (!w->linear) continue;
+        const int64_t n_out = w->dims[0], n_in = w->n / n_out;
+        if (room) gemm_keep(room + used, params_at(p, i), n_out, n_in, fill);
+        used += (gemm_kept_reals(n_out, n_in) + PARAM_ALIGN - 1) / PARAM_ALIGN * PARAM_ALIGN;
+    }
+    return used;
+}
+
+int64_t model_kept_reals(const Model *m) { return keep_all(&m->params, NULL, false); }
+void model_keep(const Model *m, real *room, bool fill) { keep_all(&m->params, room, fill); }
+
+/* ---- objects ---- */
+
+/* Rows that one product should have: beyond these nothing gets faster, and a batch must end soon after a signal. */
+enum { PRODUCT_ROWS = 1600 };
+
+static int64_t objects_per_product(const Branch *b)
+{
+    return b->n_tokens > 0 && b->n_tokens < PRODUCT_ROWS ? PRODUCT_ROWS / b->n_tokens : 1;
+}
+
+int64_t model_batch(const Model *m, bool image)
+{
+    return gemm_row_unit() == 1 ? objects_per_product(model_branch(m, image)) : 1;
+}
+
+/* The residual stream, two more of its size and one four times as wide in a block; the tokens and, of ViT, those with the
+   class token. */
+int64_t model_room_reals(const Model *m)
+{
+    enum { WIDTHS = 3 + MLP_RATIO + 2 };
+    int64_t most = 0;
+    for (int image = 0; image < 2; image++) {
+        const Branch *b = model_branch(m, image);
+        const int64_t n = WIDTHS * objects_per_product(b) * (b->n_tokens + 1) * b->dim;
+        if (n > most) most = n;
+    }
+    return most;
+}
+
+static Status encode(real *aligned, real *single, const Branch *b, const float *input, int64_t count, int64_t n,
+                     Arena *step)
 {
     const int64_t n_tokens = b->encoder->tokens(b->config, n);
+    const Mark mark = arena_mark(step);
     real *tokens = NULL;
-    if (aligned) TRY(arena_new(&tokens, step, (n_tokens > 0 ? n_tokens : 0) * b->encoder->dim(b->config)));
-    TRY(b->encoder->encode(tokens, single, b->state, input, n, step));
-    return aligned ? head_forward(aligned, NULL, NULL, &b->head, tokens, n_tokens, step) : OK;
+    if (aligned) TRY(arena_new(&tokens, step, count * (n_tokens > 0 ? n_tokens : 0) * b->dim));
+    TRY(b->encoder->encode(tokens, single, b->state, input, count, n, step));
+    if (aligned) TRY(head_forward(aligned, NULL, NULL, &b->head, tokens, count, n_tokens, step));
+    arena_reset(step, mark);
+    return OK;
 }
 
 Status model_image_prepared(real *aligned, real *single, const Model *m, const float *planes, Arena *step)
 {
+    return encode(aligned, single, &m->image, planes, 1, model_image_size(m), step);
+}
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static real *row_of(real *rows, int64_t i, int64_t width) { return rows ? rows + i * width : NULL; }
+
+Status model_images(real *aligned, real *single, const Model *m, const float *const *pixels, int64_t count, int64_t n,
+                    Arena *step)
+{
+    const int64_t size = model_image_size(m), most = least(model_batch(m, true), count);
     const Mark mark = arena_mark(step);
-    TRY(encode(aligned, single, &m->image, planes, model_image_size(m), step));
+    float *planes;
+    TRY(arena_new(&planes, step, most * m->image.n_inputs));
+    for (int64_t first = 0; first < count; first += most) {
+        const int64_t some = least(most, count - first);
+        for (int64_t i = 0; i < some; i++)
+            TRY(prepare_image(planes + i * m->image.n_inputs, pixels[first + i], n, size));
+        TRY(encode(row_of(aligned, first, m->embed_dim), row_of(single, first, m->image.dim), &m->image, planes, some,
+                   size, step));
+    }
+    arena_reset(step, mark);
+    return OK;
+}
+
+Status model_spectra(real *aligned, real *single, const Model *m, const float *const *flux, int64_t count,
+                     int64_t n_pixels, Arena *step)
+{
+    const int64_t most = least(model_batch(m, false), count);
+    const Mark mark = arena_mark(step);
+    float *some_flux;
+    TRY(arena_new(&some_flux, step, most * n_pixels));
+    for (int64_t first = 0; first < count; first += most) {
+        const int64_t some = least(most, count - first);
+        for (int64_t i = 0; i < some; i++)
+            memcpy(some_flux + i * n_pixels, flux[first + i], sizeof *some_flux * (size_t)n_pixels);
+        TRY(encode(row_of(aligned, first, m->embed_dim), row_of(single, first, m->spectrum.dim), &m->spectrum,
+                   some_flux, some, n_pixels, step));
+    }
     arena_reset(step, mark);
     return OK;
 }
 
 Status model_image(real *aligned, real *single, const Model *m, const float *pixels, int64_t n, Arena *step)
 {
-    const int64_t size = model_image_size(m);
-    const Mark mark = arena_mark(step);
-    float *planes;
-    TRY(arena_new(&planes, step, 3 * size * size));
-    TRY(prepare_image(planes, pixels, n, size));
-    TRY(model_image_prepared(aligned, single, m, planes, step));
-    arena_reset(step, mark);
-    return OK;
+    return model_images(aligned, single, m, &pixels, 1, n, step);
 }
 
 Status model_spectrum(real *aligned, real *single, const Model *m, const float *flux, int64_t n_pixels, Arena *step)
 {
-    const Mark mark = arena_mark(step);
-    TRY(encode(aligned, single, &m->spectrum, flux, n_pixels, step));
-    arena_reset(step, mark);
-    return OK;
+    return model_spectra(aligned, single, m, &flux, 1, n_pixels, step);
 }

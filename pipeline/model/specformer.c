@@ -70,15 +70,17 @@ static Status check_length(const SpecformerConfig *c, int64_t n_tokens)
                 (long long)c->max_len);
 }
 
-/* x (n_tokens, D): the tokens through a linear layer, plus their positions. */
-static void embed_tokens(real *x, const Specformer *s, const real *tokens, int64_t n_tokens)
+/* x (count, n_tokens, D): the tokens through a linear layer, plus their positions. */
+static void embed_tokens(real *x, const Specformer *s, const real *tokens, int64_t count, int64_t n_tokens)
 {
-    block_linear(x, s->params, s->data_embed, tokens, n_tokens);
+    const int64_t n = n_tokens * s->config.embed_dim;
+    block_linear(x, s->params, s->data_embed, tokens, count * n_tokens);
     const real *position = params_at(s->params, s->position_embed);
-    for (int64_t i = 0; i < n_tokens * s->config.embed_dim; i++) x[i] += position[i];
+    for (int64_t k = 0; k < count; k++)
+        for (int64_t i = 0; i < n; i++) x[k * n + i] += position[i];
 }
 
-Status specformer_forward(real *embedding, real *reconstruction, const Specformer *s, const real *tokens,
+Status specformer_forward(real *embedding, real *reconstruction, const Specformer *s, const real *tokens, int64_t count,
                           int64_t n_tokens, Arena *step)
 {
     const SpecformerConfig *c = &s->config;
@@ -86,12 +88,12 @@ Status specformer_forward(real *embedding, real *reconstruction, const Specforme
     TRY(check_length(c, n_tokens));
     const Mark mark = arena_mark(step);
     real *x;
-    TRY(arena_new(&x, step, gemm_pad(n_tokens) * c->embed_dim));
-    embed_tokens(x, s, tokens, n_tokens);
-    for (int64_t i = 0; i < c->num_layers; i++)
-        TRY(block_forward(x, p, &s->block[i], n_tokens, c->embed_dim, c->num_heads, eps, step));
-    block_norm(embedding, p, s->final_layernorm, x, n_tokens, eps);
-    if (reconstruction) block_linear(reconstruction, p, s->head, embedding, n_tokens);
+    TRY(arena_new(&x, step, gemm_pad(count * n_tokens) * c->embed_dim));
+    embed_tokens(x, s, tokens, count, n_tokens);
+    const BlockShape shape = {count, n_tokens, c->embed_dim, c->num_heads, eps};
+    TRY(block_forward(x, p, s->block, c->num_layers, &shape, step));
+    block_norm(embedding, p, s->final_layernorm, x, count * n_tokens, eps);
+    if (reconstruction) block_linear(reconstruction, p, s->head, embedding, count * n_tokens);
     arena_reset(step, mark);
     return OK;
 }
@@ -110,7 +112,7 @@ Status specformer_forward_train(real *embedding, real *reconstruction, Specforme
     TRY(arena_new(&t->mean, step, n_tokens));
     TRY(arena_new(&t->rstd, step, n_tokens));
     TRY(arena_new(&t->embedding, step, n_tokens * c->embed_dim));
-    embed_tokens(t->x, s, tokens, n_tokens);
+    embed_tokens(t->x, s, tokens, 1, n_tokens);
     dropout_apply(t->x, n_tokens * c->embed_dim, &t->drop, "dropout.tokens", 0);
     for (int64_t i = 0; i < c->num_layers; i++) {
         t->block[i] = (BlockTrace){.tokens = n_tokens,

@@ -43,6 +43,7 @@ Status vit_declare(Vit *v, const VitConfig *c, Params *p, const char *prefix, Ar
     TRY(params_declare(&v->mask_token, p, prefix, "mask_token", 2, (const int64_t[]){1, dim}));
     TRY(params_declare(&v->patch_embed.weight, p, prefix, "patch_embed.proj.weight", 4,
                        (const int64_t[]){dim, PLANES, patch, patch}));
+    p->param[v->patch_embed.weight].linear = true;
     TRY(params_declare(&v->patch_embed.bias, p, prefix, "patch_embed.proj.bias", 1, &dim));
     for (int64_t i = 0; i < c->depth; i++) {
         char text[PARAM_NAME];
@@ -87,23 +88,24 @@ static void gather_patch(real *out, const float *image, int64_t size, int64_t pa
             for (int64_t u = 0; u < patch_size; u++) *out++ = (real)image[(c * size + y + v) * size + x + u];
 }
 
-/* pixels (patches, 3 patch^2) in `a`. */
-static Status gather_patches(real **pixels, const VitConfig *c, const float *image, int64_t size, Arena *a)
+/* pixels (count, patches, 3 patch^2) in `a`. */
+static Status gather_patches(real **pixels, const VitConfig *c, const float *image, int64_t count, int64_t size,
+                             Arena *a)
 {
     const int64_t patches = vit_tokens(c, size, VIT_PATCHES), n = PLANES * c->patch_size * c->patch_size;
-    TRY(arena_new(pixels, a, patches * n));
-    for (int64_t i = 0; i < patches; i++) gather_patch(*pixels + i * n, image, size, c->patch_size, i);
+    TRY(arena_new(pixels, a, count * patches * n));
+    for (int64_t i = 0; i < count * patches; i++)
+        gather_patch(*pixels + i * n, image + i / patches * PLANES * size * size, size, c->patch_size, i % patches);
     return OK;
 }
 
-Status vit_patches(real *out, const Vit *v, const float *image, int64_t size, Arena *step)
+Status vit_patches(real *out, const Vit *v, const float *image, int64_t count, int64_t size, Arena *step)
 {
     const VitConfig *c = &v->config;
-    const int64_t patches = vit_tokens(c, size, VIT_PATCHES);
     const Mark mark = arena_mark(step);
     real *pixels;
-    TRY(gather_patches(&pixels, c, image, size, step));
-    block_linear(out, v->params, v->patch_embed, pixels, patches);
+    TRY(gather_patches(&pixels, c, image, count, size, step));
+    block_linear(out, v->params, v->patch_embed, pixels, count * vit_tokens(c, size, VIT_PATCHES));
     arena_reset(step, mark);
     return OK;
 }
@@ -208,14 +210,26 @@ static Status prepare_tokens(real *x, const Vit *v, const float *image, int64_t 
 {
     const int64_t dim = v->config.embed_dim, patches = vit_tokens(&v->config, size, VIT_PATCHES);
     real *first = x + (vit_tokens(&v->config, size, which) - patches) * dim;
-    TRY(vit_patches(first, v, image, size, step));
+    TRY(vit_patches(first, v, image, 1, size, step));
     for (int64_t i = 0; mask && i < patches; i++)
         if (mask[i]) memcpy(first + i * dim, params_at(v->params, v->mask_token), sizeof *x * (size_t)dim);
     return which == VIT_CLASS ? add_class(x, v, size / v->config.patch_size, step) : OK;
 }
 
-Status vit_forward(real *out, const Vit *v, const float *image, int64_t size, VitTokens which, const uint8_t *mask,
-                   Arena *step)
+/* The same for several images. Their bare patches lie as the rows of one product. */
+static Status prepare_all(real *x, const Vit *v, const float *image, int64_t count, int64_t size, VitTokens which,
+                          const uint8_t *mask, Arena *step)
+{
+    if (which == VIT_PATCHES && !mask) return vit_patches(x, v, image, count, size, step);
+    const int64_t tokens = vit_tokens(&v->config, size, which), patches = vit_tokens(&v->config, size, VIT_PATCHES);
+    for (int64_t i = 0; i < count; i++)
+        TRY(prepare_tokens(x + i * tokens * v->config.embed_dim, v, image + i * PLANES * size * size, size, which,
+                           mask ? mask + i * patches : NULL, step));
+    return OK;
+}
+
+Status vit_forward(real *out, const Vit *v, const float *image, int64_t count, int64_t size, VitTokens which,
+                   const uint8_t *mask, Arena *step)
 {
     const VitConfig *c = &v->config;
     const Params *p = v->params;
@@ -224,10 +238,10 @@ Status vit_forward(real *out, const Vit *v, const float *image, int64_t size, Vi
     const int64_t tokens = vit_tokens(c, size, which);
     const Mark mark = arena_mark(step);
     real *x;
-    TRY(arena_new(&x, step, gemm_pad(tokens) * dim));
-    TRY(prepare_tokens(x, v, image, size, which, mask, step));
-    for (int64_t i = 0; i < c->depth; i++) TRY(block_forward(x, p, &v->block[i], tokens, dim, c->num_heads, eps, step));
-    block_norm(out, p, v->norm, x, tokens, eps);
+    TRY(arena_new(&x, step, gemm_pad(count * tokens) * dim));
+    TRY(prepare_all(x, v, image, count, size, which, mask, step));
+    TRY(block_forward(x, p, v->block, c->depth, &(BlockShape){count, tokens, dim, c->num_heads, eps}, step));
+    block_norm(out, p, v->norm, x, count * tokens, eps);
     arena_reset(step, mark);
     return OK;
 }
@@ -282,7 +296,7 @@ static Status tokens_backward(real *d_p, const VitTrace *t, const Vit *v, real *
         memset(d_first + i * dim, 0, sizeof *d_first * (size_t)dim);
     }
     real *pixels;
-    TRY(gather_patches(&pixels, &v->config, t->image, t->size, step));
+    TRY(gather_patches(&pixels, &v->config, t->image, 1, t->size, step));
     block_linear_backward(NULL, d_p, p, v->patch_embed, d_first, pixels, t->patches);
     return OK;
 }

@@ -8,6 +8,16 @@
 
 #include "nn/vector.h"
 
+/* x y + z, rounded once where the machine does that in one step. */
+static inline real fused(real x, real y, real z)
+{
+#ifdef FP_FAST_FMAF
+    return R(fma)(x, y, z);
+#else
+    return x * y + z;
+#endif
+}
+
 /* 2 Phi(-z), z >= 0 */
 static inline real twice_tail(real z)
 {
@@ -16,15 +26,15 @@ static inline real twice_tail(real z)
 #else
     z = z > 7.0f ? 7.0f : z;
     float q = 2.40392399e-08f;
-    q = q * z - 7.60608827e-07f;
-    q = q * z + 1.01568221e-05f;
-    q = q * z - 7.29087187e-05f;
-    q = q * z + 2.70377204e-04f;
-    q = q * z + 1.55473845e-05f;
-    q = q * z - 6.96370285e-03f;
-    q = q * z + 5.24521656e-02f;
-    q = q * z + 4.59217280e-01f;
-    q = q * z + 1.15110457f;
+    q = fused(q, z, -7.60608827e-07f);
+    q = fused(q, z, 1.01568221e-05f);
+    q = fused(q, z, -7.29087187e-05f);
+    q = fused(q, z, 2.70377204e-04f);
+    q = fused(q, z, 1.55473845e-05f);
+    q = fused(q, z, -6.96370285e-03f);
+    q = fused(q, z, 5.24521656e-02f);
+    q = fused(q, z, 4.59217280e-01f);
+    q = fused(q, z, 1.15110457f);
     return vector_exp2(-q * z);
 #endif
 }

@@ -193,17 +193,41 @@ static int64_t place_of(const Product *p, int64_t column, int64_t wide, int64_t 
     return column * p->k + whole_panels(wide) * k;
 }
 
-/* Rows [row, row + tall) of the product by a packed block of B. */
+/* Rows [row, row + tall) of the product by a packed block of B. Each tile fetches its share of the panel that comes next. */
 static void multiply_block(const Product *p, const float *b, int64_t row, int64_t tall, int64_t column, int64_t wide,
                            int64_t k, int64_t deep)
 {
     const bool fresh = p->fresh && k == 0;
+    const int64_t lines = (WIDE * deep * TALL / tall + LANE - 1) / LANE;
     pack(packed_a, TALL, p->a + row * p->a_row + k * p->a_inner, tall, p->a_row, p->a_inner, deep);
     for (int64_t j = 0; j < wide; j += WIDE) {
         const Ending e = {fresh, fresh && p->bias ? p->bias + column + j : NULL};
-        for (int64_t i = 0; i < tall; i += TALL)
+        const float *next = b + (j + WIDE) * deep;
+        for (int64_t i = 0; i < tall; i += TALL) {
+            for (int64_t l = 0; l < lines; l++, next += LANE) _mm_prefetch((const char *)next, _MM_HINT_T1);
             multiply_tile(p->c + (row + i) * p->n + column + j, p->n, packed_a + i * deep, b + j * deep, deep,
                           least(TALL, tall - i), least(WIDE, wide - j), e);
+        }
+    }
+}
+
+/* A block of rows stays in the cache over all inner numbers, where B is packed already. */
+static void multiply_kept(const Product *p, int64_t from, int64_t to, int64_t column, int64_t wide)
+{
+    for (int64_t row = from; row < to; row += ROWS)
+        for (int64_t k = 0; k < p->k; k += DEEP)
+            multiply_block(p, p->packed + place_of(p, column, wide, k), row, least(ROWS, to - row), column, wide, k,
+                           least(DEEP, p->k - k));
+}
+
+/* Each block of B is packed once for all rows. */
+static void multiply_fresh(const Product *p, int64_t from, int64_t to, int64_t column, int64_t wide)
+{
+    for (int64_t k = 0; k < p->k; k += DEEP) {
+        const int64_t deep = least(DEEP, p->k - k);
+        pack_b(packed_b, p, column, wide, k, deep);
+        for (int64_t row = from; row < to; row += ROWS)
+            multiply_block(p, packed_b, row, least(ROWS, to - row), column, wide, k, deep);
     }
 }
 
@@ -212,13 +236,7 @@ static void multiply_rows(const void *product, int64_t from, int64_t to)
 {
     const Product *p = product;
     for (int64_t column = 0; column < p->n; column += COLUMNS)
-        for (int64_t k = 0; k < p->k; k += DEEP) {
-            const int64_t wide = least(COLUMNS, p->n - column), deep = least(DEEP, p->k - k);
-            const float *b = p->packed ? p->packed + place_of(p, column, wide, k) : packed_b;
-            if (!p->packed) pack_b(packed_b, p, column, wide, k, deep);
-            for (int64_t row = from; row < to; row += ROWS)
-                multiply_block(p, b, row, least(ROWS, to - row), column, wide, k, deep);
-        }
+        (p->packed ? multiply_kept : multiply_fresh)(p, from, to, column, least(COLUMNS, p->n - column));
 }
 
 /* ---- kept weights ---- */

@@ -7,8 +7,6 @@
 
 #include "core/hash.h"
 
-enum { ALIGN = 16 }; /* each parameter starts at a multiple of this many reals */
-
 Status params_init(Params *p, int64_t max_params, Arena *a)
 {
     memset(p, 0, sizeof *p);
@@ -29,7 +27,7 @@ Status params_declare(int64_t *index, Params *p, const char *prefix, const char 
         param->dims[d] = dims[d];
         param->n *= dims[d];
     }
-    const int64_t room = (param->n + ALIGN - 1) / ALIGN * ALIGN;
+    const int64_t room = (param->n + PARAM_ALIGN - 1) / PARAM_ALIGN * PARAM_ALIGN;
     param->offset = p->n_reals;
     param->d_offset = p->n_d_reals;
     p->n_reals += room;
@@ -39,6 +37,7 @@ Status params_declare(int64_t *index, Params *p, const char *prefix, const char 
 }
 
 Status params_allocate(Params *p) { return arena_new(&p->value, p->arena, p->n_reals); }
+void params_place(Params *p, real *values) { p->value = values; }
 
 real *params_at(const Params *p, int64_t index) { return p->value + p->param[index].offset; }
 
@@ -66,7 +65,7 @@ int64_t params_freeze(Params *p, const char *prefix)
         }
         if (param->d_offset < 0) continue;
         param->d_offset = p->n_d_reals;
-        p->n_d_reals += (param->n + ALIGN - 1) / ALIGN * ALIGN;
+        p->n_d_reals += (param->n + PARAM_ALIGN - 1) / PARAM_ALIGN * PARAM_ALIGN;
     }
     return n_frozen;
 }

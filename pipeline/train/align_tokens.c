@@ -31,7 +31,7 @@ static Status make_tokens(real *tokens, const Branch *b, Modality m, Dataset *d,
     float *input;
     TRY(arena_new(&input, step, b->n_inputs));
     TRY(align_input(input, b, m, d, s, step));
-    TRY(b->encoder->encode(tokens, NULL, b->state, input, b->input, step));
+    TRY(b->encoder->encode(tokens, NULL, b->state, input, 1, b->input, step));
     arena_reset(step, mark);
     return OK;
 }

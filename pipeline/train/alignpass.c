@@ -32,7 +32,7 @@ static Status encode(AlignHalf *h, int64_t n, Arena *step)
         if (h->trace)
             TRY(b->encoder->forward_train(tokens, &h->trace[i], b->state, input, b->input, step));
         else
-            TRY(b->encoder->encode(tokens, NULL, b->state, input, b->input, step));
+            TRY(b->encoder->encode(tokens, NULL, b->state, input, 1, b->input, step));
     }
     return OK;
 }

@@ -67,7 +67,7 @@ Status maskedbatch_squares(double *squares, const MaskedBatch *b, Arena *step)
     for (int64_t i = 0; i < b->n; i++) {
         const real *tokens = b->tokens + i * b->each, *masked = b->masked + i * b->each;
         clock_tick();
-        TRY(specformer_forward(embedding, out, b->model, masked, b->n_tokens, step));
+        TRY(specformer_forward(embedding, out, b->model, masked, 1, b->n_tokens, step));
         *squares += masked_squares(out, masked, tokens, b->each);
     }
     arena_reset(step, mark);

@@ -231,7 +231,7 @@ static Status embed_half(real *out, Align *s, Modality m, const Sample *sample, 
     real *tokens;
     TRY(arena_new(&tokens, a, b->n_tokens * b->dim));
     TRY(align_tokens(tokens, b, m, s->dataset, s->trained[m] ? NULL : &s->cache, sample, a));
-    TRY(head_forward(out, NULL, NULL, &b->head, tokens, b->n_tokens, a));
+    TRY(head_forward(out, NULL, NULL, &b->head, tokens, 1, b->n_tokens, a));
     arena_reset(a, mark);
     clock_tick();
     return OK;

@@ -235,12 +235,12 @@ static void token_samples_agree(void)
     CHECK_OK(arena_new(&reconstruction, &test_arena, c.n * tokens * input));
     for (int64_t i = 0; i < c.n; i++) {
         CHECK_OK(vit_forward(image + i * patches * c.vit.embed_dim, &vit,
-                             planes + i * 3 * c.vit.image_size * c.vit.image_size, c.vit.image_size, VIT_PATCHES, NULL,
-                             &test_arena));
+                             planes + i * 3 * c.vit.image_size * c.vit.image_size, 1, c.vit.image_size, VIT_PATCHES,
+                             NULL, &test_arena));
         CHECK_OK(prepare_spectrum(sections, NULL, NULL, c.flux + i * c.n_pixels, c.n_pixels,
                                   c.specformer.slice_section_length, c.specformer.slice_overlap));
         CHECK_OK(specformer_forward(spectrum + i * tokens * c.specformer.embed_dim, reconstruction + i * tokens * input,
-                                    &specformer, sections, tokens, &test_arena));
+                                    &specformer, sections, 1, tokens, &test_arena));
     }
     CU_ASSERT(is_sample(&c, "outputs/image_tokens_sample", image, patches, c.vit.embed_dim));
     CU_ASSERT(is_sample(&c, "outputs/specformer_tokens_sample", spectrum, tokens, c.specformer.embed_dim));

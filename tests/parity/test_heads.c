@@ -26,7 +26,7 @@ static void check(H5File *g, const char *branch, const char *tokens_name, const 
         CHECK_OK(head_prepare(&head, &test_arena));
         for (int64_t i = 0; i < n; i++)
             CHECK_OK(head_forward(out + i * e, pooled + i * e, weights + i * config.heads * n_tokens, &head,
-                                  tokens + i * n_tokens * config.token_dim, n_tokens, &test_arena));
+                                  tokens + i * n_tokens * config.token_dim, 1, n_tokens, &test_arena));
         CU_ASSERT(parity_near(g, golden_name("outputs/%s", branch), out, n * e, tolerance));
         CU_ASSERT(parity_near(g, golden_name("outputs/%s_f32", branch), out, n * e, tolerance_f32));
         CU_ASSERT(parity_near(g, golden_name("outputs/%s_pooled", branch), pooled, n * e, tolerance));

@@ -46,7 +46,7 @@ static void run(real *embedding, real *reconstruction, const Case *c, const real
     for (int64_t i = 0; i < c->n; i++)
         CHECK_OK(specformer_forward(embedding + i * c->n_tokens * c->dim,
                                     reconstruction + i * c->n_tokens * c->input_dim, &c->model,
-                                    tokens + i * c->n_tokens * c->input_dim, c->n_tokens, &test_arena));
+                                    tokens + i * c->n_tokens * c->input_dim, 1, c->n_tokens, &test_arena));
 }
 
 static void mean_over_tokens(real *mean, const Case *c, const real *embedding)

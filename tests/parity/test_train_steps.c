@@ -220,11 +220,11 @@ static void make_tokens(PairRun *r)
     CHECK_OK(arena_new(&sections, &test_arena, r->n_tokens[1] * specformer_input_dim(c)));
     for (int k = 0; k < 2; k++) CHECK_OK(arena_new(&r->tokens[k], &test_arena, r->n * r->n_tokens[k] * r->dim[k]));
     for (int64_t i = 0; i < r->n; i++) {
-        CHECK_OK(vit_forward(r->tokens[0] + i * r->n_tokens[0] * r->dim[0], &r->vit, image + i * 3 * size * size, size,
-                             VIT_PATCHES, NULL, &test_arena));
+        CHECK_OK(vit_forward(r->tokens[0] + i * r->n_tokens[0] * r->dim[0], &r->vit, image + i * 3 * size * size, 1,
+                             size, VIT_PATCHES, NULL, &test_arena));
         CHECK_OK(prepare_spectrum(sections, NULL, NULL, flux + i * n_pixels, n_pixels, c->slice_section_length,
                                   c->slice_overlap));
-        CHECK_OK(specformer_forward(r->tokens[1] + i * r->n_tokens[1] * r->dim[1], NULL, &r->specformer, sections,
+        CHECK_OK(specformer_forward(r->tokens[1] + i * r->n_tokens[1] * r->dim[1], NULL, &r->specformer, sections, 1,
                                     r->n_tokens[1], &test_arena));
     }
 }
@@ -267,7 +267,7 @@ static void check_embeddings(PairRun *r, const char *when)
         CHECK_OK(head_prepare(&r->head[k], &test_arena));
         for (int64_t i = 0; i < r->n; i++)
             CHECK_OK(head_forward(out + i * e, NULL, NULL, &r->head[k], r->tokens[k] + i * r->n_tokens[k] * r->dim[k],
-                                  r->n_tokens[k], &test_arena));
+                                  1, r->n_tokens[k], &test_arena));
         CU_ASSERT(parity_near(&r->g, golden_name("outputs/%s_%s_embedding", when, which[k]), out, r->n * e,
                               embedding_tolerance));
     }

@@ -48,7 +48,7 @@ static Tokens run(Case *c, const char *input, VitTokens which, const uint8_t *ma
     CHECK_OK(arena_new(&out.patch, &test_arena, out.n_patch));
     if (extra) CHECK_OK(arena_new(&out.cls, &test_arena, out.n_cls));
     for (int64_t i = 0; i < n; i++) {
-        CHECK_OK(vit_forward(all, &c->model, image + i * 3 * size * size, size, which,
+        CHECK_OK(vit_forward(all, &c->model, image + i * 3 * size * size, 1, size, which,
                              masks ? masks + i * n_patches : NULL, &test_arena));
         if (extra) memcpy(out.cls + i * dim, all, sizeof *all * (size_t)dim);
         memcpy(out.patch + i * n_patches * dim, all + extra * dim, sizeof *all * (size_t)(n_patches * dim));
@@ -117,7 +117,7 @@ static void patch_embedding_agrees(void)
     CHECK_OK(arena_new(&out, &test_arena, in.dims[0] * n));
     FOR_EACH_PROVIDER({
         for (int64_t i = 0; i < in.dims[0]; i++)
-            CHECK_OK(vit_patches(out + i * n, &c.model, image + i * 3 * size * size, size, &test_arena));
+            CHECK_OK(vit_patches(out + i * n, &c.model, image + i * 3 * size * size, 1, size, &test_arena));
         CU_ASSERT(parity_near(&c.g, "outputs/patch_embed", out, in.dims[0] * n, tolerance));
     })
     CHECK_OK(h5_close(&c.g));

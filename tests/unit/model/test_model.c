@@ -49,6 +49,48 @@ static void objects_do_not_meet(void)
     CU_ASSERT(memcmp(alone, later, sizeof alone) == 0);
 }
 
+/* Each provider and precision, weights as they are or kept in the order of products: an object's bits are those that it has
+   alone. */
+static void company_does_not_matter(void)
+{
+    enum { COUNT = 37 }; /* of images several batches of different sizes, the last one not full */
+    static float image[COUNT][3 * SIZE * SIZE], flux[COUNT][PIXELS];
+    static const char *const precisions[] = {"f32", "bf16"};
+    const float *images[COUNT], *fluxes[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        images[i] = image[i];
+        fluxes[i] = flux[i];
+        fill(image[i], 3 * SIZE * SIZE, 0.3 + 0.01 * i);
+        fill(flux[i], PIXELS, 0.11 + 0.001 * i);
+    }
+    Model *m = tiny();
+    for (const GemmProvider *const *p = gemm_providers; *p; p++)
+        for (int k = 0; (*p)->available() && k < 4; k++) {
+            const Mark mark = arena_mark(&test_arena);
+            CHECK_OK(gemm_choose((*p)->name, 1));
+            CHECK_OK(gemm_precision(precisions[k / 2]));
+            CHECK_OK(model_prepare(m, &test_arena));
+            real *room, *aligned, *single, alone[2][E], own[2][24];
+            CHECK_OK(arena_new(&aligned, &test_arena, 2 * COUNT * E));
+            CHECK_OK(arena_new(&single, &test_arena, 2 * COUNT * 24));
+            const int64_t at = COUNT - 2;
+            CHECK_OK(model_image(alone[0], own[0], m, image[at], SIZE, &test_arena));
+            CHECK_OK(model_spectrum(alone[1], own[1], m, flux[at], PIXELS, &test_arena));
+            CHECK_OK(arena_new(&room, &test_arena, model_kept_reals(m)));
+            if (k % 2) model_keep(m, room, true);
+            CHECK_OK(model_images(aligned, single, m, images, COUNT, SIZE, &test_arena));
+            CHECK_OK(model_spectra(aligned + COUNT * E, single + COUNT * 24, m, fluxes, COUNT, PIXELS, &test_arena));
+            for (int64_t j = 0; j < 2; j++) {
+                CU_ASSERT(memcmp(alone[j], aligned + (j * COUNT + at) * E, sizeof alone[j]) == 0);
+                CU_ASSERT(memcmp(own[j], single + (j * COUNT + at) * 24, sizeof own[j]) == 0);
+            }
+            gemm_keep_none();
+            arena_reset(&test_arena, mark);
+        }
+    CHECK_OK(gemm_choose("auto", 1));
+    CHECK_OK(gemm_precision("f32"));
+}
+
 static void scratch_is_given_back(void)
 {
     const Model *m = tiny();
@@ -150,6 +192,7 @@ static void cross_field_mistakes_are_named(void)
 
 TEST_MAIN("model",
           {"an embedding does not depend on other objects, nor on what else is asked for", objects_do_not_meet},
+          {"company and kept weights do not change a bit", company_does_not_matter},
           {"scratch is given back", scratch_is_given_back},
           {"sizes are those of the configuration", sizes_are_those_of_the_configuration},
           {"the published models cost what they cost", published_costs},

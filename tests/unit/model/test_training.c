@@ -59,7 +59,7 @@ static void specformer_trains_with_the_same_bits(void)
     const real *tokens = numbers(TOKENS * width, 1);
     real *embedding = take(n), *out = take(TOKENS * width), *train_embedding = take(n),
          *train_out = take(TOKENS * width);
-    CHECK_OK(specformer_forward(embedding, out, &s.model, tokens, TOKENS, &test_arena));
+    CHECK_OK(specformer_forward(embedding, out, &s.model, tokens, 1, TOKENS, &test_arena));
     for (int recompute = 0; recompute < 2; recompute++) {
         SpecformerTrace trace;
         CHECK_OK(specformer_forward_train(train_embedding, train_out, &trace, &s.model, tokens, TOKENS,
@@ -85,7 +85,7 @@ static void vit_trains_with_the_same_bits(void)
         const int64_t n = vit_tokens(&image_config, SIZE, which[k]) * image_config.embed_dim;
         real *out = take(n), *train_out = take(n);
         VitTrace trace;
-        CHECK_OK(vit_forward(out, &model, image, SIZE, which[k], mask, &test_arena));
+        CHECK_OK(vit_forward(out, &model, image, 1, SIZE, which[k], mask, &test_arena));
         CHECK_OK(vit_forward_train(train_out, &trace, &model, image, SIZE, which[k], mask, NULL, false, &test_arena));
         CU_ASSERT(same(out, train_out, n));
     }
@@ -116,7 +116,7 @@ static void head_trains_with_the_same_bits(void)
         any_offset = any_offset && keeps;
     }
     for (int64_t i = 0; i < OBJECTS; i++) {
-        CHECK_OK(head_forward(one, NULL, NULL, &head, tokens + i * N_TOKENS * DIM, N_TOKENS, &test_arena));
+        CHECK_OK(head_forward(one, NULL, NULL, &head, tokens + i * N_TOKENS * DIM, 1, N_TOKENS, &test_arena));
         if (any_offset) CU_ASSERT(same(one, all + i * E, E));
         for (int64_t k = 0; k < E; k++) CU_ASSERT_DOUBLE_EQUAL_FATAL(one[k], all[i * E + k], 1e-5);
     }

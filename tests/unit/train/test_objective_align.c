@@ -94,7 +94,7 @@ static real *golden_tokens(const Branch *b, H5File *g, const char *dataset)
     real *tokens;
     CHECK_OK(arena_new(&tokens, &test_arena, shape.dims[0] * b->n_tokens * b->dim));
     for (int64_t i = 0; i < shape.dims[0]; i++)
-        CHECK_OK(b->encoder->encode(tokens + i * b->n_tokens * b->dim, NULL, b->state, input + i * b->n_inputs,
+        CHECK_OK(b->encoder->encode(tokens + i * b->n_tokens * b->dim, NULL, b->state, input + i * b->n_inputs, 1,
                                     b->input, &test_arena));
     return tokens;
 }
