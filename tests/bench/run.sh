@@ -3,7 +3,7 @@
 #
 # Each line: name, ours, theirs, unit, ratio (above 1 = ours is better), threads, repeats, and what else tells. Both sides are measured in one run.
 # $BUILD: the build folder (build/release); $RANKS: the numbers of ranks ("1 2"); $ROUNDS: repeats of a training step (3);
-# $ASTROCLIP_TORCH: a python3 with PyTorch (python3), without which "theirs" of a training step stays empty.
+# $ASTROCLIP_TORCH: a python3 with PyTorch (python3), without which "theirs" of training steps and encoders stays empty.
 set -u
 export OMPI_MCA_mpi_yield_when_idle=1 OPENBLAS_NUM_THREADS=1
 cd "$(dirname "$0")/../.." || exit 1
@@ -43,12 +43,22 @@ probes() {
         "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py mlp 20000 4000 1024 "${one[@]}"
 }
 
+# embed WHAT PRECISION: one core's embedding beside PyTorch's and beside its matrix products
+embed() {
+    cmake --build "$build" --target bench_embed > /dev/null || { echo "run.sh: cannot build bench_embed in $build (\$BUILD)" >&2; return 1; }
+    OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 "${ASTROCLIP_TORCH:-python3}" tests/bench/embed.py "$1" "$2" "${ROUNDS:-5}" "$build/tests/bench_embed"
+}
+
 # name -> command
 declare -A benchmarks=(
     [optimizer]='program bench_optimizer'
     [train_spectrum]='train spectrum'
     [train_heads]='train heads'
     [probes]='probes'
+    [vit_l_f32]='embed vit_l f32'
+    [vit_l_bf16]='embed vit_l bf16'
+    [specformer_f32]='embed specformer f32'
+    [specformer_bf16]='embed specformer bf16'
 )
 
 status=0
