@@ -27,8 +27,9 @@ static const ConfigField embed_fields[] = {
     FIELD_TEXT(EmbedConfig, weights, "deterministic", EFFORT,
                "checkpoint of ours, or 'deterministic': weights that are a function of their names"),
     FIELD_INT(EmbedConfig, weights_seed, "777", 0, 9.0e15, EFFORT, "seed of deterministic weights"),
-    FIELD_CHOICE(EmbedConfig, precision, "f32", embed_precisions, RESULT,
-                 "what linear layers multiply: float32, or numbers rounded to bf16, which matrix units are made for"),
+    FIELD_CHOICE(
+        EmbedConfig, precision, "f32", embed_precisions, RESULT,
+        "f32, or linear layers of numbers rounded to bf16, which matrix units multiply: arithmetic of the encoders"),
     FIELD_INT(EmbedConfig, batch, "32", 1, 1e6, EFFORT,
               "rows of a block that are read and encoded at a time; bounds memory, never changes a bit"),
     FIELD_INT(EmbedConfig, block_rows, "64", 1, 1e6, EFFORT, "rows of a unit of work and of restart"),

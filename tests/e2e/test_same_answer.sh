@@ -94,7 +94,7 @@ for kind in $spectrum_kinds; do
 done
 for provider in $providers; do
     for precision in $precisions; do
-        [ "$provider $precision" = "openblas f32" ] || pair "${provider}_$precision" --set "run.gemm=$provider" --set "embed.precision=$precision"
+        [ "$provider $precision" = "${providers%%[[:space:]]*} f32" ] || pair "${provider}_$precision" --set "run.gemm=$provider" --set "embed.precision=$precision"
     done
 done
 
