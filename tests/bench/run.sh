@@ -49,12 +49,18 @@ embed() {
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 "${ASTROCLIP_TORCH:-python3}" tests/bench/embed.py "$1" "$2" "${ROUNDS:-5}" "$build/tests/bench_embed"
 }
 
+# release: the stage embed over a mock sky, published sizes
+release() {
+    python3 tests/bench/release.py "$build/astroclip" "${OBJECTS:-24}" "${mpirun[@]}"
+}
+
 # name -> command
 declare -A benchmarks=(
     [optimizer]='program bench_optimizer'
     [train_spectrum]='train spectrum'
     [train_heads]='train heads'
     [probes]='probes'
+    [release]='release'
     [vit_l_f32]='embed vit_l f32'
     [vit_l_bf16]='embed vit_l bf16'
     [specformer_f32]='embed specformer f32'
