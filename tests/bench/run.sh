@@ -54,6 +54,17 @@ release() {
     python3 tests/bench/release.py "$build/astroclip" "${OBJECTS:-24}" "${mpirun[@]}"
 }
 
+# bf16_safe: embeddings in bf16 beside those in f32, with the weights that jobs/demo.sh trained
+bf16_safe() {
+    local folder status
+    [ -f runs/demo/astroclip.ckpt.h5 ] || { echo "run.sh: bf16_safe wants trained weights: run jobs/demo.sh first" >&2; return 1; }
+    folder=$(mktemp -d) || return 1
+    "${ASTROCLIP_PYTHON:-python3}" tests/bench/bf16.py "$build/astroclip" config/demo.yaml "$PWD/runs/demo/astroclip.ckpt.h5" "$folder" "${OBJECTS:-10000}" "${mpirun[@]}" -n 2
+    status=$?
+    rm -rf "$folder"
+    return $status
+}
+
 # name -> command
 declare -A benchmarks=(
     [optimizer]='program bench_optimizer'
@@ -61,6 +72,7 @@ declare -A benchmarks=(
     [train_heads]='train heads'
     [probes]='probes'
     [release]='release'
+    [bf16_safe]='bf16_safe'
     [vit_l_f32]='embed vit_l f32'
     [vit_l_bf16]='embed vit_l bf16'
     [specformer_f32]='embed specformer f32'
