@@ -124,6 +124,7 @@ static Status fit_and_write(ProbeSet *set, const Paths *p, const ProbeFiles *fil
     Status st = OK;
     envelope.kind = "predictions";
     envelope.version = PREDICTIONS_VERSION;
+    TRY(par_agree(&run->par, gemm_choose(rc->gemm, (int)rc->threads))); /* finds neighbours sooner, never others */
     TRY(predictions_create(&predictions, p->predictions, &envelope, files->catalog->n, &run->par, run->arena));
     clock_begin("fit");
     st = probe_fit_all(set, &predictions, &reports, config, files, (uint64_t)rc->seed, &run->par, run->arena);

@@ -19,6 +19,8 @@ typedef struct {
     double value[N_LABELS];
 } KnnNeighbour;
 
+enum { KNN_BLOCK = 256 }; /* candidates compared at a time */
+
 /* The k nearest to each of n queries among all candidates so far. */
 typedef struct {
     int64_t k, dim, n;
@@ -26,6 +28,10 @@ typedef struct {
     const int64_t *self; /* (n) ids that do not count as neighbours: a query is not its own; NULL = none; borrowed */
     KnnNeighbour *best;  /* (n, k) in order   */
     int64_t *found;      /* (n)               */
+    /* of the search itself: */
+    float *rough, *candidate; /* (n, dim), (KNN_BLOCK, dim) in float */
+    float *product;           /* (n, KNN_BLOCK) */
+    double *norm;             /* (n) lengths of the queries */
 } KnnSearch;
 
 Status knn_open(KnnSearch *s, int64_t k, int64_t dim, const double *query, int64_t n, Arena *a);

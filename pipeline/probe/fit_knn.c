@@ -153,7 +153,8 @@ static Status fit_nothing(ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
 int64_t knn_memory(const KnnConfig *c, int64_t rows, int64_t dim, int64_t n_targets, int n_ranks)
 {
     const int64_t mine = rows / n_ranks + 4096, batch = mine < BATCH ? mine : BATCH;
-    return 8 * (mine * (dim + n_targets + 1) + PIECE_NUMBERS + 2 * dim) + batch * c->k * (int64_t)sizeof(KnnNeighbour);
+    const int64_t search = batch * (c->k * (int64_t)sizeof(KnnNeighbour) + 4 * (dim + KNN_BLOCK)) + 4 * KNN_BLOCK * dim;
+    return 8 * (mine * (dim + n_targets + 1) + PIECE_NUMBERS + 2 * dim) + search;
 }
 
 const ProbeKind knn_probe = {"knn", "the nearest train rows, weighted by 1 / distance", fit_nothing, predict_knn};

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/rng.h"
+#include "nn/gemm.h"
 #include "probe/fit.h"
 
 typedef struct {
@@ -105,6 +106,7 @@ int main(int argc, char **argv)
     if (st == OK && argc != 5) st = FAIL(E_CONFIG, "usage: bench_probe ridge|leave_one_out|knn|mlp TRAIN TEST DIM");
     if (st == OK) st = arena_init(&a, "bench", 0);
     log_quiet(true);
+    if (st == OK) st = gemm_choose("auto", 1);
     if (st == OK) st = measure(argv[1], atoll(argv[2]), atoll(argv[3]), atoll(argv[4]), &par, &a);
     arena_free(&a);
     return par_finish(&par, par_agree(&par, st));

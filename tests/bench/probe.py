@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""probe.py KIND TRAIN TEST DIM COMMAND...: the same fit by scikit-learn with one thread, in the same run as COMMAND (bench_probe on one
+"""probe.py KIND TRAIN TEST DIM COMMAND...: the same fit by scikit-learn (KIND knn_faiss: neighbours by FAISS, flat index, in float) with one thread, in the same run as COMMAND (bench_probe on one
 rank), one after the other three times; a JSON line with the medians. scikit-learn predicts the test rows, ours train and test rows: times of
 predicting are per row."""
 import json
@@ -25,6 +25,26 @@ models = {
     "knn": lambda: KNeighborsRegressor(64, weights="distance", algorithm="brute"),
     "mlp": lambda: MLPRegressor(hidden_layer_sizes=(64, 64), batch_size=64, learning_rate_init=1e-3, max_iter=10, n_iter_no_change=99),
 }
+
+
+class Faiss:
+    """The interface of KNeighborsRegressor over faiss.IndexFlatL2."""
+
+    def fit(self, x, y):
+        import faiss
+
+        faiss.omp_set_num_threads(1)
+        self.index, self.y = faiss.IndexFlatL2(x.shape[1]), y
+        self.index.add(x.astype(np.float32))
+        return self
+
+    def predict(self, x):
+        square, at = self.index.search(x.astype(np.float32), 64)
+        weight = 1 / np.sqrt(square)
+        return (weight * self.y[at]).sum(1) / weight.sum(1)
+
+
+models["knn_faiss"] = Faiss
 rng = np.random.default_rng(1)
 x = rng.standard_normal((train + test, dim)).astype(np.float32)
 y = x[:, 0] - x[:, 1] * x[:, 2] + 0.3 * x[:, 3]
@@ -40,7 +60,7 @@ def theirs():
 
 
 def ours():
-    line = json.loads(subprocess.run(sys.argv[5:] + sys.argv[1:5], check=True, capture_output=True, text=True).stdout)
+    line = json.loads(subprocess.run(sys.argv[5:] + [kind.split("_faiss")[0]] + sys.argv[2:5], check=True, capture_output=True, text=True).stdout)
     return line["fit_s"], line["predict_s"] / line["predicted"]
 
 
@@ -50,6 +70,6 @@ warnings.simplefilter("ignore")
 a, b = zip(*[(ours(), theirs()) for _ in range(3)])
 m = lambda rows, k: statistics.median(r[k] for r in rows)  # noqa: E731
 total = lambda rows: m(rows, 0) + test * m(rows, 1)  # noqa: E731
-print(json.dumps({"name": f"probe {kind} vs scikit-learn", "train": train, "test": test, "dim": dim, "ours": round(total(a), 3),
+print(json.dumps({"name": "knn_vs_faiss" if kind == "knn_faiss" else f"probe {kind} vs scikit-learn", "train": train, "test": test, "dim": dim, "ours": round(total(a), 3),
                   "theirs": round(total(b), 3), "unit": "s", "ratio": round(total(b) / total(a), 2), "fit_ours": round(m(a, 0), 3),
                   "fit_theirs": round(m(b, 0), 3), "threads": 1, "repeats": 3}))

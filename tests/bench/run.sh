@@ -39,8 +39,15 @@ probes() {
     local one=("${mpirun[@]}" -n 1 "$step")
     "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py ridge 20000 4000 1024 "${one[@]}" &&
         "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py leave_one_out 20000 4000 1024 "${one[@]}" &&
-        "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py knn 20000 4000 128 "${one[@]}" &&
+        "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py knn 20000 4000 1024 "${one[@]}" &&
         "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py mlp 20000 4000 1024 "${one[@]}"
+}
+
+# faiss: neighbours beside FAISS's flat index
+faiss() {
+    cmake --build "$build" --target bench_probe > /dev/null || return 1
+    "${ASTROCLIP_PYTHON:-python3}" -c 'import faiss' || { echo "run.sh: knn_vs_faiss wants a python3 (\$ASTROCLIP_PYTHON) with faiss, numpy, scikit-learn" >&2; return 1; }
+    "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py knn_faiss 20000 4000 1024 "${mpirun[@]}" -n 1 "$build/tests/bench_probe"
 }
 
 # embed WHAT PRECISION: one core's embedding beside PyTorch's and beside its matrix products
@@ -71,6 +78,7 @@ declare -A benchmarks=(
     [train_spectrum]='train spectrum'
     [train_heads]='train heads'
     [probes]='probes'
+    [knn_vs_faiss]='faiss'
     [release]='release'
     [bf16_safe]='bf16_safe'
     [vit_l_f32]='embed vit_l f32'
