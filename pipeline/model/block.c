@@ -15,6 +15,7 @@
 #include "nn/layernorm.h"
 #include "nn/linear.h"
 #include "nn/vector.h"
+#include "block_panels.h"
 
 static Status declare_pair(LinearParams *out, Params *p, const char *prefix, const char *name, int n_dims,
                            const int64_t *dims)
@@ -115,6 +116,9 @@ static Status forward_one(real *x, ForwardRoom *r, const Params *p, const Block 
 
 Status block_forward(real *x, const Params *p, const Block *b, int64_t n_blocks, const BlockShape *s, Arena *step)
 {
+#ifdef NN_PANELS
+    if (panels_parts() > 0) return block_forward_panels(x, p, b, n_blocks, s, step);
+#endif
     const int64_t rows = gemm_pad(s->count * s->tokens);
     const Mark mark = arena_mark(step);
     ForwardRoom r;

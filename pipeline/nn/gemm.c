@@ -6,7 +6,7 @@
 #include "core/arena.h"
 #include "core/version.h"
 
-const GemmProvider *const gemm_providers[] = {&gemm_avx512, &gemm_openblas, &gemm_ref, NULL};
+const GemmProvider *const gemm_providers[] = {&gemm_amx, &gemm_avx512, &gemm_openblas, &gemm_ref, NULL};
 
 static const GemmProvider *chosen = &gemm_ref;
 
@@ -15,7 +15,12 @@ static int64_t row_unit = GEMM_ROWS;
 static bool rounded; /* linear layers multiply numbers of bf16 */
 
 const GemmProvider *gemm(void) { return chosen; }
-const GemmProvider *gemm_linear(void) { return rounded ? &gemm_bf16 : chosen; }
+
+const GemmProvider *gemm_linear(void)
+{
+    if (!rounded) return chosen;
+    return chosen == &gemm_amx ? &gemm_amx_bf16 : &gemm_bf16;
+}
 
 int64_t gemm_row_unit(void) { return row_unit; }
 

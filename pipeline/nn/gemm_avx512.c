@@ -12,10 +12,9 @@
 #include <string.h>
 
 #include "gemm_parts.h"
+#include "transpose.h"
 
 #if defined __x86_64__ && !defined REAL_DOUBLE
-
-#include <immintrin.h>
 
 #define AVX512 __attribute__((target("avx512f")))
 #define INLINE static inline __attribute__((always_inline, target("avx512f")))
@@ -47,38 +46,6 @@ static const char *version(void) { return "1"; }
 
 /* ---- packing: a panel is (inner, width), zeros beyond the matrix ---- */
 
-/* 16 x 16 in place: rows become columns. */
-INLINE void transpose(__m512 r[LANE])
-{
-    __m512 t[LANE];
-#pragma GCC unroll 8
-    for (int i = 0; i < LANE; i += 2) {
-        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < LANE; i += 4) {
-        r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
-        r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
-        r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
-        r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
-        r[i + 4] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
-        r[i + 12] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
-    }
-}
-
 static __mmask16 first_lanes(int64_t n) { return n >= LANE ? 0xffff : n > 0 ? (__mmask16)((1 << n) - 1) : 0; }
 
 /* At most 16 places of a panel whose inner numbers lie side by side; `places` of them are there. */
@@ -88,20 +55,20 @@ AVX512 static void pack_across(float *out, int64_t width, const float *in, int64
     for (int64_t k = 0; k < deep; k += LANE) {
         const int64_t n = deep - k < LANE ? deep - k : LANE;
         const __mmask16 loaded = first_lanes(n);
-        __m512 r[LANE];
+        __m512i r[LANE];
 #pragma GCC unroll 16
         for (int i = 0; i < LANE; i++)
-            r[i] = i < places ? _mm512_maskz_loadu_ps(loaded, in + i * stride + k) : _mm512_setzero_ps();
+            r[i] = i < places ? _mm512_maskz_loadu_epi32(loaded, in + i * stride + k) : _mm512_setzero_si512();
 #pragma GCC unroll 16
         for (int i = 0; i < LANE; i++) _mm_prefetch((const char *)(in + i * stride + k + 4 * LANE), _MM_HINT_T0);
-        transpose(r);
+        transpose16(r);
         if (n == LANE) {
 #pragma GCC unroll 16
-            for (int i = 0; i < LANE; i++) _mm512_mask_storeu_ps(out + (k + i) * width, stored, r[i]);
+            for (int i = 0; i < LANE; i++) _mm512_mask_storeu_epi32(out + (k + i) * width, stored, r[i]);
         } else {
             float rest[LANE * LANE];
 #pragma GCC unroll 16
-            for (int i = 0; i < LANE; i++) _mm512_storeu_ps(rest + i * LANE, r[i]);
+            for (int i = 0; i < LANE; i++) _mm512_storeu_si512(rest + i * LANE, r[i]);
             for (int64_t i = 0; i < n; i++)
                 _mm512_mask_storeu_ps(out + (k + i) * width, stored, _mm512_loadu_ps(rest + i * LANE));
         }

@@ -7,7 +7,7 @@
 #include "nn/gemm.h"
 
 enum {
-    PANEL = 2 * GEMM_ROWS,
+    PANEL = 96,                 /* whole panels of every provider: 2 GEMM_ROWS, 32 */
     THREAD_PRODUCT = 100 << 20, /* multiplications per thread below which starting it (20 microseconds) does not pay */
     MAX_THREADS = 64,
 };
