@@ -80,8 +80,8 @@ bool fitsfile_get_f64(double *out, FitsFile *f, const char *key);
 bool fitsfile_get_i64(int64_t *out, FitsFile *f, const char *key);
 bool fitsfile_get_bool(bool *out, FitsFile *f, const char *key);
 bool fitsfile_get_text(char *out, size_t size, FitsFile *f, const char *key);
-/* The header of the current HDU as one string of 80-character cards without END, for WCSLIB; blanks stand for
-   cards that are damaged. */
+/* The header of the current HDU as one string of 80-character cards without END, for WCSLIB; of a
+   compressed image that of the image. Blanks stand for cards that are damaged, or of the table it lies in. */
 Status fitsfile_header(char **cards, int *n_cards, FitsFile *f, Arena *a);
 
 /* ---- writing: to `path` itself; callers write to a temporary name and rename ---- */
