@@ -137,5 +137,6 @@ Status fitsfile_data_span(int64_t *start, int64_t *bytes, FitsFile *f);
 /* ---- checks ---- */
 Status fitsfile_verify(FitsFile *f, bool *data_ok, bool *present); /* DATASUM of the current HDU */
 const char *fitsfile_version(void);
+bool fitsfile_is_reentrant(void); /* may another thread use it than the main one? */
 
 #endif

@@ -360,3 +360,5 @@ const char *fitsfile_version(void)
     snprintf(text, sizeof text, "%.2f", (double)version);
     return text;
 }
+
+bool fitsfile_is_reentrant(void) { return fits_is_reentrant() != 0; }
