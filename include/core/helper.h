@@ -19,6 +19,7 @@ typedef struct HelperTask {
     bool on_main;      /* it may be done by the main thread only */
     /* the helper's own */
     struct HelperTask *next;
+    bool given; /* to the thread */
     int state;
     Status status;
     double seconds;

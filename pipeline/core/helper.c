@@ -9,7 +9,7 @@
 
 #include "core/clock.h"
 
-enum { IDLE, QUEUED, RUNNING, DONE };
+enum { QUEUED, RUNNING, DONE };
 
 struct Helper {
     bool beside;
@@ -110,8 +110,8 @@ void helper_close(Helper *h)
 void helper_start(Helper *h, HelperTask *t)
 {
     t->next = NULL;
-    t->state = IDLE;
-    if (!h->beside || t->on_main) return;
+    t->given = h->beside && !t->on_main;
+    if (!t->given) return;
     pthread_mutex_lock(&h->mutex);
     HelperTask **last = &h->first;
     while (*last) last = &(*last)->next;
@@ -123,7 +123,7 @@ void helper_start(Helper *h, HelperTask *t)
 
 Status helper_wait(Helper *h, HelperTask *t, const char *waiting)
 {
-    if (t->state == IDLE) {
+    if (!t->given) {
         clock_begin(t->clock);
         t->status = t->work(t);
         clock_end(t->clock);
@@ -141,7 +141,7 @@ Status helper_wait(Helper *h, HelperTask *t, const char *waiting)
 
 void helper_drop(Helper *h, HelperTask *t)
 {
-    if (t->state == IDLE) return;
+    if (!t->given) return;
     pthread_mutex_lock(&h->mutex);
     for (HelperTask **at = &h->first; *at; at = &(*at)->next) {
         if (*at != t) continue;
