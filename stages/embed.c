@@ -324,12 +324,14 @@ static Status plan_embed(Run *run, FILE *out)
     int64_t row_bytes = 0;
     for (int s = 0; s < N_SETS; s++) row_bytes += 4 * e.dim[s];
     double weights_mb = 4e-6 * (double)model_params(model)->n_reals;
-    double batch_mb = 1e-6 * (double)c->batch * (8.0 * GRID_PIXELS + 4.0 * N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS) +
-                      1e-6 * (double)(c->block_rows * row_bytes);
+    const double image_bytes = 4.0 * N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS;
+    double batch_mb = 1e-6 * (double)c->batch * image_bytes + 1e-6 * (double)(c->block_rows * row_bytes);
     fprintf(
         out,
-        "embed: weights %.1f MB per rank, batches of %lld rows %.1f MB, plus one brick band (104 MB) while cutting\n",
-        weights_mb, (long long)c->batch, batch_mb);
+        "embed: weights %.1f MB per rank, %s of %lld rows with their block %.1f MB, plus one brick band (104 MB) while "
+        "cutting\n",
+        weights_mb, c->read_ahead ? "two batches (one is read while one is encoded)" : "a batch", (long long)c->batch,
+        (c->read_ahead ? 2 : 1) * batch_mb);
     fprintf(out, "embed: %.2f GFLOP per image, %.2f GFLOP per spectrum; %lld bytes of embeddings per row\n",
             1e-9 * (double)model_flops(model, true), 1e-9 * (double)model_flops(model, false), (long long)row_bytes);
     if (known)
@@ -351,7 +353,8 @@ const Stage embed_stage = {
         "they come free, and\n"
         "writes the embeddings with a flag for every row. A row without data is kept: NaN, and the flag says "
         "why. A run that was cut\n"
-        "off continues with the blocks that are missing. With embed.reuse, what an earlier run embedded from the "
+        "off continues with the blocks that are missing. A second thread of each rank reads the next rows while these "
+        "are encoded.\nWith embed.reuse, what an earlier run embedded from the "
         "same files with the\n"
         "same weights and options is copied, the same bits, and the log says how many rows were not and why.",
     .revision = 3,

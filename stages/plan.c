@@ -255,14 +255,16 @@ static void size_embed(StagePlan *p, const Campaign *c)
     p->write = (int64_t)rows_of(c) * (c->row_bytes + 128);
     p->max_ranks = ranks_for(c, embed->block_rows);
     p->memory_shared = 2 * c->weights; /* as they are and in the order of products, once on a node */
-    p->memory += c->room + (double)embed->batch * fmax(24.0 * GRID_PIXELS, image) + reading_bytes +
-                 (double)(embed->block_rows * c->row_bytes) +
+    const double held =
+        embed->read_ahead ? 2 : 1; /* batches, and blocks: one is encoded, one is read (embed/stream.h) */
+    p->memory += c->room + held * (double)embed->batch * fmax(8.0 * GRID_PIXELS, image) + reading_bytes +
+                 held * (double)(embed->block_rows * c->row_bytes) +
                  4 * fmin(rows_of(c), (double)embed->volume_rows); /* borders of blocks follow from the pixels */
-    /* image or inverse variance, whole, as files in one tile want it; both, where a batch reads as much of one brick by
-       tiles of 100 x 100 pixels (data/cutout.c) */
-    double read = (double)embed->batch * 300 * 300, whole = 3600.0 * 3600;
-    if (embed_lists(&embed->modalities, modality_name[MODALITY_IMAGE]))
-        p->memory += read < whole ? band_bytes / 2 : band_bytes;
+    /* Of spectra the arms. Image or inverse variance, whole, as files in one tile want it; both, where a batch reads as
+       much of one brick by tiles of 100 x 100 pixels (data/cutout.c). */
+    const double arms = 16.0 * GRID_PIXELS * (double)embed->batch, whole = 3600.0 * 3600;
+    const double bands = (double)embed->batch * 300 * 300 < whole ? band_bytes / 2 : band_bytes;
+    p->memory += fmax(arms, embed_lists(&embed->modalities, modality_name[MODALITY_IMAGE]) ? bands : 0);
     p->seconds += 10 + c->weights / disk_speed;
     p->seconds_shared = rows_of(c) * object;
     p->finished = c->finished;

@@ -1,5 +1,5 @@
 /* clock.h - nested wall clocks by name: clock_begin("read") ... clock_end("read"). par_print_clocks reduces them to min / mean /
-   max over ranks and names the slowest rank. Local, main thread only. */
+   max over ranks and names the slowest rank. Local, main thread only, but for clock_now and signs of life. */
 #ifndef CORE_CLOCK_H
 #define CORE_CLOCK_H
 
@@ -14,8 +14,9 @@ typedef struct {
 } Clock;
 
 void clock_begin(const char *name);
-void clock_end(const char *name); /* MUSTs that `name` is the innermost */
-double clock_now(void);           /* monotonic seconds */
+void clock_end(const char *name);                 /* MUSTs that `name` is the innermost */
+void clock_add(const char *name, double seconds); /* what another thread took */
+double clock_now(void);                           /* monotonic seconds */
 const Clock *clock_table(int *n_clocks);
 const char *clock_innermost(void); /* "" outside all; what a watchdog prints */
 

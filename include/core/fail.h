@@ -2,8 +2,8 @@
 
    Local code returns a Status. FAIL(...) fills one plain record (status, rank, file, line, text) and returns its status;
    TRY hands it upward, TRY_DONE jumps to `done:` where a function holds something to close. The message is written once,
-   where it is known; a caller at a border the user can see may add one fail_note. The record of this process is read by
-   par_agree (par/par.h), which makes one rank's failure every rank's. Nothing here knows MPI.
+   where it is known; a caller at a border the user can see may add one fail_note. Each thread has its record; that of the
+   main one is read by par_agree (par/par.h), which makes one rank's failure every rank's. Nothing here knows MPI.
 
    Status kinds are the exit codes of the program. */
 #ifndef CORE_FAIL_H
@@ -57,7 +57,7 @@ typedef struct {
    with HANG_POINT=NAME:RANK:SECONDS each time for so long. Several with commas. Free otherwise. */
 #define FAIL_POINT(name) fail_point((name), __FILE__, __LINE__)
 
-/* Local. Fills this process's record and returns `status`. */
+/* Local. Fills this thread's record and returns `status`. */
 Status fail_set(Status status, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

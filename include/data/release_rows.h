@@ -17,14 +17,14 @@ typedef struct {
 Status release_order(FileRow *order, int64_t n, const CatalogRow *rows, const ReleaseConfig *release,
                      const FileList *files);
 
-/* Spectra of n such rows, with the corrections that `options` ask for: number k of the batch, made in `a`, belongs to
-   rows[order[k].row]. Without a path it stays zero. */
+/* Spectra of n such rows, with the corrections that `options` ask for: number k of the batch, as
+   spectra_batch made it, belongs to rows[order[k].row]. Without a path it stays zero. */
 Status release_read_spectra(SpectrumBatch *batch, const FileRow *order, int64_t n, const CatalogRow *rows,
-                            const ReleaseConfig *release, const SpectraConfig *options, Arena *a);
+                            const ReleaseConfig *release, const SpectraConfig *options, Arena *scratch);
 
-/* Cutouts: number k of the batch, made in `a`, belongs to rows[order[k]]. */
+/* Cutouts: number k of the batch, as images_batch made it, belongs to rows[order[k]]. */
 Status release_read_images(ImageBatch *batch, const int64_t *order, int64_t n, const CatalogRow *rows, ImageSource *s,
-                           const ReleaseConfig *release, const ImagesConfig *options, Arena *a);
+                           const ReleaseConfig *release, const ImagesConfig *options, Arena *scratch);
 
 /* The image survey, ready to read. release_close_images is NULL-safe. */
 Status release_open_images(ImageSource **out, const ReleaseConfig *release, const FileList *files, Arena *a);

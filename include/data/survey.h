@@ -9,12 +9,16 @@
 #include "data/images.h"
 #include "data/spectra.h"
 
+/* Readers of spectra and cutouts run on a thread beside the main one (core/helper.h) where the survey says that they are
+   made of cfitsio, WCSLIB and POSIX calls alone; those of HDF5 files run on the main thread. */
+
 /* Some surveys keep spectra or images as rows of files of their own instead of a tree that positions and pixels lead
    through: those are stored sets. A row of theirs lies where the catalogue's FILE / ROW (spectra) or IMAGE_FILE /
    IMAGE_ROW (images) say, and catalogue rows follow the order of the files. */
 
 typedef struct {
     ConfigPlugin plugin;
+    bool beside; /* read_spectra may run beside the main thread */
     bool stored; /* a stored set: spectrum_file gives files->path[row->source_file], and rows keep the order of files */
 
     /* Roots and names that provenance records. */
@@ -66,6 +70,7 @@ void source_report(ImageSource *s, const char *path, const char *what);
 
 typedef struct {
     ConfigPlugin plugin;
+    bool beside; /* cutouts may run beside the main thread */
     bool stored; /* a stored set: images lie at (image_file, image_row), list_objects names the files */
 
     const char *(*root)(const void *config);

@@ -18,6 +18,7 @@ typedef struct {
     int64_t ranks_per_volume; /* 0 = all ranks write one volume at a time */
     ConfigTexts sets;         /* aligned, single */
     ConfigTexts modalities;   /* image, spectrum */
+    bool read_ahead;          /* a thread reads the next part of a block while this one is encoded */
     const char *reuse;        /* folder of an earlier run, "" = none */
 } EmbedConfig;
 extern const ConfigSection embed_section;    /* "embed" */

@@ -1,11 +1,21 @@
 /* volume.h - one file of many blocks, written by a group of ranks, independent blocks into contiguous datasets.
 
    Created under its .part name with early allocation and no fill, metadata flushed once, so that a killed run leaves it readable. A finished block
-   is synced, then its checksum is recorded in `block_checksum`; a restart keeps the blocks whose checksum still holds. */
+   is synced, then its checksum is recorded in `block_checksum`; a restart keeps the blocks whose checksum still holds. The
+   sync goes on beside the next block. */
 #ifndef EMBED_VOLUME_H
 #define EMBED_VOLUME_H
 
+#include "core/helper.h"
 #include "embed/embed.h"
+
+/* The block that was written last, on its way to the disk. */
+typedef struct {
+    HelperTask task;
+    H5File *file;
+    int64_t block;
+    uint64_t checksum;
+} VolumeSync;
 
 typedef struct {
     H5File file;
@@ -18,6 +28,8 @@ typedef struct {
     int64_t dim[N_SETS];
     bool complete;     /* bears its final name already: nothing to do */
     int64_t rows_lost; /* of an earlier run (lost.h) */
+    VolumeSync last;
+    bool in_sync; /* `last` is not recorded yet */
 } Volume;
 
 /* Collective. Block borders of the volume from the catalogue: at most block_rows rows, ending at a change of pixel where that leaves at least half
@@ -26,8 +38,11 @@ typedef struct {
 Status volume_open(Volume *v, const Embedder *e, const char *folder, int64_t number, const Envelope *envelope,
                    const Par *par, Arena *a);
 
-/* Local. Writes block b, syncs, records its checksum. */
-Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Arena *scratch);
+/* Local. Writes block b and has the helper sync it; records the checksum of the block that was written before. */
+Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Helper *h, Arena *scratch);
+
+/* Local. Waits until the block that was written last is synced, and records its checksum. */
+Status volume_settle(Volume *v, Helper *h);
 
 /* Local. Reads the flags of a kept block, for the ledger. */
 Status volume_read_flags(int32_t *flag, Volume *v, Modality m, int64_t b);

@@ -80,8 +80,8 @@ bool fitsfile_get_f64(double *out, FitsFile *f, const char *key);
 bool fitsfile_get_i64(int64_t *out, FitsFile *f, const char *key);
 bool fitsfile_get_bool(bool *out, FitsFile *f, const char *key);
 bool fitsfile_get_text(char *out, size_t size, FitsFile *f, const char *key);
-/* The header of the current HDU as one string of 80-character cards without END, for WCSLIB; blanks stand for
-   cards that are damaged. */
+/* The header of the current HDU as one string of 80-character cards without END, for WCSLIB; of a
+   compressed image that of the image. Blanks stand for cards that are damaged, or of the table it lies in. */
 Status fitsfile_header(char **cards, int *n_cards, FitsFile *f, Arena *a);
 
 /* ---- writing: to `path` itself; callers write to a temporary name and rename ---- */
@@ -137,5 +137,6 @@ Status fitsfile_data_span(int64_t *start, int64_t *bytes, FitsFile *f);
 /* ---- checks ---- */
 Status fitsfile_verify(FitsFile *f, bool *data_ok, bool *present); /* DATASUM of the current HDU */
 const char *fitsfile_version(void);
+bool fitsfile_is_reentrant(void); /* may another thread use it than the main one? */
 
 #endif

@@ -1,4 +1,4 @@
-/* fail.c - the one record of what went wrong in this process. */
+/* fail.c - the one record of what went wrong in this thread. */
 #include "core/fail.h"
 
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static FailRecord record;
+static _Thread_local FailRecord record;
 static int my_rank;
 static void (*abort_all)(int code);
 

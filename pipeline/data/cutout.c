@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/helper.h"
 #include "data/brickband.h"
 #include "data/flags.h"
 #include "data/window.h"
@@ -476,6 +477,7 @@ Status legacy_cutouts(ImageBatch *out, int64_t at, ImageSource *s, const ImagesC
         j.item = item + first;
         for (j.n = 1; first + j.n < n_items; j.n++)
             if (j.item[j.n].brick.id != j.item[0].brick.id || j.item[j.n].photsys != j.item[0].photsys) break;
+        TRY_DONE(helper_go_on());
         TRY_DONE(cut_brick(&j));
         arena_reset(scratch, mark);
     }

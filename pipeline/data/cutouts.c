@@ -186,6 +186,7 @@ static Status cutouts_read_objects(CatalogRow *rows, int64_t *n_rows, int64_t sk
 const ImageSurvey cutouts_survey = {
     .plugin = {"cutouts", "FITS cutouts of the Legacy Surveys' sky viewer, one object per file", cutouts_fields,
                sizeof(CutoutsConfig), NULL},
+    .beside = true,
     .stored = true,
     .root = cutouts_root,
     .image_release = cutouts_release,

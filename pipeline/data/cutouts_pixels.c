@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/helper.h"
 #include "data/cutfile.h"
 #include "data/cutouts.h"
 #include "data/flags.h"
@@ -240,6 +241,7 @@ Status cutouts_cut(ImageBatch *out, int64_t at, ImageSource *s, const ImagesConf
         Mark row = arena_mark(scratch);
         cut.pixels = out->pixels + (at + i) * N_BANDS * WINDOW_PIXELS;
         cut.stats = out->stats + (at + i) * N_IMAGE_STATS;
+        TRY(helper_go_on());
         TRY(cut_row(&cut, &rows[i]));
         out->flag[at + i] = cut.flag;
         arena_reset(scratch, row);

@@ -256,6 +256,7 @@ bool desi_parse_layout_name(DesiName *out, int layout, const char *name, const c
 const SpectrumSurvey desi_survey = {
     .plugin = {"desi", "DESI spectra by HEALPix pixel, UNIQPIX or tile, with zcatalog, redrock or no redshifts",
                desi_fields, sizeof(DesiConfig), desi_check},
+    .beside = true,
     .root = desi_root,
     .specprod = desi_specprod,
     .list_redshifts = desi_list_redshifts,

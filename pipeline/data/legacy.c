@@ -308,6 +308,7 @@ static Status legacy_open(ImageSource *s, Arena *a)
 const ImageSurvey legacy_survey = {
     .plugin = {"legacy", "Legacy Surveys DR8, DR9, DR10: bricks, Tractor catalogues, sweeps", legacy_fields,
                sizeof(LegacyConfig), legacy_check},
+    .beside = true,
     .root = legacy_root,
     .image_release = legacy_release,
     .list_objects = legacy_list_objects,

@@ -40,6 +40,7 @@ static Status no_cutouts(ImageBatch *out, int64_t at, ImageSource *s, const Imag
 
 const SpectrumSurvey no_spectra = {
     .plugin = {"none", "no spectra: a catalogue of images alone", no_fields, sizeof(NoConfig), NULL},
+    .beside = true,
     .root = no_text,
     .specprod = no_text,
     .spectrum_file = no_file,
@@ -48,6 +49,7 @@ const SpectrumSurvey no_spectra = {
 
 const ImageSurvey no_images = {
     .plugin = {"none", "no images: a catalogue of spectra alone", no_fields, sizeof(NoConfig), NULL},
+    .beside = true,
     .root = no_text,
     .image_release = no_text,
     .cutouts = no_cutouts,

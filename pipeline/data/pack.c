@@ -151,6 +151,7 @@ static Status read_spectra(DatasetEntries *e, const int64_t *order, const Packer
         entry[order[k]] = k;
     }
     TRY(release_order(by_file, e->n, row, p->release, &p->catalog->files));
+    TRY(spectra_batch(&batch, e->n, a));
     TRY(release_read_spectra(&batch, by_file, e->n, row, p->release, p->spectra, a));
     for (int64_t k = 0; k < e->n; k++) {
         const int64_t to = entry[by_file[k].row];
@@ -163,6 +164,7 @@ static Status read_spectra(DatasetEntries *e, const int64_t *order, const Packer
 static Status read_images(DatasetEntries *e, const int64_t *order, const Packer *p, const CatalogRow *row, Arena *a)
 {
     ImageBatch batch;
+    TRY(images_batch(&batch, e->n, a));
     TRY(release_read_images(&batch, order, e->n, row, p->image_source, p->release, p->images, a));
     memcpy(e->flag, batch.flag, (size_t)e->n * sizeof *e->flag);
     e->numbers = batch.pixels;

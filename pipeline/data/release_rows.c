@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/helper.h"
 #include "data/extinction.h"
 
 static int by_file(const void *a, const void *b)
@@ -28,36 +29,40 @@ Status release_order(FileRow *order, int64_t n, const CatalogRow *rows, const Re
 }
 
 Status release_read_spectra(SpectrumBatch *batch, const FileRow *order, int64_t n, const CatalogRow *rows,
-                            const ReleaseConfig *release, const SpectraConfig *options, Arena *a)
+                            const ReleaseConfig *release, const SpectraConfig *options, Arena *scratch)
 {
     const SpectrumSurvey *survey = release_spectra(release);
     const void *config = release->spectra.config;
+    const Mark start = arena_mark(scratch);
     CatalogRow *own = NULL;
-    TRY(spectra_batch(batch, n, a));
-    TRY(arena_new(&own, a, n));
+    TRY(arena_new(&own, scratch, n));
     for (int64_t k = 0; k < n; k++) own[k] = rows[order[k].row];
     for (int64_t k = 0, end; k < n; k = end) {
         for (end = k + 1; end < n && strcmp(order[end].path, order[k].path) == 0;) end++;
         if (order[k].path[0] == '\0') continue;
-        Mark mark = arena_mark(a);
+        Mark mark = arena_mark(scratch);
         char *path = NULL;
         bool alone = order[k].path[0] == '/';
-        TRY(arena_printf(&path, a, "%s%s%s", alone ? "" : survey->root(config), alone ? "" : "/", order[k].path));
-        TRY(survey->read_spectra(batch, k, config, options, path, own + k, end - k, a));
+        TRY(helper_go_on());
+        TRY(arena_printf(&path, scratch, "%s%s%s", alone ? "" : survey->root(config), alone ? "" : "/", order[k].path));
+        TRY(survey->read_spectra(batch, k, config, options, path, own + k, end - k, scratch));
         spectra_correct(batch, k, options, own + k, end - k);
-        arena_reset(a, mark);
+        arena_reset(scratch, mark);
     }
+    arena_reset(scratch, start);
     return OK;
 }
 
 Status release_read_images(ImageBatch *batch, const int64_t *order, int64_t n, const CatalogRow *rows, ImageSource *s,
-                           const ReleaseConfig *release, const ImagesConfig *options, Arena *a)
+                           const ReleaseConfig *release, const ImagesConfig *options, Arena *scratch)
 {
+    const Mark start = arena_mark(scratch);
     CatalogRow *own = NULL;
-    TRY(images_batch(batch, n, a));
-    TRY(arena_new(&own, a, n));
+    TRY(arena_new(&own, scratch, n));
     for (int64_t k = 0; k < n; k++) own[k] = rows[order[k]];
-    return release_images(release)->cutouts(batch, 0, s, options, own, n, a);
+    TRY(release_images(release)->cutouts(batch, 0, s, options, own, n, scratch));
+    arena_reset(scratch, start);
+    return OK;
 }
 
 Status release_open_images(ImageSource **out, const ReleaseConfig *release, const FileList *files, Arena *a)

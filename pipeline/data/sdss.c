@@ -157,6 +157,7 @@ Status sdss_list_redshifts(FileList *out, const void *config, Arena *a)
 const SpectrumSurvey sdss_survey = {
     .plugin = {"sdss", "SDSS, BOSS, eBOSS: spec-PLATE-MJD-FIBER files, resampled to the DESI grid", sdss_fields,
                sizeof(SdssConfig), sdss_check},
+    .beside = true,
     .root = sdss_root,
     .specprod = sdss_specprod,
     .list_redshifts = sdss_list_redshifts,

@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "embed/stream.h"
 #include "embed/volume.h"
 
 const char *const embed_precisions[] = {"f32", "bf16", NULL};
@@ -32,6 +33,8 @@ static const ConfigField embed_fields[] = {
         "f32, or linear layers of numbers rounded to bf16, which matrix units multiply: arithmetic of the encoders"),
     FIELD_INT(EmbedConfig, batch, "32", 1, 1e6, EFFORT,
               "rows of a block that are read and encoded at a time; bounds memory, never changes a bit"),
+    FIELD_BOOL(EmbedConfig, read_ahead, "true", EFFORT,
+               "a second thread per rank reads the next rows while these are encoded, and syncs what was written"),
     FIELD_INT(EmbedConfig, block_rows, "64", 1, 1e6, EFFORT, "rows of a unit of work and of restart"),
     FIELD_INT(EmbedConfig, volume_rows, "1048576", 1, 1e9, EFFORT, "rows of one file embeddings/volume-NNNNN.h5"),
     FIELD_INT(EmbedConfig, ranks_per_volume, "0", 0, 1e6, EFFORT, "ranks that write one volume together; 0 = all"),
@@ -90,37 +93,55 @@ static Status enter_kept(EmbedLedger *l, const Embedder *e, Volume *v, const Par
 
 /* ---- blocks ---- */
 
+static void enter_block(EmbedLedger *l, const Embedder *e, const EmbedBlock *block)
+{
+    for (int m = 0; m < N_MODALITIES; m++) enter(l, e, (Modality)m, block->flag[m], block->first, block->n);
+    l->blocks++;
+    l->rows += block->n;
+    for (int m = 0; m < N_MODALITIES; m++)
+        for (int k = 0; k < N_REUSE; k++) l->reuse[m][k] += block->reuse[m][k];
+}
+
+static Status write_blocks(EmbedLedger *l, Stream *s, Volume *v, Progress *progress, Arena *a)
+{
+    const EmbedBlock *block;
+    for (int64_t b;;) {
+        TRY(stream_next(&block, &b, s));
+        if (!block) return OK;
+        clock_begin("write");
+        Status st = volume_write(v, b, block, s->helper, a);
+        clock_end("write");
+        if (st != OK) stream_note(block->first, block->n);
+        TRY(st);
+        enter_block(l, s->embedder, block);
+        progress_set(progress, block->first + block->n);
+    }
+}
+
+/* Local. The last block is synced and recorded also where something failed, which is then the failure. */
+static Status settle(Volume *v, Stream *s, Status st)
+{
+    const FailRecord why = *fail_record();
+    Status settled = volume_settle(v, s->helper);
+    if (st == OK) return settled;
+    fail_store(&why);
+    return st;
+}
+
 /* Local. Takes blocks until none is left; a failure stops the queue for everyone. */
 static Status work_through(EmbedLedger *l, Embedder *e, Volume *v, Work *work, Progress *progress, const Par *par,
                            Arena *a)
 {
-    for (int64_t b; (b = par_work_next(work, par)) >= 0;) {
-        progress_set(progress, v->first + v->block_start[b]);
-        if (v->checksum[b] != 0) continue;
-        Mark mark = arena_mark(a);
-        EmbedBlock block;
-        Status st = FAIL_POINT("embed.block");
-        if (st == OK)
-            st = embed_block(&block, e, v->first + v->block_start[b], v->block_start[b + 1] - v->block_start[b], a);
-        if (st == OK) {
-            clock_begin("write");
-            st = volume_write(v, b, &block, a);
-            clock_end("write");
-        }
-        if (st != OK) {
-            par_work_stop(work, par);
-            fail_note("embedding rows %lld to %lld", (long long)(v->first + v->block_start[b]),
-                      (long long)(v->first + v->block_start[b + 1] - 1));
-            return st;
-        }
-        for (int m = 0; m < N_MODALITIES; m++) enter(l, e, (Modality)m, block.flag[m], block.first, block.n);
-        l->blocks++;
-        l->rows += block.n;
-        for (int m = 0; m < N_MODALITIES; m++)
-            for (int k = 0; k < N_REUSE; k++) l->reuse[m][k] += block.reuse[m][k];
-        arena_reset(a, mark);
+    Stream s;
+    Status st = stream_open(&s, e, v, work, par, a);
+    if (st == OK) {
+        st = write_blocks(l, &s, v, progress, a);
+        stream_stop(&s);
+        st = settle(v, &s, st);
     }
-    return OK;
+    if (st != OK) par_work_stop(work, par);
+    stream_close(&s);
+    return st;
 }
 
 /* Collective. After an interruption: how far the volume is. */

@@ -304,9 +304,24 @@ static Status write_columns(H5File *f, const EmbedBlock *b, int64_t at, Arena *a
     return h5_write_rows(f, "image_stats", H5_F32, 0, b->image_stats, at, n);
 }
 
-Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Arena *scratch)
+static Status sync_file(HelperTask *task)
+{
+    TRY(FAIL_POINT("embed.sync"));
+    return h5_sync(((VolumeSync *)task)->file);
+}
+
+Status volume_settle(Volume *v, Helper *h)
+{
+    if (!v->in_sync) return OK;
+    v->in_sync = false;
+    TRY(helper_wait(h, &v->last.task, "wait for sync"));
+    return h5_write_rows(&v->file, "block_checksum", H5_U64, 0, &v->last.checksum, v->last.block, 1);
+}
+
+Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Helper *h, Arena *scratch)
 {
     int64_t at = v->block_start[b];
+    TRY(volume_settle(v, h));
     Mark mark = arena_mark(scratch);
     TRY(write_columns(&v->file, block, at, scratch));
     arena_reset(scratch, mark);
@@ -314,9 +329,13 @@ Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Arena *scratc
         if (v->dim[s] > 0) TRY(h5_write_rows(&v->file, embedding_dataset[s], H5_F32, 0, block->set[s], at, block->n));
     for (int m = 0; m < N_MODALITIES; m++)
         TRY(h5_write_rows(&v->file, flag_dataset[m], H5_I32, 0, block->flag[m], at, block->n));
-    TRY(h5_sync(&v->file));
-    uint64_t sum = block_checksum(block, v->dim);
-    return h5_write_rows(&v->file, "block_checksum", H5_U64, 0, &sum, b, 1);
+    v->last = (VolumeSync){.task = {.work = sync_file, .clock = "sync"},
+                           .file = &v->file,
+                           .block = b,
+                           .checksum = block_checksum(block, v->dim)};
+    v->in_sync = true;
+    helper_start(h, &v->last.task);
+    return OK;
 }
 
 Status volume_read_flags(int32_t *flag, Volume *v, Modality m, int64_t b)

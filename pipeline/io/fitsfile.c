@@ -309,46 +309,6 @@ bool fitsfile_get_text(char *out, size_t size, FitsFile *f, const char *key)
     return found;
 }
 
-/* Printable, and a text in quotes ends: WCSLIB copies one that does not over the end of its buffers. */
-static bool card_is_sound(const char *card)
-{
-    enum { CARD = 80, VALUE = 10 };
-    for (int i = 0; i < CARD; i++)
-        if (card[i] < ' ' || card[i] > '~') return false;
-    int at = VALUE + (int)strspn(card + VALUE, " ");
-    if (strncmp(card + 8, "= ", 2) != 0 || at >= CARD || card[at] != '\'') return true;
-    for (at++; at < CARD; at++) {
-        if (card[at] != '\'') continue;
-        if (at + 1 == CARD || card[at + 1] != '\'') return true;
-        at++; /* a quote within the text is written twice */
-    }
-    return false;
-}
-
-Status fitsfile_header(char **cards, int *n_cards, FitsFile *f, Arena *a)
-{
-    enum { CARD = 80 };
-    char *text = NULL;
-    int n = 0, code = 0;
-    fits_convert_hdr2str(f->handle, 1, NULL, 0, &text, &n,
-                         &code); /* a compressed image shows its image header; no COMMENTs */
-    if (code) {
-        int freed = 0;
-        if (text) fits_free_memory(text, &freed);
-        return FITS_FAIL(f, E_INPUT, code, "cannot read the header");
-    }
-    size_t length = strlen(text);
-    *n_cards = (int)(length / CARD);
-    if (*n_cards > 0 && strncmp(text + (size_t)(*n_cards - 1) * CARD, "END     ", 8) == 0) --*n_cards;
-    length = (size_t)*n_cards * CARD;
-    Status st = arena_new(cards, a, (int64_t)length + 1);
-    if (st == OK) memcpy(*cards, text, length);
-    for (int i = 0; i < *n_cards && st == OK; i++)
-        if (!card_is_sound(*cards + (ptrdiff_t)i * CARD)) memset(*cards + (ptrdiff_t)i * CARD, ' ', CARD);
-    fits_free_memory(text, &code);
-    return st;
-}
-
 /* ---- checks ---- */
 
 Status fitsfile_verify(FitsFile *f, bool *data_ok, bool *present)
@@ -400,3 +360,5 @@ const char *fitsfile_version(void)
     snprintf(text, sizeof text, "%.2f", (double)version);
     return text;
 }
+
+bool fitsfile_is_reentrant(void) { return fits_is_reentrant() != 0; }

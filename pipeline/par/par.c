@@ -27,6 +27,11 @@ static void abort_all(int code)
 {
     fflush(stdout);
     fflush(stderr);
+    if (gettid() !=
+        getpid()) { /* MPI is the main thread's alone; a launcher ends the ranks of one that ends like this */
+        signals_remove_shared();
+        _exit(code);
+    }
     MPI_Abort(MPI_COMM_WORLD, code);
 }
 

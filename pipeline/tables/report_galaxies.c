@@ -86,6 +86,7 @@ static Status show_cutouts(Page *p, const Chosen *chosen, int64_t n, const Repor
         order[i] = i;
     }
     TRY_DONE(release_open_images(&source, r->release, &c->files, r->arena));
+    TRY_DONE(images_batch(&batch, n, r->arena));
     TRY_DONE(release_read_images(&batch, order, n, row, source, r->release, r->images, r->arena));
     page_text(p, "Cutouts of %d x %d pixels, %.0f arcsec wide, north up, east left; g, r, z on an arcsinh scale.",
               CUTOUT_PIXELS, CUTOUT_PIXELS, CUTOUT_PIXELS * PIXEL_SCALE);
@@ -196,6 +197,7 @@ static Status show_spectra(Page *p, const Chosen *chosen, int64_t n, const Repor
         order[i].row = i;
     }
     TRY(release_order(order, wanted, row, r->release, &c->files));
+    TRY(spectra_batch(&batch, wanted, r->arena));
     TRY(release_read_spectra(&batch, order, wanted, row, r->release, r->spectra, r->arena));
     for (int64_t i = 0; i < wanted; i++)
         for (int64_t k = 0; k < wanted; k++) { /* the batch is in the order of files */

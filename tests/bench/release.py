@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""The stage embed over a mock sky with the published sizes, for run.sh: three JSON lines.
+"""The stage embed over a mock sky with the published sizes, for run.sh: four JSON lines, medians of $ROUNDS (5) runs on one rank and on two in turn.
 
 release.py ASTROCLIP OBJECTS MPIRUN...
 
 embed_end_to_end_vs_compute: rows per second of the stage, from .fits.fz and coadds to embeddings.h5, against those of its encoders alone (the
-stage's own clocks). embed_2_ranks_vs_1: rows per second on two ranks over one; more than two cores are wanted for others' noise.
-pss_extra_rank_mb: memory that a second rank on the node adds (sum of PSS, the largest seen; goal below 300), bytes that both share counted once.
+stage's own clocks, of the same run). embed_2_ranks_vs_1: rows per second on two ranks over one, run after run, whose reading goes on a core that a
+second rank has to itself; more than two cores are wanted for others' noise. read_per_row: seconds of the reading thread for a row, beside those of its
+encoders. pss_extra_rank_mb: memory that a second rank on the node adds (sum of PSS, the largest seen; goal below 300), bytes that both share counted once.
+$SET: further arguments of the stage (--set embed.precision=bf16).
 """
 import json
 import os
 import re
+import shlex
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -58,6 +62,7 @@ def line(name, ours, theirs, unit, ratio, **more):
 
 def main():
     program, objects, mpirun = sys.argv[1], sys.argv[2], sys.argv[3:]
+    rounds, further = int(os.environ.get("ROUNDS", "5")), shlex.split(os.environ.get("SET", ""))
     with tempfile.TemporaryDirectory() as folder:
         config = os.path.join(folder, "run.yaml")
         with open(config, "w") as f:
@@ -68,12 +73,22 @@ def main():
                     "embed: {block_rows: 4, sets: [aligned]}\n")
         for stage in ("mock", "catalog"):
             Stage([program, stage, config], folder)
-        one = Stage([*mpirun, "-n", "1", program, "embed", config], folder)
-        compute = one.clock["encode spectra"] + one.clock["encode images"]
-        line("embed_end_to_end_vs_compute", one.rows / one.inside, one.rows / compute, "rows/s", compute / one.inside, threads=1, repeats=1, rows=one.rows, clocks=one.clock)
-        two = Stage([*mpirun, "-n", "2", program, "embed", config, "--force"], folder)
-        line("embed_2_ranks_vs_1", two.rows / two.inside, one.rows / one.inside, "rows/s", one.inside / two.inside, threads=2, repeats=1, rows=one.rows)
-        line("pss_extra_rank_mb", two.pss - one.pss, one.pss, "MB", one.pss / (two.pss - one.pss), threads=2, repeats=1)
+        runs = {1: [], 2: []}
+        for _ in range(rounds):
+            for ranks in runs:
+                runs[ranks].append(Stage([*mpirun, "-n", str(ranks), program, "embed", config, "--force", *further], folder))
+        median = lambda of, ranks=1: statistics.median(of(run) for run in runs[ranks])
+        encoding = lambda run: run.clock["encode spectra"] + run.clock["encode images"]
+        rows, speed = runs[1][0].rows, lambda run: run.rows / run.inside
+        middle = sorted(runs[1], key=lambda run: run.inside)[rounds // 2]
+        line("embed_end_to_end_vs_compute", median(speed), median(lambda run: run.rows / encoding(run)), "rows/s", median(lambda run: encoding(run) / run.inside),
+             threads=1, repeats=rounds, rows=rows, clocks=middle.clock)
+        pairs = [one.inside / two.inside for one, two in zip(runs[1], runs[2])]
+        line("embed_2_ranks_vs_1", median(speed, 2), median(speed), "rows/s", statistics.median(pairs), threads=2, repeats=rounds, rows=rows, least=round(min(pairs), 3), most=round(max(pairs), 3))
+        reading = lambda run: (run.clock["read spectra"] + run.clock["read images"]) / run.rows
+        line("read_per_row", median(reading), median(lambda run: encoding(run) / run.rows), "s", median(lambda run: reading(run) * run.rows / encoding(run)), threads=1, repeats=rounds, rows=rows)
+        both, alone = (median(lambda run: run.pss, ranks) for ranks in (2, 1))
+        line("pss_extra_rank_mb", both - alone, alone, "MB", alone / (both - alone), threads=2, repeats=rounds)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ embed() {
 
 # release: the stage embed over a mock sky, published sizes
 release() {
-    python3 tests/bench/release.py "$build/astroclip" "${OBJECTS:-24}" "${mpirun[@]}"
+    python3 tests/bench/release.py "$build/astroclip" "${OBJECTS:-48}" "${mpirun[@]}"
 }
 
 # bf16_safe: embeddings in bf16 beside those in f32, with the weights that jobs/demo.sh trained

@@ -49,9 +49,9 @@ chain() {
     no_parts "$output"
 }
 chain two 2
-chain one 1
+chain one 1 --set embed.read_ahead=false
 ASTROCLIP_SHUFFLE=2 chain four 4 --set embed.ranks_per_volume=2 --set embed.block_rows=16 --set embed.volume_rows=50 --set tables.chunk_rows=11
-chain three_ranks 3 --set embed.batch=7 --set embed.block_rows=33 --set embed.volume_rows=64 --set embed.ranks_per_volume=1
+chain three_ranks 3 --set embed.read_ahead=false --set embed.batch=7 --set embed.block_rows=33 --set embed.volume_rows=64 --set embed.ranks_per_volume=1
 chain five 5 --set embed.batch=1 --set embed.block_rows=1
 ASTROCLIP_SHUFFLE=7 chain eight 8 --set embed.ranks_per_volume=3 --set embed.block_rows=9 --set embed.volume_rows=17
 
@@ -81,7 +81,7 @@ pair() {
     for side in 1 3; do
         mkdir -p "$work/$name$side"
         cp "$work/two/catalog.h5" "$work/$name$side/"
-        ASTROCLIP_SHUFFLE=$side stage embed "$name$side" "$side" "$@" --set embed.block_rows=$((5 * side)) --set embed.batch="$side" > "$work/pair.log" 2>&1 ||
+        ASTROCLIP_SHUFFLE=$side stage embed "$name$side" "$side" "$@" --set embed.block_rows=$((5 * side)) --set embed.batch="$side" --set embed.read_ahead=$([ $side = 1 ] && echo true || echo false) > "$work/pair.log" 2>&1 ||
             { fail "embed with $name on $side ranks"; tail -5 "$work/pair.log"; }
     done
     h5diff --exclude-attribute / "$work/${name}1/embeddings.h5" "$work/${name}3/embeddings.h5" > /dev/null 2>&1 || fail "embeddings with $name differ"
