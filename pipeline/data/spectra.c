@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/select.h"
 #include "data/flags.h"
 
 const char arm_name[N_ARMS + 1] = "BRZ";
@@ -55,31 +56,6 @@ static bool arm_pixel(double *flux, double *weight, const Arm *arm, int64_t k)
     *flux = flux_ok ? (double)arm->flux[k] : 0;
     *weight = good ? (double)arm->ivar[k] : 0;
     return flux_ok && ivar_ok;
-}
-
-/* The k-th smallest of n values (0-based), which are reordered: none before place k is larger. */
-static double select_kth(double *x, int64_t n, int64_t k)
-{
-    int64_t low = 0, high = n - 1;
-    while (low < high) {
-        double pivot = x[low + (high - low) / 2];
-        int64_t i = low, j = high;
-        while (i <= j) {
-            while (x[i] < pivot) i++;
-            while (x[j] > pivot) j--;
-            if (i > j) break;
-            double swap = x[i];
-            x[i++] = x[j];
-            x[j--] = swap;
-        }
-        if (k <= j)
-            high = j;
-        else if (k >= i)
-            low = i;
-        else
-            break;
-    }
-    return x[k];
 }
 
 /* Middle value; the mean of the two middle ones where n is even; 0 for none. Reorders x. */
