@@ -56,6 +56,8 @@ typedef struct {
     double stop_seconds;          /* from a request to stop to giving up what is in hand */
     double time_limit_minutes;    /* then as by SIGUSR1; 0 = no limit */
     double memory_gb;             /* limit of each arena of a rank, 0 = half of the machine */
+    int64_t node_cores;           /* of a node whose hours `check` counts */
+    double node_efficiency;       /* speed of a rank on a full node over that of a rank alone */
 } RunConfig;
 extern const ConfigSection run_section;
 

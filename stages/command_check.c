@@ -106,6 +106,31 @@ static void print_rates(const Rates *r)
            r->read ? "measured here" : "assumed");
 }
 
+/* What embedding and training cost on whole nodes. */
+static void print_cost(const StagePlan *plan, int64_t n, const Rates *r, const RunConfig *rc)
+{
+    bool any = false;
+    for (int64_t i = 0; i < n; i++) {
+        const StagePlan *p = &plan[i];
+        if (p->encoding <= 0) continue;
+        if (!any)
+            printf("\nnode-hours on nodes of %lld cores (run.node_cores), ranks of %lld, at %.0f %% of the speed of a "
+                   "rank "
+                   "alone (run.node_efficiency):\n",
+                   (long long)rc->node_cores, (long long)rc->threads, 100 * rc->node_efficiency);
+        any = true;
+        printf("  %-14s %10.4g   %lld %s x %.3g s, %.0f %% of it in encoders%s\n", p->stage->name,
+               plan_node_hours(p, rc->node_cores, rc->threads, rc->node_efficiency), (long long)p->rows,
+               p->stage == &embed_stage ? "rows" : "samples", p->seconds_shared / (double)p->rows,
+               100 * p->encoding / p->seconds_shared,
+               p->stage == &embed_stage ? "" : ", where the way back is taken as twice the way forth");
+    }
+    if (any)
+        printf("measured: %s%s; extrapolated: all the rest\n",
+               r->measured ? "seconds of an object in encoders, one rank alone on this machine" : "nothing (--measure)",
+               r->read ? ", and of reading a row" : "");
+}
+
 /* ---- for programs ---- */
 
 /* Lines KEY <tab> VALUE, an empty line, then a table with its heading. */
@@ -140,13 +165,14 @@ static Status check(Run *run, const Command *c)
     if (!c->plan) TRY(print_words(run));
     TRY(c->measure ? rates_measure(&rates, run) : rates_assume(&rates, run));
     if (c->current) TRY(ask_all(state, run));
-    TRY(plan_stages(plan, run, &rates));
+    TRY(plan_stages(plan, run, &rates, c->objects));
     if (c->plan) {
         print_for_programs(plan, state, rc->stages.n, run, &rates);
         return OK;
     }
     print_table(plan, state, rc->stages.n, c, rc);
     print_rates(&rates);
+    print_cost(plan, rc->stages.n, &rates, rc);
     return OK;
 }
 

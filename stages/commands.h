@@ -13,7 +13,8 @@ typedef struct {
     const char *rows;       /* --rows: a CSV of the rows that differ */
     const char **overrides; /* values of --set                       */
     int n_overrides;
-    int64_t ranks; /* -n; 0 = chosen here                   */
+    int64_t ranks;   /* -n; 0 = chosen here                   */
+    int64_t objects; /* --objects: rows to plan for; 0 = counted */
     bool dry_run, force, verify;
     bool plan, measure, current; /* of check */
 } Command;

@@ -19,7 +19,7 @@ static const char usage[] =
     "    astroclip about STAGE                  its purpose, inputs, outputs, configuration keys\n"
     "    astroclip check RUN.yaml [-n RANKS]    validate the run file, print the plan: rows, bytes, memory, time\n"
     "          --measure times a few objects on this machine first; --current asks which outputs are current;\n"
-    "          --plan prints the plan as a table for programs\n"
+    "          --plan prints the plan as a table for programs; --objects N plans for N rows instead of counting\n"
     "    astroclip run RUN.yaml [-n RANKS]      every stale stage in order, each as its own MPI job\n"
     "    mpirun -n 8 astroclip STAGE RUN.yaml   one stage\n"
     "    astroclip inspect FILE [--verify]      what an artefact is and holds\n"
@@ -43,11 +43,12 @@ static const CommandRow commands[] = {
     {"check", true, command_check}, {"inspect", true, command_inspect}, {NULL, false, NULL},
 };
 
-static Status take_ranks(Command *c, const char *text)
+static Status take_number(int64_t *out, const char *option, const char *what, const char *text)
 {
     char *end = NULL;
-    c->ranks = text ? strtoll(text, &end, 10) : 0;
-    if (!text || *end || c->ranks < 1) return FAIL(E_CONFIG, "-n wants a number of ranks, not '%s'", text ? text : "");
+    *out = text ? strtoll(text, &end, 10) : 0;
+    if (!text || *end || *out < 1)
+        return FAIL(E_CONFIG, "%s wants a number of %s, not '%s'", option, what, text ? text : "");
     return OK;
 }
 
@@ -76,7 +77,9 @@ static Status take_arguments(Command *c, int argc, char **argv)
             if (i + 1 == argc) return FAIL(E_CONFIG, "--rows wants the name of a CSV file to write");
             c->rows = argv[++i];
         } else if (strcmp(arg, "-n") == 0)
-            TRY(take_ranks(c, i + 1 < argc ? argv[++i] : NULL));
+            TRY(take_number(&c->ranks, arg, "ranks", i + 1 < argc ? argv[++i] : NULL));
+        else if (strcmp(arg, "--objects") == 0)
+            TRY(take_number(&c->objects, arg, "objects", i + 1 < argc ? argv[++i] : NULL));
         else if (arg[0] == '-')
             return FAIL(E_CONFIG, "unknown option %s (astroclip --help shows them)", arg);
         else if (!c->command)

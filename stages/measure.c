@@ -118,18 +118,22 @@ Status rates_measure(Rates *out, Run *run)
     Mark mark = arena_mark(run->arena);
     Model *model = NULL;
     Catalog catalog = {0};
+    real *kept = NULL;
     char *path = NULL;
     TRY(rates_assume(out, run));
     TRY(gemm_choose(rc->gemm, (int)rc->threads));
     TRY(gemm_precision(embed_precisions[((const EmbedConfig *)config_get(run->config, &embed_section))->precision]));
     TRY(model_build(&model, config_get(run->config, &model_section), run->arena));
     params_deterministic(model_params(model), 1); /* any weights take the same time */
+    TRY(arena_new(&kept, run->arena, model_kept_reals(model)));
+    model_keep(model, kept, true); /* as `embed` has them */
     TRY(model_prepare(model, run->arena));
     TRY(measure_encoders(out, run, model));
     TRY(stage_path(&path, run, "catalog.h5"));
     Status st = catalog_open(&catalog, path, NULL, run->arena);
     if (st == OK) st = measure_reading(out, run, model, &catalog);
     catalog_close(&catalog);
+    gemm_keep_none();
     if (st == E_INPUT || st == E_CONFIG) { /* not there yet: reading stays assumed */
         fail_clear();
         st = OK;

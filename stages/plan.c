@@ -266,6 +266,7 @@ static void size_embed(StagePlan *p, const Campaign *c)
     const double bands = (double)embed->batch * 300 * 300 < whole ? band_bytes / 2 : band_bytes;
     p->memory += fmax(arms, embed_lists(&embed->modalities, modality_name[MODALITY_IMAGE]) ? bands : 0);
     p->seconds += 10 + c->weights / disk_speed;
+    p->encoding = rows_of(c) * (c->rates->image + c->rates->spectrum);
     p->seconds_shared = rows_of(c) * object;
     p->finished = c->finished;
 }
@@ -299,7 +300,8 @@ static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(Tra
                      training_optimizer_bytes(&cost, train, train->replicas, train->sharded), replicas);
     split_over_ranks(p, cost.step_bytes_alone, cost.step_bytes, replicas);
     for (int m = 0; m < N_MODALITIES; m++)
-        p->seconds_shared += samples * rate[m] * (cost.trains[m] ? 3 : cost.encodes[m] ? 1 : 0);
+        p->encoding += samples * rate[m] * (cost.trains[m] ? 3 : cost.encodes[m] ? 1 : 0);
+    p->seconds_shared = p->encoding;
     p->seconds += 10;
 }
 
@@ -389,12 +391,21 @@ static Status plan_stage(StagePlan *p, const Stage *stage, const Campaign *c)
     return OK;
 }
 
-Status plan_stages(StagePlan *out, Run *run, const Rates *rates)
+double plan_node_hours(const StagePlan *p, int64_t cores, int64_t threads, double efficiency)
+{
+    int64_t ranks = at_least_one(cores / threads);
+    if (p->max_ranks > 0 && p->max_ranks < ranks) ranks = p->max_ranks;
+    return p->seconds_shared / ((double)ranks * efficiency) / 3600;
+}
+
+Status plan_stages(StagePlan *out, Run *run, const Rates *rates, int64_t rows)
 {
     const RunConfig *rc = config_get(run->config, &run_section);
     Campaign c = {.run = run, .rates = rates};
     Mark mark = arena_mark(run->arena);
-    Status st = find_rows(&c);
+    c.rows = rows;
+    c.data_bytes = -1;
+    Status st = rows > 0 ? OK : find_rows(&c);
     if (st == OK) st = find_weights(&c);
     if (st == OK && runs(run, &pack_stage)) st = find_packed(&c);
     if (st == OK) st = volume_count_finished(&c.finished, rc->output, run->arena);

@@ -24,6 +24,7 @@ typedef struct {
         finished; /* units on disk that a restart keeps: blocks of embed, entries of pack, else 1 = the artefact is there */
     double memory, memory_shared;
     double seconds, seconds_shared;
+    double encoding; /* of seconds_shared, what rows take in encoders, with the way back where they train; 0 = none */
 } StagePlan;
 
 /* Local. Rates that nobody measured: from the arithmetic of the encoders. */
@@ -32,8 +33,12 @@ Status rates_assume(Rates *out, const Run *run);
 /* Local. Encodes a few objects and, where catalogue and release are there, reads a few rows; some seconds. */
 Status rates_measure(Rates *out, Run *run);
 
-/* Local. The plan of each stage of run.stages. `out` has room for all of them. */
-Status plan_stages(StagePlan *out, Run *run, const Rates *rates);
+/* Local. The plan of each stage of run.stages. `out` has room for all of them. For `rows` rows; 0 = those that there are. */
+Status plan_stages(StagePlan *out, Run *run, const Rates *rates, int64_t rows);
+
+/* Local. Node-hours of a stage's shared seconds: on nodes of `cores` cores a rank has `threads` of them and a part
+   `efficiency` of the speed of a rank alone; a node with fewer ranks, because there is no work for more, counts whole. */
+double plan_node_hours(const StagePlan *p, int64_t cores, int64_t threads, double efficiency);
 
 /* Local. One line in the log: what memory the stage will take on each of the run's ranks. */
 void plan_log_memory(const Run *run, const Stage *stage);

@@ -38,6 +38,9 @@ static const ConfigField run_fields[] = {
     FIELD_REAL(RunConfig, time_limit_minutes, "0", 0, 1e6, EFFORT,
                "a stage, or the chain of `astroclip run`, stops as by SIGUSR1 after this long; 0 = no limit"),
     FIELD_REAL(RunConfig, memory_gb, "0", 0, 1e6, EFFORT, "limit of a rank's arena in GB; 0 = half of the machine"),
+    FIELD_INT(RunConfig, node_cores, "128", 1, 100000, EFFORT, "cores of the nodes whose hours `check` counts"),
+    FIELD_REAL(RunConfig, node_efficiency, "0.8", 0.01, 1, EFFORT,
+               "speed of a rank on a full node over that of a rank alone, which `check --measure` measures"),
     FIELD_END};
 const ConfigSection run_section = {"run", "where results go, how a run is started", run_fields, sizeof(RunConfig),
                                    NULL};

@@ -16,10 +16,10 @@ extern const ConfigField knn_fields[];
 typedef struct {
     double square; /* of the distance */
     int64_t id;
-    double value[N_LABELS];
+    int64_t at; /* its values in KnnSearch.value */
 } KnnNeighbour;
 
-enum { KNN_BLOCK = 256 }; /* candidates compared at a time */
+enum { KNN_BLOCK = 1024 }; /* candidates of a product */
 
 /* The k nearest to each of n queries among all candidates so far. */
 typedef struct {
@@ -27,11 +27,16 @@ typedef struct {
     const double *query; /* (n, dim) borrowed */
     const int64_t *self; /* (n) ids that do not count as neighbours: a query is not its own; NULL = none; borrowed */
     KnnNeighbour *best;  /* (n, k) in order   */
+    double *value;       /* (n, k, N_LABELS)  */
     int64_t *found;      /* (n)               */
     /* of the search itself: */
     float *rough, *candidate; /* (n, dim), (KNN_BLOCK, dim) in float */
-    float *product;           /* (n, KNN_BLOCK) */
-    double *norm;             /* (n) lengths of the queries */
+    float *product;           /* (KNN_BLOCK, n) */
+    double *square;           /* (n) squared lengths of the queries */
+    float *limit;             /* (n) the queries' part of what a product must reach */
+    double *near;             /* (KNN_BLOCK) */
+    uint16_t *passed;         /* (n, KNN_BLOCK) candidates that did */
+    int64_t *n_passed;        /* (n) */
 } KnnSearch;
 
 Status knn_open(KnnSearch *s, int64_t k, int64_t dim, const double *query, int64_t n, Arena *a);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/select.h"
 #include "data/flags.h"
 
 const char arm_name[N_ARMS + 1] = "BRZ";
@@ -47,89 +48,85 @@ Status spectra_batch(SpectrumBatch *out, int64_t n, Arena *a)
     return arena_take((void **)&out->stats, a, n, N_SPECTRUM_STATS * sizeof *out->stats);
 }
 
-/* Flux and weight of pixel k of an arm; false when the file held NaN or Inf there. */
-static bool arm_pixel(double *flux, double *weight, const Arm *arm, int64_t k)
-{
-    bool flux_ok = isfinite(arm->flux[k]), ivar_ok = isfinite(arm->ivar[k]);
-    bool good = flux_ok && ivar_ok && arm->ivar[k] > 0 && (!arm->mask || arm->mask[k] == 0);
-    *flux = flux_ok ? (double)arm->flux[k] : 0;
-    *weight = good ? (double)arm->ivar[k] : 0;
-    return flux_ok && ivar_ok;
-}
+/* isfinite in a form that compilers make vectors of. */
+static inline bool is_number(float x) { return x - x == 0; }
 
-/* The k-th smallest of n values (0-based), which are reordered: none before place k is larger. */
-static double select_kth(double *x, int64_t n, int64_t k)
-{
-    int64_t low = 0, high = n - 1;
-    while (low < high) {
-        double pivot = x[low + (high - low) / 2];
-        int64_t i = low, j = high;
-        while (i <= j) {
-            while (x[i] < pivot) i++;
-            while (x[j] > pivot) j--;
-            if (i > j) break;
-            double swap = x[i];
-            x[i++] = x[j];
-            x[j--] = swap;
-        }
-        if (k <= j)
-            high = j;
-        else if (k >= i)
-            low = i;
-        else
-            break;
-    }
-    return x[k];
-}
-
-/* Middle value; the mean of the two middle ones where n is even; 0 for none. Reorders x. */
-static double median(double *x, int64_t n)
-{
-    if (n == 0) return 0;
-    double upper = select_kth(x, n, n / 2);
-    if (n % 2 == 1) return upper;
-    double lower = x[0];
-    for (int64_t i = 1; i < n / 2; i++)
-        if (x[i] > lower) lower = x[i];
-    return (lower + upper) / 2;
-}
-
-/* Signal to noise of an arm by itself; *n_good counts its pixels with information. */
-static float arm_snr(int64_t *n_good, const Arm *arm)
-{
+/* One arm as numbers that loops without branches can take; GRID_PIXELS at most. */
+typedef struct {
+    float flux[GRID_PIXELS];   /* 0 where not finite */
+    float weight[GRID_PIXELS]; /* ivar; 0 where masked or not finite */
     double snr[GRID_PIXELS];
-    *n_good = 0;
-    for (int64_t k = 0; arm->flux && k < arm->n; k++) {
-        double flux, weight;
-        arm_pixel(&flux, &weight, arm, k);
-        if (weight > 0) snr[(*n_good)++] = flux * sqrt(weight);
+} ArmNumbers;
+
+/* False where the file held NaN or Inf. */
+static bool take_arm(ArmNumbers *out, const Arm *arm)
+{
+    static const uint32_t none[GRID_PIXELS];
+    const uint32_t *mask = arm->mask ? arm->mask : none;
+    const float *flux = arm->flux, *ivar = arm->ivar;
+    const int64_t n = arm->n;
+    uint32_t bad = 0;
+    for (int64_t k = 0; k < n; k++) {
+        const float weight = mask[k] == 0 ? ivar[k] : 0;
+        const bool flux_ok = is_number(flux[k]), ivar_ok = is_number(ivar[k]);
+        out->flux[k] = flux_ok ? flux[k] : 0;
+        out->weight[k] = flux_ok & ivar_ok & (weight > 0) ? weight : 0;
     }
-    return (float)median(snr, *n_good);
+    for (int64_t k = 0; k < n; k++) {
+        const float sum = flux[k] * 0 + ivar[k] * 0;
+        bad |= sum == sum ? 0u : 1u;
+    }
+    return !bad;
 }
 
-/* One pixel of the merged grid; false when NaN or Inf had to be set to 0. */
-static bool merge_pixel(float *flux, float *ivar, const Arm arm[N_ARMS], int64_t pixel, const SpectraConfig *config)
+/* Median signal to noise; *n_good counts the pixels with information. */
+static float arm_snr(int64_t *n_good, ArmNumbers *arm, int64_t n)
 {
-    double sum = 0, weights = 0, last = 0;
-    int covered = 0;
-    bool finite = true;
-    for (int b = 0; b < N_ARMS; b++) {
-        int64_t k = pixel - arm[b].start;
-        if (!arm[b].flux || k < 0 || k >= arm[b].n) continue;
-        double weight;
-        finite &= arm_pixel(&last, &weight, &arm[b], k);
-        weights += weight;
-        sum += weight * last;
-        covered++;
+    for (int64_t k = 0; k < n; k++) arm->snr[k] = (double)arm->flux[k] * sqrt((double)arm->weight[k]);
+    *n_good = 0;
+    for (int64_t k = 0; k < n; k++) {
+        arm->snr[*n_good] = arm->snr[k];
+        *n_good += arm->weight[k] > 0;
     }
-    double value = weights > 0 ? sum / weights : 0;
-    if (config->merge == MERGE_DESISPEC_2024 && covered == 1) value = last;
-    if (config->bad_pixels == BAD_PIXELS_ZERO && weights == 0) value = 0;
-    *flux = (float)value;
-    *ivar = (float)weights;
-    if (isfinite(*ivar)) return finite;
-    *flux = *ivar = 0; /* two weights that float32 cannot hold together */
-    return false;
+    return (float)select_median(arm->snr, *n_good);
+}
+
+/* What the arms give together. */
+typedef struct {
+    double sum[GRID_PIXELS], weights[GRID_PIXELS];
+    float last[GRID_PIXELS];      /* flux of the last arm there */
+    uint8_t covered[GRID_PIXELS]; /* by how many */
+} Merged;
+
+static void add_arm(Merged *m, const ArmNumbers *arm, int64_t start, int64_t n)
+{
+    double *sum = m->sum + start, *weights = m->weights + start;
+    float *last = m->last + start;
+    for (int64_t k = 0; k < n; k++) {
+        const double weight = arm->weight[k];
+        weights[k] += weight;
+        sum[k] += weight * (double)arm->flux[k];
+        last[k] = arm->flux[k];
+    }
+    for (int64_t k = 0; k < n; k++) m->covered[start + k]++;
+}
+
+/* False where two weights together are beyond float32: nothing is known there. Without weights the sum is 0. */
+static bool finish_merge(float *flux, float *ivar, Merged *m, const SpectraConfig *config)
+{
+    int bad = 0;
+    for (int64_t p = 0; p < GRID_PIXELS; p++) m->sum[p] /= m->weights[p] > 0 ? m->weights[p] : 1;
+    for (int64_t p = 0; config->merge == MERGE_DESISPEC_2024 && p < GRID_PIXELS; p++)
+        if (m->covered[p] == 1 && (m->weights[p] > 0 || config->bad_pixels == BAD_PIXELS_RELEASED))
+            m->sum[p] = m->last[p];
+    for (int64_t p = 0; p < GRID_PIXELS; p++) {
+        const float weight = (float)m->weights[p], value = (float)m->sum[p];
+        const bool fits = is_number(weight);
+        flux[p] = fits ? value : 0;
+        ivar[p] = fits ? weight : 0;
+        bad |= !fits;
+    }
+    return !bad;
 }
 
 /* Shares of the arms' ranges without information, and the flags that follow from the pixels of row i. */
@@ -151,16 +148,20 @@ static void count_bad(SpectrumBatch *out, int64_t i, const SpectraConfig *config
 void spectra_merge(SpectrumBatch *out, int64_t i, const Arm arm[N_ARMS], const SpectraConfig *config)
 {
     MUST(i >= 0 && i < out->n);
-    float *flux = out->flux + i * GRID_PIXELS, *ivar = out->ivar + i * GRID_PIXELS;
+    ArmNumbers numbers;
+    Merged m;
     int32_t flag = 0;
-    for (int64_t p = 0; p < GRID_PIXELS; p++)
-        if (!merge_pixel(&flux[p], &ivar[p], arm, p, config)) flag |= SPECTRUM_NONFINITE;
+    memset(&m, 0, sizeof m);
     for (int b = 0; b < N_ARMS; b++) {
-        MUST(!arm[b].flux || (arm[b].start >= 0 && arm[b].n >= 0 && arm[b].start + arm[b].n <= GRID_PIXELS));
+        const int64_t n = arm[b].flux ? arm[b].n : 0;
         int64_t n_good;
-        out->stats[i * N_SPECTRUM_STATS + STAT_SNR_B + b] = arm_snr(&n_good, &arm[b]);
+        MUST(n >= 0 && (n == 0 || (arm[b].start >= 0 && arm[b].start + n <= GRID_PIXELS)));
+        if (n > 0 && !take_arm(&numbers, &arm[b])) flag |= SPECTRUM_NONFINITE;
+        if (n > 0) add_arm(&m, &numbers, arm[b].start, n);
+        out->stats[i * N_SPECTRUM_STATS + STAT_SNR_B + b] = arm_snr(&n_good, &numbers, n);
         if (n_good == 0) flag |= SPECTRUM_MISSING_ARM;
     }
+    if (!finish_merge(out->flux + i * GRID_PIXELS, out->ivar + i * GRID_PIXELS, &m, config)) flag |= SPECTRUM_NONFINITE;
     out->flag[i] = flag;
     count_bad(out, i, config);
 }
@@ -178,8 +179,10 @@ void spectra_take(SpectrumBatch *out, int64_t i, const float *flux, const float 
     }
     for (int b = 0; b < N_ARMS; b++) {
         const Arm range = {arm_pixels[b], arm_start[b], f + arm_start[b], w + arm_start[b], NULL};
+        ArmNumbers numbers;
         int64_t n_good;
-        float snr = arm_snr(&n_good, &range);
+        take_arm(&numbers, &range);
+        const float snr = arm_snr(&n_good, &numbers, range.n);
         out->stats[i * N_SPECTRUM_STATS + STAT_SNR_B + b] = ivar ? snr : 0;
         if (n_good == 0) flag |= SPECTRUM_MISSING_ARM;
     }

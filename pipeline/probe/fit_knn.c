@@ -9,7 +9,7 @@
 #include "core/clock.h"
 #include "probe/fit.h"
 
-enum { BATCH = 2048, PIECE_NUMBERS = 1 << 18 }; /* queries at a time; numbers of train rows on their way */
+enum { BATCH = 2048, PIECE_NUMBERS = 1 << 20 }; /* queries at a time; numbers of train rows on their way */
 
 /* Rows side by side: standardised features, the values of a group's labels, row numbers in the catalogue. */
 typedef struct {
@@ -153,7 +153,8 @@ static Status fit_nothing(ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
 int64_t knn_memory(const KnnConfig *c, int64_t rows, int64_t dim, int64_t n_targets, int n_ranks)
 {
     const int64_t mine = rows / n_ranks + 4096, batch = mine < BATCH ? mine : BATCH;
-    const int64_t search = batch * (c->k * (int64_t)sizeof(KnnNeighbour) + 4 * (dim + KNN_BLOCK)) + 4 * KNN_BLOCK * dim;
+    const int64_t neighbour = (int64_t)(sizeof(KnnNeighbour) + N_LABELS * sizeof(double));
+    const int64_t search = batch * (c->k * neighbour + 4 * dim + 6 * KNN_BLOCK) + 4 * KNN_BLOCK * dim;
     return 8 * (mine * (dim + n_targets + 1) + PIECE_NUMBERS + 2 * dim) + search;
 }
 

@@ -70,6 +70,6 @@ warnings.simplefilter("ignore")
 a, b = zip(*[(ours(), theirs()) for _ in range(3)])
 m = lambda rows, k: statistics.median(r[k] for r in rows)  # noqa: E731
 total = lambda rows: m(rows, 0) + test * m(rows, 1)  # noqa: E731
-print(json.dumps({"name": "knn_vs_faiss" if kind == "knn_faiss" else f"probe {kind} vs scikit-learn", "train": train, "test": test, "dim": dim, "ours": round(total(a), 3),
+print(json.dumps({"name": {"knn_faiss": "knn_vs_faiss", "ridge": "ridge_vs_sklearn"}.get(kind, f"probe {kind} vs scikit-learn"), "train": train, "test": test, "dim": dim, "ours": round(total(a), 3),
                   "theirs": round(total(b), 3), "unit": "s", "ratio": round(total(b) / total(a), 2), "fit_ours": round(m(a, 0), 3),
                   "fit_theirs": round(m(b, 0), 3), "threads": 1, "repeats": 3}))

@@ -3,13 +3,19 @@
 #
 # Each line: name, ours, theirs, unit, ratio (above 1 = ours is better), threads, repeats, and what else tells. Both sides are measured in one run.
 # $BUILD: the build folder (build/release); $RANKS: the numbers of ranks ("1 2"); $ROUNDS: repeats of a training step (3);
-# $ASTROCLIP_TORCH: a python3 with PyTorch (python3), without which "theirs" of training steps and encoders stays empty.
+# $ASTROCLIP_TORCH, $ASTROCLIP_PYTHON: a python3 with PyTorch; one with numpy, astropy, scikit-learn and FAISS. Where one is not set,
+# peers/venv.sh makes both, once, outside the repository. `run.sh | tee LINES; table.py LINES` makes a table of it.
 set -u
 export OMPI_MCA_mpi_yield_when_idle=1 OPENBLAS_NUM_THREADS=1
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build/release}
 ranks=${RANKS:-1 2}
 mpirun=(${ASTROCLIP_MPIRUN:-mpirun} --allow-run-as-root --oversubscribe --bind-to none --quiet)
+
+if [ -z "${ASTROCLIP_TORCH:-}" ] || [ -z "${ASTROCLIP_PYTHON:-}" ]; then
+    peers=$(tests/bench/peers/venv.sh) || { echo "run.sh: no environment for the peers: set ASTROCLIP_TORCH and ASTROCLIP_PYTHON" >&2; exit 1; }
+    export ASTROCLIP_TORCH=${ASTROCLIP_TORCH:-$peers} ASTROCLIP_PYTHON=${ASTROCLIP_PYTHON:-$peers}
+fi
 
 # program TARGET [arguments...]: built where needed, then on each number of ranks
 program() {
@@ -25,35 +31,32 @@ train() {
     cmake --build "$build" --target bench_train > /dev/null || { echo "run.sh: cannot build bench_train in $build (\$BUILD)" >&2; return 1; }
     for n in $ranks; do
         for precision in f32 bf16; do
-            "${ASTROCLIP_TORCH:-python3}" tests/bench/train.py "$what" "$precision" "$n" "${ROUNDS:-3}" "${mpirun[@]}" -n "$n" "$step" "$what" "$precision" 1 "$n" || return 1
+            "$ASTROCLIP_TORCH" tests/bench/train.py "$what" "$precision" "$n" "${ROUNDS:-3}" "${mpirun[@]}" -n "$n" "$step" "$what" "$precision" 1 "$n" || return 1
         done
         [ "$n" -eq 1 ] || python3 tests/bench/train.py "$what" f32 "$n" "${ROUNDS:-3}" "${mpirun[@]}" -n "$n" "$step" "$what" f32 1 "$n" \
             -- "${mpirun[@]}" -n 1 "$step" "$what" f32 1 "$n" || return 1
     done
 }
 
-# probes: fits and predictions beside scikit-learn's, one rank and one thread
+# probes KIND...: fits and predictions beside scikit-learn's, or FAISS's (knn_faiss), one rank and one thread
 probes() {
-    local step="$build/tests/bench_probe"
+    local kind
     cmake --build "$build" --target bench_probe > /dev/null || { echo "run.sh: cannot build bench_probe in $build (\$BUILD)" >&2; return 1; }
-    local one=("${mpirun[@]}" -n 1 "$step")
-    "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py ridge 20000 4000 1024 "${one[@]}" &&
-        "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py leave_one_out 20000 4000 1024 "${one[@]}" &&
-        "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py knn 20000 4000 1024 "${one[@]}" &&
-        "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py mlp 20000 4000 1024 "${one[@]}"
+    for kind in "$@"; do
+        "$ASTROCLIP_PYTHON" tests/bench/probe.py "$kind" 20000 4000 1024 "${mpirun[@]}" -n 1 "$build/tests/bench_probe" || return 1
+    done
 }
 
-# faiss: neighbours beside FAISS's flat index
-faiss() {
-    cmake --build "$build" --target bench_probe > /dev/null || return 1
-    "${ASTROCLIP_PYTHON:-python3}" -c 'import faiss' || { echo "run.sh: knn_vs_faiss wants a python3 (\$ASTROCLIP_PYTHON) with faiss, numpy, scikit-learn" >&2; return 1; }
-    "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py knn_faiss 20000 4000 1024 "${mpirun[@]}" -n 1 "$build/tests/bench_probe"
+# read_files WHAT: windows of bricks, spectra of coadds beside astropy and numpy
+read_files() {
+    cmake --build "$build" --target bench_read astroclip > /dev/null || { echo "run.sh: cannot build bench_read in $build (\$BUILD)" >&2; return 1; }
+    "$ASTROCLIP_PYTHON" tests/bench/read.py "$1" "$build/astroclip" "${ROUNDS:-7}" "$build/tests/bench_read"
 }
 
 # embed WHAT PRECISION: one core's embedding beside PyTorch's and beside its matrix products
 embed() {
     cmake --build "$build" --target bench_embed > /dev/null || { echo "run.sh: cannot build bench_embed in $build (\$BUILD)" >&2; return 1; }
-    OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 "${ASTROCLIP_TORCH:-python3}" tests/bench/embed.py "$1" "$2" "${ROUNDS:-5}" "$build/tests/bench_embed"
+    OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 "$ASTROCLIP_TORCH" tests/bench/embed.py "$1" "$2" "${ROUNDS:-5}" "$build/tests/bench_embed"
 }
 
 # release: the stage embed over a mock sky, published sizes
@@ -66,7 +69,7 @@ bf16_safe() {
     local folder status
     [ -f runs/demo/astroclip.ckpt.h5 ] || { echo "run.sh: bf16_safe wants trained weights: run jobs/demo.sh first" >&2; return 1; }
     folder=$(mktemp -d) || return 1
-    "${ASTROCLIP_PYTHON:-python3}" tests/bench/bf16.py "$build/astroclip" config/demo.yaml "$PWD/runs/demo/astroclip.ckpt.h5" "$folder" "${OBJECTS:-10000}" "${mpirun[@]}" -n 2
+    "$ASTROCLIP_PYTHON" tests/bench/bf16.py "$build/astroclip" config/demo.yaml "$PWD/runs/demo/astroclip.ckpt.h5" "$folder" "${OBJECTS:-10000}" "${mpirun[@]}" -n 2
     status=$?
     rm -rf "$folder"
     return $status
@@ -77,8 +80,11 @@ declare -A benchmarks=(
     [optimizer]='program bench_optimizer'
     [train_spectrum]='train spectrum'
     [train_heads]='train heads'
-    [probes]='probes'
-    [knn_vs_faiss]='faiss'
+    [probes]='probes leave_one_out knn mlp'
+    [ridge_vs_sklearn]='probes ridge'
+    [knn_vs_faiss]='probes knn_faiss'
+    [cutouts_vs_astropy]='read_files cutouts'
+    [coadd_merge_vs_numpy]='read_files coadd'
     [release]='release'
     [bf16_safe]='bf16_safe'
     [vit_l_f32]='embed vit_l f32'
