@@ -69,7 +69,7 @@ typedef struct {
     real *branch_attention, *branch_mlp; /* (rows, dim), only where there is a layer scale */
 } BlockTrace;
 
-/* As block_forward, same bits in the rows of x while both scales are 1. */
+/* As block_forward while both scales are 1: the same bits in the rows of x, where that has panels (nn/panels.h) to rounding. */
 Status block_forward_train(real *x, BlockTrace *t, const Params *p, const Block *b, Arena *step);
 
 /* d_x (gemm_pad(tokens), dim), padding zero: the gradient of the output comes in, that of the input goes out. */

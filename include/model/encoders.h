@@ -23,7 +23,7 @@ typedef struct {
     /* ---- training ---- */
     /* First values into `p`, the table it was built in. */
     void (*init)(const void *encoder, Params *p, uint64_t seed);
-    /* tokens as `encode`, same bits. *trace: what the backward pass needs, in `step`; input is borrowed until then. */
+    /* tokens as `encode`, to rounding. *trace: what the backward pass needs, in `step`; input is borrowed until then. */
     Status (*forward_train)(real *tokens, void **trace, const void *encoder, const float *input, int64_t n,
                             Arena *step);
     /* Adds to the gradients d_p of the table; d_tokens (tokens(n), dim). hook may be NULL. */

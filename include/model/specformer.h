@@ -56,7 +56,7 @@ typedef struct {
     const GradientHook *hook; /* of the backward pass, borrowed; NULL unless the caller sets it */
 } SpecformerTrace;
 
-/* As specformer_forward, same bits while dropout is off. embedding (n_tokens, D) may be NULL; it is in the trace too. */
+/* As specformer_forward, to rounding, while dropout is off. embedding (n_tokens, D) may be NULL; it is in the trace too. */
 Status specformer_forward_train(real *embedding, real *reconstruction, SpecformerTrace *t, const Specformer *s,
                                 const real *tokens, int64_t n_tokens, const SpecformerTraining *how, Arena *step);
 

@@ -71,7 +71,7 @@ typedef struct {
     const GradientHook *hook; /* of the backward pass, borrowed; NULL unless the caller sets it */
 } VitTrace;
 
-/* As vit_forward, same bits while nothing is dropped. recompute: keep the inputs of the blocks alone. */
+/* As vit_forward, to rounding, while nothing is dropped. recompute: keep the inputs of the blocks alone. */
 Status vit_forward_train(real *out, VitTrace *t, const Vit *v, const float *image, int64_t size, VitTokens which,
                          const uint8_t *mask, const VitDrop *drop, bool recompute, Arena *step);
 

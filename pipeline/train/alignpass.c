@@ -28,11 +28,14 @@ static Status encode(AlignHalf *h, int64_t n, Arena *step)
     for (int64_t i = 0; i < n; i++) {
         real *tokens = h->tokens + i * b->n_tokens * b->dim;
         const float *input = h->input + i * b->n_inputs;
+        const Mark mark = arena_mark(step);
+        void *trace;
         clock_tick();
+        TRY(b->encoder->forward_train(tokens, &trace, b->state, input, b->input, step));
         if (h->trace)
-            TRY(b->encoder->forward_train(tokens, &h->trace[i], b->state, input, b->input, step));
+            h->trace[i] = trace;
         else
-            TRY(b->encoder->encode(tokens, NULL, b->state, input, 1, b->input, step));
+            arena_reset(step, mark);
     }
     return OK;
 }

@@ -11,7 +11,7 @@ declare -A artefact=([catalog]=catalog.h5 [pack]=dataset.h5 [embed]=embeddings.h
 tiny=(--set mock.objects=24 --set mock.per_brick=24 --set probe.min_rows=10)
 
 version=$("$ASTROCLIP_BIN" --version)
-made_with=$(printf '%s\n' "$version" | sed -nE 's/^(gemm +openblas:|cfitsio|CPU) +//p' | paste -sd ' ')
+made_with=$(printf '%s\n' "$version" | sed -nE 's/^(gemm +openblas:|cfitsio|CPU) +//p; s/^gemm +amx: +/amx /p' | paste -sd ' ')
 made_with="$made_with, $(getconf GNU_LIBC_VERSION)"
 # A machine has each stage once, and no other: what else is there, a refresh mends.
 odd=$(grep -v '^#' "$table" | awk -v chain="${chain[*]}" '{ stage = $1; $1 = $2 = $3 = ""; seen[$0, stage]++; of[$0] = 1 }

@@ -1,4 +1,4 @@
-/* test_training.c - what holds for the training passes whatever the weights: the bits of the inference pass, sums that
+/* test_training.c - what holds for the training passes whatever the weights: the numbers of the inference pass, sums that
    do not depend on how a batch is cut, masks, global negatives, frozen parameters. */
 #include <string.h>
 
@@ -37,6 +37,17 @@ static real *numbers(int64_t n, uint32_t seed)
 
 static bool same(const real *a, const real *b, int64_t n) { return memcmp(a, b, sizeof *a * (size_t)n) == 0; }
 
+/* Two or three blocks of float, in which sums are taken in another order: 1e-6 of the largest. */
+static bool near(const real *a, const real *b, int64_t n)
+{
+    double difference = 0, largest = 0;
+    for (int64_t i = 0; i < n; i++) {
+        difference = fmax(difference, fabs((double)a[i] - (double)b[i]));
+        largest = fmax(largest, fabs((double)b[i]));
+    }
+    return difference <= 5e-6 * largest;
+}
+
 typedef struct {
     Params params;
     Specformer model;
@@ -51,7 +62,7 @@ static void make_spectra(Spectra *s)
     params_deterministic(&s->params, 2);
 }
 
-static void specformer_trains_with_the_same_bits(void)
+static void specformer_trains_as_it_infers(void)
 {
     Spectra s = {0};
     make_spectra(&s);
@@ -64,12 +75,12 @@ static void specformer_trains_with_the_same_bits(void)
         SpecformerTrace trace;
         CHECK_OK(specformer_forward_train(train_embedding, train_out, &trace, &s.model, tokens, TOKENS,
                                           &(SpecformerTraining){.recompute = recompute != 0}, &test_arena));
-        CU_ASSERT(same(embedding, train_embedding, n));
-        CU_ASSERT(same(out, train_out, TOKENS * width));
+        CU_ASSERT(near(embedding, train_embedding, n));
+        CU_ASSERT(near(out, train_out, TOKENS * width));
     }
 }
 
-static void vit_trains_with_the_same_bits(void)
+static void vit_trains_as_it_infers(void)
 {
     Params params;
     Vit model;
@@ -87,7 +98,7 @@ static void vit_trains_with_the_same_bits(void)
         VitTrace trace;
         CHECK_OK(vit_forward(out, &model, image, 1, SIZE, which[k], mask, &test_arena));
         CHECK_OK(vit_forward_train(train_out, &trace, &model, image, SIZE, which[k], mask, NULL, false, &test_arena));
-        CU_ASSERT(same(out, train_out, n));
+        CU_ASSERT(near(out, train_out, n));
     }
 }
 
@@ -270,8 +281,8 @@ static void global_negatives_add_up(void)
         for (int i = 0; i < N * DIM; i++) CU_ASSERT_DOUBLE_EQUAL(d[0][k][i], d[1][k][i], 1e-5);
 }
 
-TEST_MAIN("training", {"SpecFormer trains with the bits of inference", specformer_trains_with_the_same_bits},
-          {"the vision transformer trains with the bits of inference", vit_trains_with_the_same_bits},
+TEST_MAIN("training", {"SpecFormer trains as it infers, to rounding", specformer_trains_as_it_infers},
+          {"the vision transformer trains as it infers, to rounding", vit_trains_as_it_infers},
           {"heads train with the bits of inference", head_trains_with_the_same_bits},
           {"gradients do not depend on microbatches", microbatches_do_not_matter},
           {"frozen parameters have no gradient, the others keep theirs", frozen_parameters_have_no_gradient},
