@@ -357,7 +357,7 @@ const Stage embed_stage = {
         "are encoded.\nWith embed.reuse, what an earlier run embedded from the "
         "same files with the\n"
         "same weights and options is copied, the same bits, and the log says how many rows were not and why.",
-    .revision = 3,
+    .revision = 4,
     .sections = sections,
     .tells = true,
     .run = run_embed,

@@ -14,6 +14,9 @@ typedef uint16_t bf16; /* the upper half of a float */
 
 enum { PANEL = 32 }; /* rows are taken, and memory is needed, in so many */
 
+/* Where rows of n floats should stand apart so that they do not meet in the same lines of the caches. */
+static inline int64_t panels_row(int64_t n) { return n + 16; }
+
 #if defined __x86_64__ && !defined REAL_DOUBLE
 #define NN_PANELS /* this build has them */
 
@@ -22,9 +25,6 @@ int panels_parts(void);
 
 /* Panels of (rows, n) in the arena. */
 Status panels_new(bf16 **out, Arena *a, int64_t rows, int64_t n);
-
-/* Where rows of n floats should stand apart so that they do not meet in the same lines of the caches. */
-static inline int64_t panels_row(int64_t n) { return n + 16; }
 
 /* out (rows, n) = layer norm of x, as layernorm_forward, whose rows are panels_row(n) apart. */
 void panels_norm(bf16 *out, const real *x, const real *w, const real *b, int64_t rows, int64_t n, real eps);
@@ -40,6 +40,10 @@ void panels_linear_add(real *to, const real *gamma, const bf16 *x, const real *w
 /* Self-attention of the object of `tokens` rows from `row` on: out (rows, heads width) from qkv (rows, 3 heads width). */
 Status panels_attention(bf16 *out, const bf16 *qkv, int64_t row, int64_t tokens, int64_t heads, int64_t width,
                         Arena *scratch);
+
+/* For benchmarks: multiplies panels of 32 rows and of 32 columns, `numbers` long, `passes` times, and forgets the sums: what
+   the units can do. */
+void panels_spin(const bf16 *left, const bf16 *right, int64_t numbers, int64_t passes);
 
 #endif
 #endif

@@ -12,7 +12,7 @@
 
 #include "gelu_one.h"
 
-enum { BLOCK = 1 << 20, DEEP = 64 };
+enum { BLOCK = 9 << 17, DEEP = 64 };
 
 /* The sums of a panel pair that wait to be ended, row after row. */
 typedef struct {
@@ -29,6 +29,7 @@ typedef struct {
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 AMX_INLINE __m512 columns_of(const float *x, int64_t column, __mmask16 there, float otherwise)
 {
@@ -89,16 +90,28 @@ AMX_INLINE void end_row(const AmxProduct *p, AmxEnd end, int parts, Waiting *w)
     w->left--;
 }
 
-/* A panel pair, `steps` steps of it; meanwhile rows that wait are ended, `lines` cache lines a step of what comes next are
-   fetched from *next, and the lines of the result where these sums will go. */
+/* Cache lines that are fetched while something else is computed, some a step. */
+typedef struct {
+    const char *line;
+    int64_t each;
+} Fetch;
+
+AMX_INLINE void fetch(Fetch *f)
+{
+    for (int64_t l = 0; l < f->each; l++, f->line += 64) _mm_prefetch(f->line, _MM_HINT_T1);
+}
+
+/* A panel pair, `steps` steps of it; meanwhile rows that wait are ended, and the next panels and the lines of the result
+   where these sums will go are fetched. */
 AMX_INLINE void multiply_pair(const AmxProduct *p, AmxEnd end, int parts, const bf16 *left, const bf16 *right,
-                              int64_t steps, Waiting *w, const char **next, int64_t lines, const char *result,
+                              int64_t steps, Waiting *w, Fetch *next_right, Fetch *next_left, const char *result,
                               int64_t row_bytes)
 {
     const int at_once = steps < PANEL ? 2 : 1;
     for (int64_t k = 0; k < steps; k++, left += parts * PANEL_STEP, right += parts * PANEL_STEP) {
         amx_step(left, right, parts);
-        for (int64_t l = 0; l < lines; l++, *next += 64) _mm_prefetch(*next, _MM_HINT_T1);
+        fetch(next_right);
+        fetch(next_left);
         if (k < PANEL) {
             __builtin_prefetch(result, 1);
             if (end == END_STORE || end == END_ADD) __builtin_prefetch(result + 64, 1);
@@ -117,24 +130,24 @@ AMX_INLINE void multiply_panels(const AmxProduct *p, AmxEnd end, int parts, int6
     const int64_t step = parts * PANEL_STEP, bytes = step * (int64_t)sizeof(bf16);
     const int64_t steps = panels_of(p->deep), wide = panels_of(p->columns);
     const int64_t piece = rows_out ? least(steps, DEEP / parts) : steps;
-    const int64_t tall = most(1, least(BLOCK / (piece * bytes), last - first));
+    const int64_t blocks = up(last - first, most(1, BLOCK / (piece * bytes))), tall = up(last - first, most(1, blocks));
     float aside[2][PANEL * PANEL] __attribute__((aligned(64)));
     Waiting w = {.left = 0};
     int turn = 0;
     for (int64_t top = first; top < last; top += tall)
         for (int64_t k = 0; k < steps; k += piece) {
-            const int64_t n = least(piece, steps - k), rows = least(tall, last - top),
-                          lines = (bytes / 64 + rows - 1) / rows;
+            const int64_t n = least(piece, steps - k), rows = least(tall, last - top);
             for (int64_t j = 0; j < wide; j++) {
                 const bf16 *right = p->right + (j * steps + k) * step;
-                const char *next = (const char *)(right + steps * step);
+                Fetch next_right = {(const char *)(right + steps * step), up(bytes / 64, rows)};
                 for (int64_t i = 0; i < rows; i++) {
                     const int64_t row = (top + i) * PANEL;
                     const char *result = rows_out ? (const char *)(p->y + row * p->y_row + j * PANEL)
                                                   : (const char *)(p->out + amx_line(wide, parts, row, j));
+                    const bf16 *left = p->left + ((top + i) * steps + k) * step;
+                    Fetch next_left = {(const char *)(left + steps * step), j == 0 ? bytes / 64 : 0};
                     amx_zero();
-                    multiply_pair(p, end, parts, p->left + ((top + i) * steps + k) * step, right, n, &w, &next, lines,
-                                  result, row_bytes);
+                    multiply_pair(p, end, parts, left, right, n, &w, &next_right, &next_left, result, row_bytes);
                     turn = !turn;
                     amx_store(aside[turn], PANEL * sizeof **aside);
                     w = wait_for(p, end, parts, aside[turn], row, j * PANEL, k == 0);

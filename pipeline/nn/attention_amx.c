@@ -22,7 +22,7 @@ typedef struct {
     int64_t tokens, width;
     bf16 *q, *k, *v; /* left (tokens, width), right (width, tokens), right (tokens, width) */
     bf16 *weight;    /* left (32, tokens) */
-    float *score;    /* (32, 32 tokens); then sums of values (32, 32) */
+    float *score[2]; /* (32, 32 tokens) of two strips */
 } Head;
 
 /* A part of 32 numbers of a row of q, k and v from `column` on, n of them there, the others 0; beyond the tokens 0. */
@@ -117,29 +117,41 @@ AMX_INLINE void put_line(bf16 *out, const Object *o, int parts, int64_t token, i
     }
 }
 
+/* The sums of a strip's values by weight, rows [at, at + 32) of `out`. */
+AMX_INLINE void gather_values(bf16 *out, const Head *h, const Object *o, int parts, int64_t head, int64_t at,
+                              const float *share)
+{
+    const int64_t rows = o->tokens - at < PANEL ? o->tokens - at : PANEL;
+    float sums[PANEL * PANEL] __attribute__((aligned(64)));
+    for (int64_t w = 0; w < h->width; w++) {
+        multiply(sums, PANEL, parts, h->weight, h->v + w * h->tokens * parts * PANEL_STEP, h->tokens);
+        for (int64_t r = 0; r < rows; r++) {
+            const __m512 by = _mm512_set1_ps(share[r]);
+            put_line(out, o, parts, at + r, head * o->width + w * PANEL, o->width - w * PANEL,
+                     _mm512_mul_ps(_mm512_load_ps(sums + r * PANEL), by),
+                     _mm512_mul_ps(_mm512_load_ps(sums + r * PANEL + 16), by));
+        }
+    }
+}
+
+/* While the matrix units make the scores of a strip, the vector units weigh those of the strip before. */
 AMX_INLINE void attend(bf16 *out, Head *h, const Object *o, int parts, int64_t head)
 {
     const float scale = 1.44269504088896340736f / sqrtf((float)o->width);
     const int64_t stride = h->tokens * PANEL, step = parts * PANEL_STEP;
-    for (int64_t at = 0; at < o->tokens; at += PANEL) {
-        const int64_t rows = o->tokens - at < PANEL ? o->tokens - at : PANEL;
+    for (int64_t strip = 0; strip <= h->tokens; strip++) {
         float share[PANEL];
         AMX_BARRIER;
-        for (int64_t t = 0; t < h->tokens; t++)
-            multiply(h->score + t * PANEL, stride, parts, h->q + at / PANEL * h->width * step,
-                     h->k + t * h->width * step, h->width);
-        for (int64_t r = 0; r < PANEL; r++)
-            share[r] = weigh(h->weight + r * PANEL, parts, h->score + r * stride, o->tokens, h->tokens, scale);
-        AMX_BARRIER;
-        for (int64_t w = 0; w < h->width; w++) {
-            multiply(h->score, PANEL, parts, h->weight, h->v + w * h->tokens * step, h->tokens);
-            for (int64_t r = 0; r < rows; r++) {
-                const __m512 by = _mm512_set1_ps(share[r]);
-                put_line(out, o, parts, at + r, head * o->width + w * PANEL, o->width - w * PANEL,
-                         _mm512_mul_ps(_mm512_load_ps(h->score + r * PANEL), by),
-                         _mm512_mul_ps(_mm512_load_ps(h->score + r * PANEL + 16), by));
-            }
+        for (int64_t t = 0; t < h->tokens; t++) {
+            if (strip < h->tokens)
+                multiply(h->score[strip % 2] + t * PANEL, stride, parts, h->q + strip * h->width * step,
+                         h->k + t * h->width * step, h->width);
+            for (int64_t r = PANEL * t / h->tokens; strip > 0 && r < PANEL * (t + 1) / h->tokens; r++)
+                share[r] = weigh(h->weight + r * PANEL, parts, h->score[(strip - 1) % 2] + r * stride, o->tokens,
+                                 h->tokens, scale);
         }
+        AMX_BARRIER;
+        if (strip > 0) gather_values(out, h, o, parts, head, (strip - 1) * PANEL, share);
     }
 }
 
@@ -167,7 +179,7 @@ Status panels_attention(bf16 *out, const bf16 *qkv, int64_t row, int64_t tokens,
     TRY(arena_new(&h.k, scratch, h.tokens * h.width * step));
     TRY(arena_new(&h.v, scratch, h.tokens * h.width * step));
     TRY(arena_new(&h.weight, scratch, h.tokens * step));
-    TRY(arena_new(&h.score, scratch, h.tokens * PANEL_STEP));
+    for (int i = 0; i < 2; i++) TRY(arena_new(&h.score[i], scratch, h.tokens * PANEL_STEP));
     attend_heads(out, &h, &o);
     arena_reset(scratch, mark);
     return OK;

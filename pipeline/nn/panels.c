@@ -29,6 +29,7 @@ AMX_INLINE float sum_row(const float *x, int64_t n, float mean, bool squares)
 #pragma GCC unroll 2
         for (int h = 0; h < 2; h++) {
             const __mmask16 there = amx_lanes(n - i - 16 * h);
+            if (!squares) _mm_prefetch((const char *)(x + i + 16 * h + panels_row(n)), _MM_HINT_T0); /* the next row */
             __m512 v = _mm512_maskz_loadu_ps(there, x + i + 16 * h);
             if (squares) v = _mm512_maskz_sub_ps(there, v, _mm512_set1_ps(mean));
             lane[h] = squares ? _mm512_fmadd_ps(v, v, lane[h]) : _mm512_add_ps(lane[h], v);
@@ -107,6 +108,17 @@ void panels_linear_add(real *to, const real *gamma, const bf16 *x, const real *w
     p.y = to;
     p.y_row = panels_row(n_out);
     gemm_amx_multiply(&p);
+}
+
+/* ---- for benchmarks ---- */
+
+AMX void panels_spin(const bf16 *left, const bf16 *right, int64_t numbers, int64_t passes)
+{
+    amx_begin();
+    amx_zero();
+    for (int64_t i = 0; i < passes; i++)
+        for (int64_t k = 0; k < numbers; k += PANEL_STEP) amx_step(left + k, right + k, 1);
+    amx_end();
 }
 
 #endif

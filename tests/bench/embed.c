@@ -3,8 +3,11 @@
 
    bench_embed vit_l|specformer f32|bf16 COUNT FOLDER: deterministic weights, COUNT objects. Writes FOLDER/weights.f32 and
    weights.txt (name, first number, shape), inputs.f32 (prepared planes or flux), embeddings.f32. Then, a line of stdin each:
-   "embed" prints the seconds per object of embedding all, model_batch at a time; "products" those of its matrix products alone:
-   linear layers with kept weights and rows of a batch, and attention's two products head by head. */
+   "embed" prints the seconds per object of embedding all, model_batch at a time; "products" those that its matrix products alone would take:
+   linear layers with kept weights and rows of a batch, each at the best of REPEATS, from panels to panels where the provider has them; attention's
+   products at the best rate of these. "gemm" prints that best rate in GFLOP/s and the rate of the matrix units with operands in the second cache
+   (0: this CPU has none). */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +20,7 @@
 #include "model/specformer.h"
 #include "model/vit.h"
 #include "nn/gemm.h"
+#include "nn/panels.h"
 
 enum { SIZE = 152, PIXELS = 3 * SIZE * SIZE, MOST = 256 };
 
@@ -124,56 +128,100 @@ static Status build(Bench *b, const char *what, const char *precision, int64_t c
 
 /* ---- products alone ---- */
 
-static Status linear_products(double *seconds, int64_t rows, int64_t n_out, int64_t n_in, Arena *a)
-{
-    const Mark mark = arena_mark(a);
+enum { REPEATS = 4 };
+
+typedef struct {
     real *x, *y, *w, *kept;
-    TRY(arena_new(&x, a, rows * n_in));
-    TRY(arena_new(&y, a, rows * n_out));
-    TRY(arena_new(&w, a, n_out * n_in));
-    TRY(arena_new(&kept, a, gemm_kept_reals(n_out, n_in)));
-    for (int64_t i = 0; i < rows * n_in; i++) x[i] = (real)(i % 97) * (real)0.01;
-    for (int64_t i = 0; i < n_out * n_in; i++) w[i] = (real)(i % 89) * (real)0.01;
-    gemm_keep(kept, w, n_out, n_in, true);
-    const double start = clock_now();
-    gemm_linear()->forward(y, x, w, NULL, rows, n_out, n_in);
-    *seconds += clock_now() - start;
-    gemm_keep(NULL, w, n_out, n_in, false); /* the weights of the model stay kept, these do not */
-    arena_reset(a, mark);
-    return OK;
-}
+    int64_t rows, n_out, n_in;
+#ifdef NN_PANELS
+    bf16 *from, *to;
+#endif
+} Product;
 
-static Status attention_products(double *seconds, const Bench *b, Arena *a)
+static void multiply(const Product *p)
 {
-    const int64_t width = b->dim / b->heads, rows = gemm_pad(b->tokens);
-    const Mark mark = arena_mark(a);
-    real *q, *k, *score, *out;
-    TRY(arena_new(&q, a, rows * width));
-    TRY(arena_new(&k, a, rows * width));
-    TRY(arena_new(&score, a, rows * rows));
-    TRY(arena_new(&out, a, rows * width));
-    for (int64_t i = 0; i < rows * width; i++) q[i] = k[i] = (real)(i % 97) * (real)0.01;
-    const double start = clock_now();
-    for (int64_t h = 0; h < b->heads; h++) {
-        gemm()->forward(score, q, k, NULL, b->tokens, b->tokens, width);
-        gemm()->backward_x(out, score, k, b->tokens, b->tokens, width);
+#ifdef NN_PANELS
+    if (panels_parts() > 0) {
+        if (p->n_in > p->n_out) /* the second layer of an MLP, which has a residual */
+            panels_linear_add(p->y, NULL, p->from, p->w, NULL, p->rows, p->n_out, p->n_in);
+        else
+            panels_linear(p->to, p->from, p->w, NULL, p->rows, p->n_out, p->n_in);
+        return;
     }
-    *seconds += clock_now() - start;
+#endif
+    gemm_linear()->forward(p->y, p->x, p->w, NULL, p->rows, p->n_out, p->n_in);
+}
+
+static Status take_product(Product *p, Arena *a)
+{
+    TRY(arena_new(&p->x, a, p->rows * p->n_in));
+    TRY(arena_new(&p->y, a, p->rows * panels_row(p->n_out)));
+    TRY(arena_new(&p->w, a, p->n_out * p->n_in));
+    TRY(arena_new(&p->kept, a, gemm_kept_reals(p->n_out, p->n_in)));
+    for (int64_t i = 0; i < p->rows * p->n_in; i++) p->x[i] = (real)(i % 97) * (real)0.01;
+    for (int64_t i = 0; i < p->n_out * p->n_in; i++) p->w[i] = (real)(i % 89) * (real)0.01;
+    gemm_keep(p->kept, p->w, p->n_out, p->n_in, true);
+#ifdef NN_PANELS
+    if (panels_parts() == 0) return OK;
+    TRY(panels_new(&p->from, a, p->rows, p->n_in));
+    TRY(panels_new(&p->to, a, p->rows, p->n_out));
+    const int64_t n = p->rows / PANEL * PANEL * p->n_in * panels_parts();
+    for (int64_t i = 0; i < n; i++) p->from[i] = (bf16)(0x3f80 + i % 97); /* 1 .. 1.8 */
+#endif
+    return OK;
+}
+
+/* FLOP/s of the matrix units, two panels of half a megabyte each over and over; 0 where there are none. */
+static double units_rate(void)
+{
+#ifdef NN_PANELS
+    enum { PANEL_NUMBERS = 1 << 18, PASSES = 60 };
+    static bf16 panel[2][PANEL_NUMBERS] __attribute__((aligned(64)));
+    if (!gemm_amx.available()) return 0;
+    for (int64_t i = 0; i < PANEL_NUMBERS; i++) panel[0][i] = panel[1][i] = (bf16)(0x3f80 + i % 97);
+    double best = 0;
+    for (int i = 0; i < REPEATS; i++) {
+        const double start = clock_now();
+        panels_spin(panel[0], panel[1], PANEL_NUMBERS, PASSES);
+        best = fmax(best, 2.0 * PANEL * PANEL_NUMBERS * PASSES / (clock_now() - start));
+    }
+    return best;
+#else
+    return 0;
+#endif
+}
+
+/* Of one shape: the best seconds, and whether the rate is the best so far, in FLOP/s. */
+static Status linear_products(double *seconds, double *rate, const Bench *b, int64_t n_out, int64_t n_in, Arena *a)
+{
+    const Mark mark = arena_mark(a);
+    Product p = {.rows = model_batch(b->model, b->image) * b->tokens, .n_out = n_out, .n_in = n_in};
+    TRY(take_product(&p, a));
+    double best = 1e30;
+    for (int i = 0; i < REPEATS; i++) {
+        const double start = clock_now();
+        multiply(&p);
+        best = fmin(best, clock_now() - start);
+    }
+    *seconds += best;
+    *rate = fmax(*rate, 2.0 * (double)p.rows * (double)n_out * (double)n_in / best);
+    gemm_keep(NULL, p.w, n_out, n_in, false); /* the weights of the model stay kept, these do not */
     arena_reset(a, mark);
     return OK;
 }
 
-/* Per object. */
-static Status products(double *seconds, const Bench *b, Arena *a)
+/* Seconds per object, and the best rate. */
+static Status products(double *seconds, double *rate, const Bench *b, Arena *a)
 {
-    const int64_t batch = model_batch(b->model, b->image), rows = batch * b->tokens, dim = b->dim;
-    double linear = 0, attention = 0;
-    TRY(linear_products(&linear, rows, 3 * dim, dim, a));
-    TRY(linear_products(&linear, rows, dim, dim, a));
-    TRY(linear_products(&linear, rows, 4 * dim, dim, a));
-    TRY(linear_products(&linear, rows, dim, 4 * dim, a));
-    TRY(attention_products(&attention, b, a));
-    *seconds = (double)b->layers * (linear / (double)batch + attention);
+    const int64_t dim = b->dim;
+    double linear = 0;
+    *rate = 0;
+    TRY(linear_products(&linear, rate, b, 3 * dim, dim, a));
+    TRY(linear_products(&linear, rate, b, dim, dim, a));
+    TRY(linear_products(&linear, rate, b, 4 * dim, dim, a));
+    TRY(linear_products(&linear, rate, b, dim, 4 * dim, a));
+    const double attention = 4 * (double)b->tokens * (double)b->tokens * (double)dim / *rate;
+    *seconds = (double)b->layers * (linear / (double)model_batch(b->model, b->image) + attention);
     return OK;
 }
 
@@ -183,9 +231,14 @@ static Status serve(const Bench *b, Arena *a)
     printf("%s, %lld at a time\n", gemm_provider_text(), (long long)model_batch(b->model, b->image));
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) {
-        double seconds = 0;
+        double seconds = 0, rate = 0;
         if (strcmp(line, "products\n") == 0) {
-            TRY(products(&seconds, b, a));
+            TRY(products(&seconds, &rate, b, a));
+        } else if (strcmp(line, "gemm\n") == 0) {
+            TRY(products(&seconds, &rate, b, a));
+            printf("%.1f %.1f\n", 1e-9 * rate, 1e-9 * units_rate());
+            fflush(stdout);
+            continue;
         } else {
             const double start = clock_now();
             TRY(embed_all(b, a));

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Embedding at the published sizes beside PyTorch's and beside its own matrix products, for run.sh: two JSON lines.
+"""Embedding at the published sizes beside PyTorch's and beside its own matrix products, for run.sh: two JSON lines; of gemm_bf16 one.
 
 embed.py vit_l|specformer f32|bf16 ROUNDS COMMAND...
+embed.py gemm_bf16 vit_l ROUNDS COMMAND...: the best product of its linear layers in bf16, panels to panels, beside the rate of the matrix units with
+operands in the second cache, in GFLOP/s
 
 COMMAND: bench_embed. One thread on both sides; PyTorch at its best of batch sizes, eager and compiled, in bf16 autocast and weights of
 bf16: each is tried once, the fastest is timed in turn with ours. The embeddings are compared first: root mean square of the difference
@@ -19,7 +21,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "peers"))
 
 COUNT = {"vit_l": 22, "specformer": 8}
-BATCHES = {"vit_l": (1, 4, 16), "specformer": (1, 4)}
+BATCHES = {"vit_l": (4, 16, 22), "specformer": (1, 4, 8)}
 
 
 class Ours:
@@ -30,7 +32,8 @@ class Ours:
     def ask(self, question):
         self.process.stdin.write(question + "\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        answer = [float(x) for x in self.process.stdout.readline().split()]
+        return answer if len(answer) > 1 else answer[0]
 
 
 class Theirs:
@@ -77,7 +80,21 @@ class Theirs:
         return self.run(*self.best[2:5])[0]
 
 
+def units(what, rounds, command):
+    with tempfile.TemporaryDirectory() as folder:
+        ours = Ours(command, what, "bf16", folder)
+        pairs = [ours.ask("gemm") for _ in range(rounds)]
+    out = {"name": "gemm_bf16_vs_peak", "ours": None, "theirs": None, "unit": "GFLOP/s", "ratio": None, "threads": 1, "repeats": rounds}
+    if pairs[0][1] > 0:
+        out.update(ours=statistics.median(p[0] for p in pairs), theirs=statistics.median(p[1] for p in pairs), ratio=round(statistics.median(p[0] / p[1] for p in pairs), 3))
+    else:
+        out["note"] = "not measured: this CPU lacks AMX"
+    print(json.dumps({**out, "against": "matrix units, operands in the second cache", "provider": ours.how}), flush=True)
+
+
 def main():
+    if sys.argv[1] == "gemm_bf16":
+        return units(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
     what, precision, rounds, command = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
     line = {"unit": "s", "threads": 1, "repeats": rounds}
     if precision == "bf16" and not any(" avx512_bf16" in text or " amx_bf16" in text for text in open("/proc/cpuinfo")):
