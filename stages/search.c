@@ -31,12 +31,14 @@ static Status open_inputs(Inputs *in, const Run *run)
 static Status hash_file(HashState *h, const char *path)
 {
     char sha256[SHA256_TEXT];
+    const char *slash = strrchr(path, '/');
     TRY(hash_file_sha256(sha256, path));
+    hash_add_text(h, slash ? slash + 1 : path);
     hash_add_text(h, sha256);
     return OK;
 }
 
-/* What is asked for stands in files, too. */
+/* What is asked for stands in files, too: wherever they lie. */
 static Status fingerprint_of(Fingerprint *out, const Run *run, const Inputs *in)
 {
     const SearchConfig *c = config_get(run->config, &search_section);

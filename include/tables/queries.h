@@ -72,7 +72,8 @@ typedef struct {
 Status search_keys_read(SearchKeys *out, Catalog *c, const Par *par, Arena *a);
 
 /* Collective. In the order in which things are asked for: targetids, positions, the table, new objects. E_INPUT when the table
-   cannot be read; E_CONFIG for numbers that are none. usable[m] (keys->n): the row has an embedding of m; `sample` wants both. */
+   cannot be read; E_CONFIG for numbers that are none. usable[m] (keys->n): the row has an embedding of m (1 where
+   nobody asks); `sample` wants both. */
 Status queries_find(Queries *out, const SearchConfig *c, const FreshObjects *fresh, const SearchKeys *keys,
                     const uint8_t *const usable[N_MODALITIES], int64_t rows, const Par *par, Arena *a);
 

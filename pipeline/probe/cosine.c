@@ -84,10 +84,10 @@ typedef struct {
 
 static void score(CosineSearch *s, int64_t i, const Block *b, int64_t j)
 {
-    const CosineMatch m = {.score = dot(s->query + i * s->dim, b->x + j * s->dim, s->dim) / (s->norm[i] * b->norm[j]),
-                           .targetid = b->targetid[j],
-                           .row = b->row[j]};
-    if (b->norm[j] > 0 && !(s->self && s->self[i] == m.row)) offer(s, i, &m);
+    if (b->norm[j] == 0 || (s->self && s->self[i] == b->row[j])) return;
+    const double cosine = dot(s->query + i * s->dim, b->x + j * s->dim, s->dim) / (s->norm[i] * b->norm[j]);
+    const CosineMatch m = {fmax(-1, fmin(cosine, 1)), b->targetid[j], b->row[j]}; /* rounding goes beyond 1 */
+    offer(s, i, &m);
 }
 
 /* The cosine below which a product tells that a candidate is none. */

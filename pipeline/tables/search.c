@@ -150,11 +150,14 @@ static Status read_share(Search *w)
     TRY(search_keys_read(&w->keys, w->s->catalog, w->par, w->arena));
     TRY(check_rows(w));
     const bool keep = keeps(w);
-    for (int m = 0; m < N_MODALITIES; m++)
-        if (w->wants[m])
+    for (int m = 0; m < N_MODALITIES; m++) {
+        if (w->wants[m]) {
             TRY(read_targets(w, (Modality)m, keep && w->among[m]));
-        else
+        } else { /* nobody asks */
             TRY(arena_new(&w->target[m].usable, w->arena, w->keys.n));
+            memset(w->target[m].usable, 1, (size_t)w->keys.n);
+        }
+    }
     return OK;
 }
 

@@ -9,6 +9,7 @@ declare -A made=( # in run.output, besides what the stage only touches
     [embed]="embeddings.h5 embeddings"
     [probe]="probes.h5 scores.csv"
     [tables]="properties.fits properties.fits.sha256sum"
+    [search]="matches.fits"
     [report]="report"
     [export]="astroclip.ckpt"
     [train_spectrum]="spectrum.ckpt.h5 train_spectrum"
@@ -42,6 +43,7 @@ wants() {
         its=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
         its+=(--set "$1.batch=1" --set "$1.steps=3" --set "$1.validate_every=2" --set "$1.warmup_steps=1" --set "$1.lr=1e-3" --set "$1.dropout=0.1" --set "$1.ema=0.5")
         ;;
+    search) its=(--set "search.spectra=[$(find "$work" -path '*/sky/*' -name 'coadd-*' | sort | head -1)]") ;;
     baselines)
         its=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
         its+=(--set baselines.batch=8 --set baselines.epochs=2 --set baselines.photometry_epochs=2 --set baselines.width=4 --set baselines.image_size=32 --set baselines.components=3)
