@@ -136,9 +136,9 @@ typedef struct {
     int by_position;
     int64_t *targetid;
     double *value[2];
-} Objects;
+} AskedTable;
 
-static Status read_objects(Objects *o, const char *path, Arena *a)
+static Status read_objects(AskedTable *o, const char *path, Arena *a)
 {
     static const char *const column[][2] = {{"RA", "DEC"}, {"TARGET_RA", "TARGET_DEC"}, {"ra", "dec"}};
     static const char *const id_column[] = {"TARGETID", "targetid"};
@@ -172,9 +172,9 @@ static Status read_objects(Objects *o, const char *path, Arena *a)
 }
 
 /* Collective. */
-static Status share_objects(Objects *o, const char *path, const Par *par, Arena *a)
+static Status share_objects(AskedTable *o, const char *path, const Par *par, Arena *a)
 {
-    *o = (Objects){0};
+    *o = (AskedTable){0};
     if (!path[0]) return OK;
     TRY(par_agree(par, par->rank == 0 ? read_objects(o, path, a) : OK));
     int64_t told[2] = {o->n, o->by_position};
@@ -192,7 +192,7 @@ static Status share_objects(Objects *o, const char *path, const Par *par, Arena 
     return OK;
 }
 
-static Status list_asked(AskedList *l, const SearchConfig *c, const Objects *o, Arena *a)
+static Status list_asked(AskedList *l, const SearchConfig *c, const AskedTable *o, Arena *a)
 {
     l->n = 0;
     TRY(arena_new(&l->asked, a, c->targetids.n + c->positions.n + o->n));
@@ -388,7 +388,7 @@ static Status draw_sample(Queries *out, int64_t most, const SearchKeys *keys, co
 Status queries_find(Queries *out, const SearchConfig *c, const FreshObjects *fresh, const SearchKeys *keys,
                     const uint8_t *const usable[N_MODALITIES], int64_t rows, const Par *par, Arena *a)
 {
-    Objects o;
+    AskedTable o;
     AskedList l;
     Found *found;
     int64_t n_found;
