@@ -13,6 +13,7 @@
 #include "embed/embed.h"
 #include "model/model.h"
 #include "nn/gemm.h"
+#include "tables/explorer.h"
 #include "tables/report.h"
 #include "tables/search.h"
 #include "train/trainer.h"
@@ -47,13 +48,17 @@ const Stage *const stage_table[] = {&mock_stage,   &import_stage, &catalog_stage
                                     &align_stage,  &embed_stage,  &baselines_stage, &probe_stage, &tables_stage,
                                     &search_stage, &report_stage, &export_stage,    NULL};
 
-const ConfigSection *const config_sections[] = {&run_section,     &release_section, &mock_section,
-                                                &import_section,  &catalog_section, &labels_section,
-                                                &spectra_section, &images_section,  &pack_section,
-                                                &model_section,   &train_section,   &train_spectrum_section,
-                                                &align_section,   &embed_section,   &baselines_section,
-                                                &probe_section,   &tables_section,  &search_section,
-                                                &report_section,  &export_section,  NULL};
+const ConfigSection *const config_sections[] = {&run_section,       &release_section,
+                                                &mock_section,      &import_section,
+                                                &catalog_section,   &labels_section,
+                                                &spectra_section,   &images_section,
+                                                &pack_section,      &model_section,
+                                                &train_section,     &train_spectrum_section,
+                                                &align_section,     &embed_section,
+                                                &baselines_section, &probe_section,
+                                                &tables_section,    &search_section,
+                                                &report_section,    &serve_section,
+                                                &export_section,    NULL};
 
 const Stage *stage_find(const char *name)
 {

@@ -8,6 +8,7 @@
 
 #include "data/flags.h"
 #include "data/release_rows.h"
+#include "tables/lines.h"
 #include "tables/picture.h"
 #include "tables/plot.h"
 
@@ -125,14 +126,6 @@ void objects_thumb(Page *p, const Objects *o, int64_t place, const char *caption
 
 /* ---- spectra ---- */
 
-/* Vacuum wavelengths at rest, Angstrom; Greek letters in UTF-8. */
-static const struct {
-    const char *name;
-    double rest;
-} lines[] = {{"[OII]", 3728.5}, {"K", 3934.8},         {"H", 3969.6},      {"H\316\264", 4102.9},
-             {"G", 4305.6},     {"H\316\262", 4862.7}, {"[OIII]", 5008.2}, {"Mg", 5176.6},
-             {"Na", 5895.6},    {"H\316\261", 6564.6}, {"[SII]", 6725.5}};
-
 static float smooth_at(const float *flux, const float *ivar, int64_t k)
 {
     double sum = 0, weight = 0;
@@ -148,13 +141,13 @@ static float smooth_at(const float *flux, const float *ivar, int64_t k)
 static void mark_lines(char *out, size_t size, double z)
 {
     size_t at = 0;
-    for (size_t i = 0; i < sizeof lines / sizeof *lines && at < size; i++) {
-        const double w = lines[i].rest * (1 + z);
+    for (size_t i = 0; i < (size_t)N_LINES && at < size; i++) {
+        const double w = line_table[i].rest * (1 + z);
         if (w < GRID_START || w > GRID_START + GRID_STEP * (GRID_PIXELS - 1)) continue;
         at += (size_t)snprintf(out + at, size - at,
                                "set arrow from %.1f, graph 0 to %.1f, graph 0.9 nohead lc rgb '#d8b4a8' back\n"
                                "set label '%s' at %.1f, graph %.3f center font ',11' tc rgb '#8a3a24'\n",
-                               w, w, lines[i].name, w, i % 2 ? 0.93 : 0.98);
+                               w, w, line_table[i].name, w, i % 2 ? 0.93 : 0.98);
     }
 }
 
@@ -236,16 +229,16 @@ static Status make_trace(float *out, int64_t n_bins, const float *flux, const fl
 static size_t mark_trace(char *out, size_t size, double z, double foot, bool names)
 {
     size_t at = 0;
-    for (size_t i = 0; i < sizeof lines / sizeof *lines && at + 200 < size; i++) {
-        const double w = lines[i].rest * (1 + z);
+    for (size_t i = 0; i < (size_t)N_LINES && at + 200 < size; i++) {
+        const double w = line_table[i].rest * (1 + z);
         if (!(w > GRID_START && w < GRID_START + GRID_STEP * (GRID_PIXELS - 1))) continue;
         at += (size_t)snprintf(out + at, size - at,
                                "set arrow from %.1f,%.2f to %.1f,%.2f nohead lc rgb '#d8b4a8' back\n", w, foot, w,
                                foot + 0.9);
         if (names)
             at += (size_t)snprintf(out + at, size - at,
-                                   "set label '%s' at %.1f,%.2f center font ',10' tc rgb '#8a3a24'\n", lines[i].name, w,
-                                   foot + (i % 2 ? 1.12 : 1.32));
+                                   "set label '%s' at %.1f,%.2f center font ',10' tc rgb '#8a3a24'\n",
+                                   line_table[i].name, w, foot + (i % 2 ? 1.12 : 1.32));
     }
     return at;
 }
