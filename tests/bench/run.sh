@@ -50,6 +50,13 @@ faiss() {
     "${ASTROCLIP_PYTHON:-python3}" tests/bench/probe.py knn_faiss 20000 4000 1024 "${mpirun[@]}" -n 1 "$build/tests/bench_probe"
 }
 
+# search: exact neighbours by cosine beside FAISS's flat index, and that they are the same
+search() {
+    cmake --build "$build" --target bench_search > /dev/null || { echo "run.sh: cannot build bench_search in $build (\$BUILD)" >&2; return 1; }
+    "${ASTROCLIP_PYTHON:-python3}" -c 'import faiss' || { echo "run.sh: search_vs_faiss wants a python3 (\$ASTROCLIP_PYTHON) with faiss, numpy" >&2; return 1; }
+    "${ASTROCLIP_PYTHON:-python3}" tests/bench/search.py 50000 4096 8 1024 "$build/tests/bench_search"
+}
+
 # embed WHAT PRECISION: one core's embedding beside PyTorch's and beside its matrix products
 embed() {
     cmake --build "$build" --target bench_embed > /dev/null || { echo "run.sh: cannot build bench_embed in $build (\$BUILD)" >&2; return 1; }
@@ -79,6 +86,7 @@ declare -A benchmarks=(
     [train_heads]='train heads'
     [probes]='probes'
     [knn_vs_faiss]='faiss'
+    [search_vs_faiss]='search'
     [release]='release'
     [bf16_safe]='bf16_safe'
     [vit_l_f32]='embed vit_l f32'

@@ -52,13 +52,14 @@ for direction in ("spectrum-spectrum", "image-spectrum", "spectrum-image"):
     b.value(f"(() => {{ const s = document.getElementById('direction'); s.value = '{direction}'; s.dispatchEvent(new Event('change')); }})()")
     matches_are(direction, query)
 if folder:
+    b.wait("[...document.querySelectorAll('#matches img')].slice(0, 4).every(i => i.complete) && !!document.querySelector('#query-object polyline')")
     b.screenshot(f"{folder}/desk.png")
 first = b.value(shown)[0]
 b.click("document.querySelector('#matches button')")
 check(b.wait(f"document.querySelector('#query-object h3').textContent === '{first}'"), "a click on a match does not make it the query")
 b.value("history.back()")
 check(b.wait(f"document.querySelector('#query-object h3').textContent === '{query}'"), "the browser's way back does not lead back")
-b.click("document.querySelectorAll('#sample button')[2]")
+b.click(f"[...document.querySelectorAll('#sample button')].find(e => !e.getAttribute('aria-label').includes('{query}'))")
 check(b.wait(f"document.querySelector('#query-object h3').textContent !== '{query}'"), "a click on a picture asks nothing")
 b.value("document.getElementById('targetid').value = '12345'")
 b.click("document.querySelector('#ask button')")

@@ -46,7 +46,7 @@ function properties(object) {
   for (const label of state.labels) {
     const truth = object.labels[label.name], said = object.predicted[label.name];
     if (label.name === "z" || (truth === null && !said)) continue;
-    const predicted = said ? ` (image ${number(said.image, 2)}, spectrum ${number(said.spectrum, 2)})` : "";
+    const predicted = said ? `; image ${number(said.image, 2)}, spectrum ${number(said.spectrum, 2)}` : "";
     add(label.name, number(truth, 2) + predicted, `${label.meaning} ${label.unit}`);
   }
   return list;
