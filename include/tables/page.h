@@ -42,8 +42,9 @@ void page_figure(Page *p, const char *file, int width, int height, const char *c
                  const char *data);
 void page_gallery(Page *p); /* figures up to its end stand side by side */
 void page_gallery_end(Page *p);
-/* A row of small square pictures of `size` pixels that scrolls sideways where it is too long. `file` NULL = there is none. */
-void page_strip(Page *p, const char *label);
+/* A row of small square pictures of `size` pixels that scrolls sideways where it is too long; first_asks: the first one
+   is framed. `file` NULL = there is none. */
+void page_strip(Page *p, const char *label, bool first_asks);
 void page_thumb(Page *p, const char *file, int size, const char *caption, const char *alt);
 void page_strip_end(Page *p);
 

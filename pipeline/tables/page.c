@@ -14,7 +14,7 @@ static const char style[] =
     "1e2328;"
     "--link:#8ab8f0}}"
     "body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:72rem;margin:auto;"
-    "padding:1rem;overflow-wrap:break-word}"
+    "padding:1rem}p,h3,h4,figcaption{overflow-wrap:break-word}"
     "a{color:var(--link)}:focus-visible{outline:2px solid var(--link);outline-offset:2px}"
     "h1{font-size:1.6rem}h2{font-size:1.25rem;margin-top:2.5rem;border-bottom:1px solid var(--line)}"
     "h3{font-size:1.05rem;margin:2rem 0 .5rem}h4{font-size:.95rem;margin:1rem 0 .3rem;color:var(--soft)}"
@@ -25,14 +25,15 @@ static const char style[] =
     "caption{text-align:left;color:var(--soft);padding-bottom:.3rem}"
     "th,td{padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}"
     "th[scope=row]{font-weight:normal}td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
-    "figure{margin:1rem 0}figcaption{color:var(--soft);font-size:.875rem}"
+    "figure{margin:1rem 0}@media(max-width:44rem){figure.wide "
+    "img{max-width:none;width:44rem}}figcaption{color:var(--soft);font-size:.875rem}"
     "img{max-width:100%;height:auto;border-radius:4px;background:#fff}"
     "details{margin:1rem 0}summary{cursor:pointer}pre{overflow-x:auto;background:var(--tint);padding:.8rem;"
     "border-radius:6px;font-size:.8rem}"
     ".strip{display:flex;gap:.6rem;overflow-x:auto;padding:.2rem 0 .4rem;list-style:none;margin:0}.strip "
     "figure{margin:0}"
     ".strip li{flex:none;width:104px}.strip figcaption{font-size:.75rem;line-height:1.3}"
-    ".strip li:first-child img{outline:2px solid var(--link)}"
+    ".asks li:first-child img{outline:2px solid var(--link)}"
     ".none{display:grid;place-items:center;width:104px;height:104px;background:var(--tint);border-radius:4px;"
     "color:var(--soft);font-size:.75rem}"
     ".gallery{display:flex;flex-wrap:wrap;gap:.75rem}.gallery figure{margin:0;max-width:100%}"
@@ -232,10 +233,14 @@ void page_table_end(Page *p) { fputs("</tbody>\n</table></div>\n", p->file); }
 
 /* ---- figures ---- */
 
+enum { WIDE = 1000 }; /* pixels: too much for a phone to show as a whole */
+
 void page_figure(Page *p, const char *file, int width, int height, const char *caption, const char *alt,
                  const char *data)
 {
-    fputs("<figure><img loading=\"lazy\" src=\"", p->file);
+    fputs(width > WIDE ? "<figure class=\"wide\" tabindex=\"0\">" : "<figure>",
+          p->file); /* scrolls where it is too wide */
+    fputs("<img loading=\"lazy\" src=\"", p->file);
     put(p, file);
     fprintf(p->file, "\" width=\"%d\" height=\"%d\" alt=\"", width, height);
     put(p, alt);
@@ -249,9 +254,9 @@ void page_figure(Page *p, const char *file, int width, int height, const char *c
     fputs("</figcaption></figure>\n", p->file);
 }
 
-void page_strip(Page *p, const char *label)
+void page_strip(Page *p, const char *label, bool first_asks)
 {
-    fputs("<ul class=\"strip\" tabindex=\"0\" aria-label=\"", p->file);
+    fprintf(p->file, "<ul class=\"strip%s\" tabindex=\"0\" aria-label=\"", first_asks ? " asks" : "");
     put(p, label);
     fputs("\">\n", p->file);
 }

@@ -151,7 +151,8 @@ static bool always(const Report *r)
 static void write_time(Page *p, const char *name, const Envelope *e, int64_t rows)
 {
     char rate[32] = "", took[32];
-    if (rows > 0 && e->seconds > 0) snprintf(rate, sizeof rate, "%.3g", (double)rows / e->seconds);
+    if (rows > 0 && e->seconds > 0)
+        snprintf(rate, sizeof rate, (double)rows > 100 * e->seconds ? "%.0f" : "%.3g", (double)rows / e->seconds);
     snprintf(took, sizeof took, "%.1f", e->seconds);
     page_row(p, "%s\t%s\t%" PRId64 "\t%s\t%s", name, took, e->ranks, rate, e->provider ? e->provider : "");
 }

@@ -56,10 +56,10 @@ static Status show_coverage(Page *p, const Report *r)
 
 enum { MOST_LINES = 4, NAME = 64 };
 
-/* PIT of redshifts: a histogram per modality, as densities. */
+/* PIT of redshifts by the first probe: a histogram per modality, as densities. */
 static Status show_pit(Page *p, const Report *r)
 {
-    char *path, name[MOST_LINES][NAME], commands[1024];
+    char *path, name[MOST_LINES][NAME], commands[1024], probe[32] = "";
     double low[64], count[MOST_LINES][64] = {{0}}, total[MOST_LINES] = {0};
     int lines = 0, bins = 0;
     Csv c;
@@ -70,6 +70,8 @@ static Status show_pit(Page *p, const Report *r)
     while (csv_next(&c)) {
         char one[NAME];
         if (!is_ours(&c) || !csv_is(&c, "property", "z")) continue;
+        if (!probe[0]) snprintf(probe, sizeof probe, "%.31s", csv_text(&c, "probe"));
+        if (!csv_is(&c, "probe", probe)) continue;
         snprintf(one, sizeof one, "%.30s %.30s", csv_text(&c, "modality"), csv_text(&c, "probe"));
         int k = 0, b = 0;
         while (k < lines && strcmp(name[k], one) != 0) k++;
@@ -86,9 +88,10 @@ static Status show_pit(Page *p, const Report *r)
     char head[8 + MOST_LINES * NAME] = "pit_low";
     for (int k = 0; k < lines; k++) snprintf(head + strlen(head), NAME, ",%.62s", name[k]);
     TRY(plot_data(&f, p, "pit", head));
-    for (int b = 0; b < bins; b++) {
-        fprintf(f, "%.3f", low[b]);
-        for (int k = 0; k < lines; k++) fprintf(f, ",%.4f", total[k] > 0 ? count[k][b] / total[k] * bins : 0);
+    for (int b = 0; b <= bins; b++) { /* the last one again, at its end */
+        const int at = b < bins ? b : bins - 1;
+        fprintf(f, "%.3f", b < bins ? low[b] : 1);
+        for (int k = 0; k < lines; k++) fprintf(f, ",%.4f", total[k] > 0 ? count[k][at] / total[k] * bins : 0);
         fputc('\n', f);
     }
     TRY(plot_data_end(f, p, "pit"));

@@ -84,7 +84,7 @@ static Status write_kind(Page *p, const Report *r, int kind, Catalog *c, Predict
     TRY(objects_read(&o, p, r, c, number, n));
     page_heading(p, 3, kinds[kind].title);
     snprintf(caption, sizeof caption, "%s%s", kinds[kind].title, kinds[kind].redshift ? ", test split" : "");
-    page_strip(p, caption);
+    page_strip(p, caption, false);
     for (int64_t i = 0; i < n; i++) {
         const int64_t at = objects_find(&o, worst[i].number);
         snprintf(caption, sizeof caption, "%" PRId64 ": %s", i + 1, objects_redshift(o.row[at].z).text);

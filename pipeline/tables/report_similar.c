@@ -49,7 +49,7 @@ static Status write_direction(Page *p, const Objects *o, const Matches *m, int64
     page_heading(p, 4, caption);
     snprintf(caption, sizeof caption, "The query and its %d nearest, %s to %s", n, modality_name[d->from],
              modality_name[d->to]);
-    page_strip(p, caption);
+    page_strip(p, caption, true);
     snprintf(label[0], sizeof *label, "query, %s", objects_redshift(q->key.z).text);
     snprintf(caption, sizeof caption, "query (%s) %s", modality_name[d->from], objects_redshift(q->key.z).text);
     objects_thumb(p, o, place[0], caption);

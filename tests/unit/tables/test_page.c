@@ -63,7 +63,7 @@ static void sections_can_be_jumped_to_and_stand_in_one_landmark(void)
     page_heading(&p, 3, "<h3>");
     page_details(&p, "more", "a: 1\nb: <2>\n");
     page_section(&p, "Maps");
-    page_strip(&p, "a \"strip\"");
+    page_strip(&p, "a \"strip\"", true);
     page_thumb(&p, "a.png", 10, "<c>", "\"alt\"");
     page_thumb(&p, NULL, 10, "none", "");
     page_strip_end(&p);
