@@ -46,8 +46,8 @@ function properties(object) {
   for (const label of state.labels) {
     const truth = object.labels[label.name], said = object.predicted[label.name];
     if (label.name === "z" || (truth === null && !said)) continue;
-    const predicted = said ? `; image ${number(said.image, 2)}, spectrum ${number(said.spectrum, 2)}` : "";
-    add(label.name, number(truth, 2) + predicted, `${label.meaning} ${label.unit}`);
+    const predicted = said ? `from image ${number(said.image, 2)}, spectrum ${number(said.spectrum, 2)}` : null;
+    add(label.name, [truth === null ? null : number(truth, 2), predicted].filter((t) => t).join("; "), `${label.meaning} ${label.unit}`);
   }
   return list;
 }
@@ -63,7 +63,7 @@ async function drawSpectrum(place, object) {
   const low = Math.min(0, sorted[Math.floor(sorted.length * 0.01)] || 0), high = sorted[Math.floor(sorted.length * 0.995)] || 1;
   const end = s.start + s.step * s.flux.length;
   const x = (w) => ((w - s.start) / (end - s.start)) * width;
-  const y = (f) => Math.max(2, top + (1 - (f - low) / (high - low || 1)) * (height - top - foot));
+  const y = (f) => Math.min(height - foot, Math.max(2, top + (1 - (f - low) / (high - low || 1)) * (height - top - foot)));
   const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Spectrum of object ${object.targetid}, lines at redshift ${number(object.z, 3)}` });
   s.lines.forEach((line, i) => {
     svg.append(make("line", { class: "line", x1: x(line.at), x2: x(line.at), y1: top - 4, y2: height - foot }));
