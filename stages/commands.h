@@ -28,6 +28,7 @@ Status command_reference(const Command *c);
 Status command_check(const Command *c);
 Status command_run(const Command *c, int *exit_code);
 Status command_inspect(const Command *c);
+Status command_serve(const Command *c);                   /* until it is told to stop */
 Status command_compare(const Command *c, int *exit_code); /* 0 equal, 1 different */
 
 #endif

@@ -41,8 +41,8 @@ static Status fill_weights(Model *model, const EmbedConfig *c, Arena *a)
     return OK;
 }
 
-/* Collective. The weights, and behind them their matrices in the order of products, lie on each node once. */
-static Status load_weights(NodeMemory *memory, Model *model, const EmbedConfig *c, const Par *par, Arena *a)
+/* Behind the weights their matrices in the order of products. */
+Status embedder_load_weights(NodeMemory *memory, Model *model, const EmbedConfig *c, const Par *par, Arena *a)
 {
     Params *p = model_params(model);
     TRY(nodememory_open(memory, par, (int64_t)sizeof(real) * (p->n_reals + model_kept_reals(model))));
@@ -143,7 +143,7 @@ static Status make_recipe(const char **out, const Run *run, Model *model, Modali
     return st;
 }
 
-static Status make_recipes(Embedder *e, const Run *run, Model *model)
+Status embedder_make_recipes(Embedder *e, const Run *run, Model *model)
 {
     for (int m = 0; m < N_MODALITIES; m++)
         if (e->want[m]) TRY(make_recipe(&e->recipe[m], run, model, (Modality)m));
@@ -243,7 +243,7 @@ static Status run_embed(Run *run)
     TRY_DONE(par_agree(par, gemm_choose(rc->gemm, (int)rc->threads)));
     TRY_DONE(par_agree(par, gemm_precision(embed_precisions[c->precision])));
     TRY_DONE(par_agree(par, model_declare(&model, config_get(run->config, &model_section), run->arena)));
-    TRY_DONE(load_weights(&memory, model, c, par, run->arena));
+    TRY_DONE(embedder_load_weights(&memory, model, c, par, run->arena));
 
     Fingerprint fingerprint = {0};
     if (par->rank == 0) fingerprint = fingerprint_of(run, model, &catalog);
@@ -269,7 +269,7 @@ static Status run_embed(Run *run)
     TRY_DONE(par_agree(par, st));
     TRY_DONE(
         par_agree(par, stage_envelope(&envelope, run, "embeddings", EMBEDDINGS_VERSION, &embed_stage, fingerprint)));
-    TRY_DONE(par_agree(par, make_recipes(&e, run, model)));
+    TRY_DONE(par_agree(par, embedder_make_recipes(&e, run, model)));
     TRY_DONE(par_agree(par, lost_open(&e.lost, &catalog, e.release, run->arena)));
     e.whole = fingerprint;
     TRY_DONE(find_earlier(&earlier, c, path, &fingerprint, run));

@@ -24,6 +24,7 @@ static const char usage[] =
     "    mpirun -n 8 astroclip STAGE RUN.yaml   one stage\n"
     "    astroclip inspect FILE [--verify]      what an artefact is and holds\n"
     "    astroclip compare A B [--rows CSV]     rows added, dropped, changed between two artefacts of one kind\n"
+    "    astroclip serve RUN.yaml               the explorer: interactive search in a browser on this machine\n"
     "    astroclip reference                    every key of a run file with its help\n"
     "    astroclip --version\n"
     "\n"
@@ -39,8 +40,13 @@ typedef struct {
 } CommandRow;
 
 static const CommandRow commands[] = {
-    {"list", false, command_list},  {"about", true, command_about},     {"reference", false, command_reference},
-    {"check", true, command_check}, {"inspect", true, command_inspect}, {NULL, false, NULL},
+    {"list", false, command_list},
+    {"about", true, command_about},
+    {"reference", false, command_reference},
+    {"check", true, command_check},
+    {"inspect", true, command_inspect},
+    {"serve", true, command_serve},
+    {NULL, false, NULL},
 };
 
 static Status take_number(int64_t *out, const char *option, const char *what, const char *text)

@@ -19,6 +19,7 @@
 #include "model/model.h"
 #include "probe/fit.h"
 #include "tables/columns.h"
+#include "tables/matches.h"
 #include "training.h"
 
 enum { SAMPLE_FILES = 64, MANIFEST_ROWS = 4096 };
@@ -32,6 +33,7 @@ static const double reading_bytes = 4.5e6;          /* of cfitsio, while images 
 static const double spectrum_bytes = 430e3;         /* of a coadd file per object */
 static const double cutout_bytes = 350e3;           /* of images per object, where bricks are shared by about 100 */
 static const double solve_speed = 10e9;             /* operations per second of sums and solutions in double */
+static const double product_speed = 50e9;           /* of products in float */
 static const double disk_speed = 100e6;             /* bytes per second and rank */
 
 /* What all stages of a run depend on. */
@@ -353,6 +355,22 @@ static void size_tables(StagePlan *p, const Campaign *c)
     p->seconds_shared = (double)(p->read + p->write) / disk_speed + 1e-4 * rows_of(c);
 }
 
+/* Everybody with everybody, or a handful of queries that read everything once. */
+static void size_search(StagePlan *p, const Campaign *c)
+{
+    const SearchConfig *search = config_get(c->run->config, &search_section);
+    const int64_t dim = c->row_bytes / 8;
+    const double row = search_row_bytes(search, dim), passes = (double)search->directions.n;
+    const double queries = search->all ? rows_of(c) : 0;
+    p->read = (int64_t)rows_of(c) * c->row_bytes;
+    p->write = (int64_t)(passes * queries * (double)search->neighbours * MATCH_BYTES + queries * QUERY_BYTES);
+    p->max_ranks = ranks_for(c, 4096);
+    p->memory += search_memory(search, dim);
+    p->memory_shared = row * rows_of(c);
+    p->seconds += 5;
+    p->seconds_shared = passes * queries * rows_of(c) * 2 * (double)dim / product_speed + (double)p->read / disk_speed;
+}
+
 static const struct {
     const Stage *stage;
     void (*size)(StagePlan *p, const Campaign *c);
@@ -368,6 +386,7 @@ static const struct {
              {&baselines_stage, size_baselines, "baselines.h5", false},
              {&probe_stage, size_probe, "probes.h5", true},
              {&tables_stage, size_tables, "properties.fits", false},
+             {&search_stage, size_search, "matches.fits", true},
              {&export_stage, size_weights, "astroclip.ckpt", true}};
 
 static bool needs_model(const Stage *stage)

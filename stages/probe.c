@@ -132,6 +132,7 @@ static Status fit_and_write(ProbeSet *set, const Paths *p, const ProbeFiles *fil
     set->envelope = envelope;
     set->envelope.kind = "probes";
     set->envelope.version = PROBES_VERSION;
+    set->envelope.seconds = log_elapsed();
     if (st == OK) st = predictions_publish(&predictions, &run->par, run->arena);
     if (st == OK) st = reports_write(p->folder, &reports, set, &run->par, run->arena);
     if (st == OK) st = probes_write(p->path, set, &run->par, run->arena);

@@ -79,12 +79,15 @@ const Stage report_stage = {
     .reads = "what is in run.output, the release's spectra and images",
     .writes = "report/index.html and its plots",
     .help = "a page that shows what a run made",
-    .purpose = "Writes a static page, to be opened from disk, with its plots (SVG, by gnuplot), pictures (PNG) and the "
-               "numbers behind them\n"
-               "(CSV): the artefacts and their ledgers, galaxies and spectra of the catalogue, the relations of a mock "
-               "sky, scores of the\n"
-               "probes, learning curves and retrieval of the trainings. What a run has not made is left out.",
-    .revision = 1,
+    .purpose =
+        "Writes a static page, to be opened from disk, with its plots (SVG, by gnuplot), pictures (PNG) and the "
+        "numbers behind them\n"
+        "(CSV): what was run, from what and how fast; the ledger; the sky; trainings; scores, predictions against "
+        "truth, "
+        "calibration; maps\n"
+        "of the embeddings; the matches of `search`; outliers; galaxies and spectra. What a run has not made is left "
+        "out.",
+    .revision = 2,
     .sections = sections,
     .tells = true,
     .run = run_report,

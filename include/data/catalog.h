@@ -163,7 +163,7 @@ typedef struct {
     H5File file;
     Envelope envelope;
     int64_t n; /* rows */
-    int64_t n_manifest;
+    int64_t n_manifest, n_rejected;
     FileList files;
     Fingerprint manifest; /* of spectra and image files and of each row's key and place: what embed fingerprints */
 } Catalog;
@@ -181,6 +181,8 @@ Status catalog_read_choice(uint8_t *split, uint8_t *has_spectrum, uint8_t *has_i
                            int64_t n);
 /* Local. Rows [first, first + n) of /manifest (n_manifest in all; sorted by role and path). */
 Status catalog_read_manifest(ManifestRow *out, Catalog *c, int64_t first, int64_t n, Arena *scratch);
+/* Local. Rows [first, first + n) of /rejected (n_rejected in all). */
+Status catalog_read_rejected(RejectedRow *out, Catalog *c, int64_t first, int64_t n, Arena *scratch);
 void catalog_close(Catalog *c);
 
 /* Order of rows: place, healpix, uniqpix, tile, targetid, survey, program. */

@@ -4,15 +4,10 @@
 #define TABLES_HEADERS_H
 
 #include "tables/columns.h"
+#include "tables/rowbytes.h"
 
 /* Tables whose rows the ranks write. */
 enum { TABLE_PROPERTIES, TABLE_MORPHOLOGY, N_ROW_TABLES };
-
-/* Where the rows go. */
-typedef struct {
-    int64_t start; /* byte of the file at which row 0 begins */
-    int64_t bytes; /* of all rows, without padding           */
-} RowSpan;
 
 /* Creates `part`; layouts l (N_ROW_TABLES). The headers have their CHECKSUM and DATASUM already, of rows that are all zero. */
 Status headers_write(RowSpan out[N_ROW_TABLES], const char *part, const Envelope *e, const PropertyLayout *l,

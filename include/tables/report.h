@@ -1,5 +1,6 @@
 /* report.h - report/index.html: what a run made, for people. One table of sections (report.c); each says whether there is
-   anything to show. Nothing in it depends on when, where or on how many ranks it was written. Local: one rank writes. */
+   anything to show. But for lines of class "run", which tell what artefacts say of their making (seconds, ranks, paths), nothing in
+   it depends on when, where or on how many ranks it was written. Local: one rank writes. */
 #ifndef TABLES_REPORT_H
 #define TABLES_REPORT_H
 
@@ -12,6 +13,9 @@
 typedef struct {
     int64_t objects; /* in the gallery */
     int64_t spectra; /* of them drawn  */
+    int64_t queries; /* of matches.fits */
+    int64_t map_objects;
+    int64_t outliers; /* of each kind */
 } ReportConfig;
 extern const ConfigSection report_section; /* "report" */
 
@@ -31,7 +35,8 @@ typedef struct {
     bool (*applies)(const Report *r);
     Status (*write)(Page *p, const Report *r);
 } ReportSection;
-extern const ReportSection report_artefacts, report_galaxies, report_truth, report_scores, report_training;
+extern const ReportSection report_artefacts, report_ledger, report_sky, report_training, report_scores,
+    report_predictions, report_coverage, report_map, report_similar, report_outliers, report_galaxies, report_truth;
 
 /* Everything that the page shows: of an output folder as it is now. */
 Fingerprint report_inputs(const Report *r);

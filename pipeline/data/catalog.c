@@ -445,6 +445,7 @@ static Status check_file(Catalog *c, Arena *a)
     TRY(artefact_read(&c->envelope, &c->file, "catalog", CATALOG_VERSION, "catalog", a));
     TRY(check_table(&c->n, &c->file, row_columns, N_ROW_COLUMNS));
     TRY(check_table(&c->n_manifest, &c->file, manifest_columns, N_MANIFEST_COLUMNS));
+    TRY(check_table(&c->n_rejected, &c->file, rejected_columns, N_REJECTED_COLUMNS));
     TRY(read_files(&c->files, &c->file, a));
     if (!h5_get_attr_text(&inputs, &c->file, "/", inputs_attribute, a) || strlen(inputs) != FINGERPRINT_TEXT - 1)
         return FAIL(E_INPUT,
@@ -492,6 +493,11 @@ Status catalog_read_choice(uint8_t *split, uint8_t *has_spectrum, uint8_t *has_i
 Status catalog_read_manifest(ManifestRow *out, Catalog *c, int64_t first, int64_t n, Arena *scratch)
 {
     return read_table(out, sizeof *out, &c->file, manifest_columns, N_MANIFEST_COLUMNS, first, n, scratch);
+}
+
+Status catalog_read_rejected(RejectedRow *out, Catalog *c, int64_t first, int64_t n, Arena *scratch)
+{
+    return read_table(out, sizeof *out, &c->file, rejected_columns, N_REJECTED_COLUMNS, first, n, scratch);
 }
 
 void catalog_close(Catalog *c)

@@ -1,6 +1,7 @@
 /* columns.c - the list of columns, and an object as a row of big-endian bytes. */
 #include "tables/columns.h"
 #include "probe/morphology.h"
+#include "tables/rowbytes.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -250,36 +251,6 @@ Status layout_make_morphology(PropertyLayout *l, MorphologyShare **share, int *n
 }
 
 /* ---- a row ---- */
-
-static void put_big_endian(unsigned char *out, uint64_t bits, int64_t bytes)
-{
-    for (int64_t i = 0; i < bytes; i++) out[i] = (unsigned char)(bits >> (8 * (bytes - 1 - i)));
-}
-
-static void put_f64(unsigned char *out, double x)
-{
-    uint64_t bits = 0x7ff8000000000000u;
-    if (!isnan(x)) memcpy(&bits, &x, sizeof bits);
-    put_big_endian(out, bits, sizeof bits);
-}
-
-static void put_f32(unsigned char *out, double value)
-{
-    float x = (float)value;
-    uint32_t bits = 0x7fc00000u;
-    if (!isnan(x)) memcpy(&bits, &x, sizeof bits);
-    put_big_endian(out, bits, sizeof bits);
-}
-
-/* FITS texts are printable ASCII. */
-static void put_text(unsigned char *out, const char *text, size_t cell, int64_t width)
-{
-    size_t length = strnlen(text, cell);
-    for (int64_t i = 0; i < width; i++) {
-        char c = i < (int64_t)length ? text[i] : ' ';
-        out[i] = (unsigned char)(c >= ' ' && c <= '~' ? c : '?');
-    }
-}
 
 static void put_catalog(unsigned char *out, const CatalogRow *row, const CatalogColumn *c, int64_t bytes)
 {

@@ -6,6 +6,7 @@
 #include <png.h>
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/prepare_image.h"
@@ -35,6 +36,18 @@ Status picture_write(const char *path, const uint8_t *rgb, int64_t width, int64_
     bool good = f && encode(f, rgb, width, height);
     if (f && fclose(f) != 0) good = false;
     return good ? OK : FAIL(E_OUTPUT, "%s cannot be written: %s", path, strerror(errno));
+}
+
+Status picture_encode(uint8_t **out, size_t *bytes, const uint8_t *rgb, int64_t width, int64_t height)
+{
+    char *memory = NULL;
+    FILE *f = open_memstream(&memory, bytes);
+    bool good = f && encode(f, rgb, width, height);
+    if (f && fclose(f) != 0) good = false;
+    *out = (uint8_t *)memory;
+    if (good) return OK;
+    free(memory);
+    return FAIL(E_MEMORY, "no memory for a picture of %lld x %lld", (long long)width, (long long)height);
 }
 
 Status picture_of_cutout(uint8_t *rgb, const float *pixels, int64_t size, Arena *scratch)

@@ -13,6 +13,7 @@
 #include "io/fitssum.h"
 #include "tables/chunk.h"
 #include "tables/datamodel.h"
+#include "tables/rowbytes.h"
 #include "tables/twin.h"
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -130,21 +131,6 @@ static Status write_headers(Writer *w)
 
 /* ---- rows ---- */
 
-static Status write_at(int fd, const char *path, const unsigned char *bytes, int64_t n, int64_t offset)
-{
-    while (n > 0) {
-        ssize_t written = pwrite(fd, bytes, (size_t)least(n, 1 << 30), offset);
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0)
-            return FAIL(E_OUTPUT, "%s: cannot write rows: %s", path,
-                        written < 0 ? strerror(errno) : "is the disk full?");
-        bytes += written;
-        offset += written;
-        n -= written;
-    }
-    return OK;
-}
-
 /* Local. Rows [i, end) of the chunk, which follow each other from row `place` of file k on. */
 static Status write_run(Writer *w, int fd, int k, const Chunk *c, int64_t place, int64_t i, int64_t end)
 {
@@ -154,7 +140,7 @@ static Status write_run(Writer *w, int fd, int k, const Chunk *c, int64_t place,
         const unsigned char *from = c->bytes[t] + i * width;
         if (w->layout[t].n == 0) continue;
         w->sum[k][t] = (int64_t)fitssum_add((uint32_t)w->sum[k][t], from, bytes, offset);
-        st = write_at(fd, w->out.file[k].part, from, bytes, w->span[k][t].start + offset);
+        st = rowbytes_write(fd, w->out.file[k].part, from, bytes, w->span[k][t].start + offset);
     }
     return st;
 }
@@ -172,10 +158,7 @@ static Status write_file(Writer *w, int k, const Chunk *c, const int64_t *place,
         for (last = i + 1; last < end && first >= 0 && place[order[last]] == first + last - i;) last++;
         if (first >= 0) st = write_run(w, fd, k, c, first, i, last);
     }
-    if (st == OK && fsync(fd) != 0 && errno != EINVAL)
-        st = FAIL(E_OUTPUT, "%s: cannot be synced to disk: %s", part, strerror(errno));
-    if (close(fd) != 0 && st == OK) st = FAIL(E_OUTPUT, "%s: cannot be closed: %s", part, strerror(errno));
-    return st;
+    return rowbytes_close(fd, part, st);
 }
 
 /* Moves the chunk's rows so that those of one file follow each other, in their order. */

@@ -6,23 +6,33 @@
 #include <unistd.h>
 
 #include "core/version.h"
-#include "data/flags.h"
 #include "io/artefact.h"
 
 static const ConfigField report_fields[] = {
     FIELD_INT(ReportConfig, objects, "24", 0, 1000, RESULT, "galaxies in the gallery, chosen by their TARGETID"),
-    FIELD_INT(ReportConfig, spectra, "6", 0, 1000, RESULT, "of these, spectra that are drawn"), FIELD_END};
+    FIELD_INT(ReportConfig, spectra, "6", 0, 1000, RESULT, "of these, spectra that are drawn"),
+    FIELD_INT(ReportConfig, queries, "4", 0, 100, RESULT, "of matches.fits, those whose matches are shown"),
+    FIELD_INT(ReportConfig, map_objects, "1000", 0, 5000, RESULT, "on the map of the embeddings"),
+    FIELD_INT(ReportConfig, outliers, "8", 0, 50, RESULT, "of each kind"),
+    FIELD_END};
 const ConfigSection report_section = {"report", "the page that shows what a run made", report_fields,
                                       sizeof(ReportConfig), NULL};
 
-static const ReportSection *const sections[] = {&report_artefacts, &report_galaxies, &report_truth,
-                                                &report_scores,    &report_training, NULL};
+static const ReportSection *const sections[] = {
+    &report_artefacts,   &report_ledger,   &report_sky, &report_training, &report_scores,
+    &report_predictions, &report_coverage, &report_map, &report_similar,  &report_outliers,
+    &report_galaxies,    &report_truth,    NULL};
+enum { N_SECTIONS = sizeof sections / sizeof *sections };
 
 /* HDF5 artefacts that a run may have made, and files of text. */
-static const char *const artefacts[] = {
-    "catalog.h5", "dataset.h5", "spectrum.ckpt.h5", "astroclip.ckpt.h5", "embeddings.h5", "probes.h5", NULL};
-static const char *const texts[] = {"scores.csv", "retrieval.csv", "train_spectrum/metrics.csv", "align/metrics.csv",
-                                    NULL};
+static const char *const artefacts[] = {"catalog.h5",        "dataset.h5",     "spectrum.ckpt.h5",
+                                        "astroclip.ckpt.h5", "embeddings.h5",  "baselines.h5",
+                                        "probes.h5",         "predictions.h5", NULL};
+static const char *const tables[] = {"properties.fits", "matches.fits", NULL};
+static const char *const texts[] = {"scores.csv",        "table.csv",
+                                    "coverage.csv",      "pit.csv",
+                                    "retrieval.csv",     "train_spectrum/metrics.csv",
+                                    "align/metrics.csv", NULL};
 
 Status report_path(char **out, const Report *r, const char *name)
 {
@@ -67,6 +77,24 @@ static bool peek(Envelope *e, H5File *f, const Report *r, const char *name)
     return false;
 }
 
+/* What the header of a FITS artefact says. */
+static bool peek_table(Envelope *e, const Report *r, const char *name)
+{
+    FitsFile f = {0};
+    char *path, text[FITS_NAME] = "";
+    *e = (Envelope){0};
+    bool good = report_has(r, name) && report_path(&path, r, name) == OK && fitsfile_open(&f, path) == OK &&
+                fitsfile_goto_number(&f, 0) == OK && fitsfile_get_text(text, sizeof text, &f, "FPRINT");
+    if (good) {
+        snprintf(e->fingerprint.text, sizeof e->fingerprint.text, "%.32s", text);
+        fitsfile_get_f64(&e->seconds, &f, "SECONDS");
+        fitsfile_get_i64(&e->ranks, &f, "NRANKS");
+    }
+    fitsfile_close(&f);
+    fail_clear();
+    return good;
+}
+
 Fingerprint report_inputs(const Report *r)
 {
     HashState *h = hash_open();
@@ -79,6 +107,12 @@ Fingerprint report_inputs(const Report *r)
         hash_add_text(h, e.fingerprint.text);
         if (h5_close(&f) != OK) fail_clear();
     }
+    for (int i = 0; tables[i]; i++) {
+        Envelope e;
+        if (!peek_table(&e, r, tables[i])) continue;
+        hash_add_text(h, tables[i]);
+        hash_add_text(h, e.fingerprint.text);
+    }
     for (int i = 0; texts[i]; i++) hash_text_file(h, r, texts[i]);
     hash_add_text(h, report_has(r, r->truth) ? "truth" : "");
     arena_reset(r->arena, mark);
@@ -89,6 +123,10 @@ Status report_write(const Report *r, const char *folder, const Fingerprint *fing
 {
     Page p = {0};
     Status st = page_open(&p, folder, "What this run made", fingerprint);
+    const char *title[N_SECTIONS] = {NULL};
+    for (int i = 0, n = 0; sections[i]; i++)
+        if (sections[i]->applies(r)) title[n++] = sections[i]->title;
+    if (st == OK) page_contents(&p, title);
     for (int i = 0; sections[i] && st == OK; i++) {
         const Mark mark = arena_mark(r->arena);
         if (!sections[i]->applies(r)) continue;
@@ -109,18 +147,89 @@ static bool always(const Report *r)
     return true;
 }
 
-static void write_counts(Page *p, H5File *f, Modality m)
+/* One line of a table of what a stage took: these differ from run to run, and are marked so. */
+static void write_time(Page *p, const char *name, const Envelope *e, int64_t rows)
 {
-    char dataset[32];
-    snprintf(dataset, sizeof dataset, "%s_flag", modality_name[m]);
-    if (!h5_has(f, dataset)) return;
-    for (const FlagRow *row = flags_table(m); row->bit; row++) {
-        char name[64];
-        int64_t n = 0;
-        snprintf(name, sizeof name, "N_%s", row->name);
-        if (h5_get_attr_i64(&n, f, dataset, name) && n > 0)
-            page_row(p, "%s\t%s\t%" PRId64 "\t%s", modality_name[m], row->name, n, row->sentence);
+    char rate[32] = "", took[32];
+    if (rows > 0 && e->seconds > 0)
+        snprintf(rate, sizeof rate, (double)rows > 100 * e->seconds ? "%.0f" : "%.3g", (double)rows / e->seconds);
+    snprintf(took, sizeof took, "%.1f", e->seconds);
+    page_row(p, "%s\t%s\t%" PRId64 "\t%s\t%s", name, took, e->ranks, rate, e->provider ? e->provider : "");
+}
+
+static Status write_times(Page *p, const Report *r)
+{
+    Envelope e;
+    H5File f;
+    page_table(p, "How long the stages took", "file\tseconds\tranks\trows per second\tmatrix products");
+    p->row_class = "run";
+    for (int i = 0; artefacts[i]; i++) {
+        int64_t rows = 0;
+        if (strcmp(artefacts[i], "baselines.h5") == 0 || strcmp(artefacts[i], "predictions.h5") == 0)
+            continue; /* begun before the work: they do not know how long it took */
+        if (!peek(&e, &f, r, artefacts[i])) continue;
+        h5_get_attr_i64(&rows, &f, "/", "rows_out");
+        write_time(p, artefacts[i], &e, rows);
+        TRY(h5_close(&f));
     }
+    for (int i = 0; tables[i]; i++)
+        if (peek_table(&e, r, tables[i])) write_time(p, tables[i], &e, 0);
+    p->row_class = NULL;
+    page_table_end(p);
+    return OK;
+}
+
+/* Files that the catalogue came from or leads to, by what they are for. */
+static Status write_inputs(Page *p, const Report *r)
+{
+    enum { CHUNK = 4096, MOST = 16 };
+    Catalog c = {0};
+    ManifestRow *row = NULL;
+    char *path, role[MOST][16];
+    int64_t files[MOST] = {0}, absent[MOST] = {0};
+    double bytes[MOST] = {0};
+    int n = 0;
+    Status st = OK;
+    if (!report_has(r, "catalog.h5")) return OK;
+    TRY(report_path(&path, r, "catalog.h5"));
+    TRY_DONE(catalog_open(&c, path, NULL, r->arena));
+    TRY_DONE(arena_new(&row, r->arena, CHUNK));
+    for (int64_t at = 0; at < c.n_manifest; at += CHUNK) {
+        const int64_t here = c.n_manifest - at < CHUNK ? c.n_manifest - at : CHUNK;
+        TRY_DONE(catalog_read_manifest(row, &c, at, here, r->arena));
+        for (int64_t i = 0; i < here; i++) { /* sorted by role */
+            if (n == 0 || strcmp(role[n - 1], row[i].role) != 0) {
+                if (n == MOST) break;
+                snprintf(role[n++], sizeof *role, "%s", row[i].role);
+            }
+            files[n - 1]++;
+            absent[n - 1] += row[i].size < 0;
+            bytes[n - 1] += row[i].size > 0 ? (double)row[i].size : 0;
+        }
+    }
+    page_table(p, "Input files", "files of\tfiles\tnot there\tMB");
+    for (int i = 0; i < n; i++)
+        page_row(p, "%s\t%" PRId64 "\t%" PRId64 "\t%.1f", role[i], files[i], absent[i], 1e-6 * bytes[i]);
+    page_table_end(p);
+done:
+    catalog_close(&c);
+    return st;
+}
+
+/* The configuration of the latest stage that tells it. */
+static Status write_config(Page *p, const Report *r)
+{
+    Envelope e;
+    H5File f;
+    static const char *const tell[] = {"probes.h5", "embeddings.h5", "catalog.h5", NULL};
+    for (int i = 0; tell[i]; i++) {
+        char summary[128];
+        if (!peek(&e, &f, r, tell[i])) continue;
+        snprintf(summary, sizeof summary, "Configuration, as %s holds it", tell[i]);
+        page_details(p, summary, e.config);
+        return h5_close(&f);
+    }
+    return OK;
 }
 
 static Status write_artefacts(Page *p, const Report *r)
@@ -145,12 +254,12 @@ static Status write_artefacts(Page *p, const Report *r)
                  e.specprod ? e.specprod : "", e.image_release ? e.image_release : "", e.fingerprint.text);
         TRY(h5_close(&f));
     }
+    for (int i = 0; tables[i]; i++)
+        if (peek_table(&e, r, tables[i])) page_row(p, "%s\t\t\t\t\t\t\t%.8s...", tables[i], e.fingerprint.text);
     page_table_end(p);
-    if (!peek(&e, &f, r, "embeddings.h5")) return OK;
-    page_table(p, "Flags of the embeddings", "modality\tflag\trows\tmeaning");
-    for (int m = 0; m < N_MODALITIES; m++) write_counts(p, &f, (Modality)m);
-    page_table_end(p);
-    return h5_close(&f);
+    TRY(write_times(p, r));
+    TRY(write_inputs(p, r));
+    return write_config(p, r);
 }
 
 const ReportSection report_artefacts = {"What was run", always, write_artefacts};

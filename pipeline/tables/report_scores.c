@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tables/csv.h"
 #include "tables/plot.h"
 #include "tables/report.h"
 
@@ -25,56 +26,30 @@ static int place(char names[][NAME], int *n, int most, const char *name)
     return (*n)++;
 }
 
-/* The cells of a line of CSV, in place. */
-static int split(char *cell[], int most, char *line)
-{
-    int n = 0;
-    line[strcspn(line, "\r\n")] = 0;
-    for (char *next = line; next && n < most; n++) {
-        cell[n] = next;
-        next = strchr(next, ',');
-        if (next) *next++ = 0;
-    }
-    return n;
-}
-
-enum { PROPERTY, ENCODER, MODALITY, PROBE, SPLIT, MEASURE, N_COLUMNS };
-
-static void add(Matrix *m, char *cell[], const int column[N_COLUMNS])
+static void add(Matrix *m, const Csv *c, const char *measure)
 {
     char row[NAME];
-    const char *value = cell[column[MEASURE]];
-    if (strcmp(cell[column[SPLIT]], "test") != 0 || !*value) return;
-    snprintf(row, sizeof row, "%.30s\t%.30s\t%.30s", cell[column[ENCODER]], cell[column[MODALITY]],
-             cell[column[PROBE]]);
+    const double value = csv_number(c, measure);
+    if (!csv_is(c, "split", "test") || isnan(value)) return;
+    snprintf(row, sizeof row, "%.30s\t%.30s\t%.30s", csv_text(c, "encoder"), csv_text(c, "modality"),
+             csv_text(c, "probe"));
     const int i = place(m->row, &m->rows, MOST_ROWS, row);
-    const int k = place(m->property, &m->properties, MOST_PROPERTIES, cell[column[PROPERTY]]);
-    if (i >= 0 && k >= 0) m->value[i][k] = strtod(value, NULL);
+    const int k = place(m->property, &m->properties, MOST_PROPERTIES, csv_text(c, "property"));
+    if (i >= 0 && k >= 0) m->value[i][k] = value;
 }
 
 /* Of the test rows. A file without such columns is no table of ours: nothing is read. */
 static Status read_matrix(Matrix *m, const Report *r, const char *measure)
 {
-    const char *const name[N_COLUMNS] = {"property", "encoder", "modality", "probe", "split", measure};
-    char *path, line[2048], *cell[32];
-    int column[N_COLUMNS], last = 0;
+    char *path;
+    Csv c;
     memset(m, 0, sizeof *m);
     for (int i = 0; i < MOST_ROWS; i++)
         for (int k = 0; k < MOST_PROPERTIES; k++) m->value[i][k] = NAN;
     TRY(report_path(&path, r, "scores.csv"));
-    FILE *f = fopen(path, "r");
-    if (!f) return FAIL(E_INPUT, "%s cannot be read", path);
-    const int n = fgets(line, sizeof line, f) ? split(cell, 32, line) : 0;
-    for (int c = 0; c < N_COLUMNS; c++) {
-        column[c] = -1;
-        for (int i = 0; i < n; i++)
-            if (strcmp(cell[i], name[c]) == 0) column[c] = i;
-        if (column[c] < 0) last = 32;
-        if (column[c] > last) last = column[c];
-    }
-    while (fgets(line, sizeof line, f))
-        if (split(cell, 32, line) > last) add(m, cell, column);
-    fclose(f);
+    if (!csv_open(&c, path)) return FAIL(E_INPUT, "%s cannot be read", path);
+    while (csv_next(&c)) add(m, &c, measure);
+    csv_close(&c);
     return OK;
 }
 
@@ -95,13 +70,23 @@ static void show(Page *p, const Matrix *m, const char *caption)
     page_table_end(p);
 }
 
+/* Bars of all probes would be too many: those of the first one, and of what learnt without embeddings. */
+static bool has_bar(const Matrix *m, int row)
+{
+    const char *probe = strrchr(m->row[row], '\t'), *first = strrchr(m->row[0], '\t');
+    return strcmp(probe, first) == 0 || strcmp(probe, "\tsupervised") == 0;
+}
+
 /* A group of bars for each property, a bar for each encoder. */
 static Status draw(Page *p, const Matrix *m)
 {
     FILE *f;
-    char head[1024] = "property", commands[1024];
+    char head[2048] = "property", commands[1024];
+    int bars = 0;
     for (int i = 0; i < m->rows && strlen(head) < sizeof head - NAME - 1; i++) {
         char *name = head + strlen(head);
+        if (!has_bar(m, i)) continue;
+        bars++;
         snprintf(name, NAME + 1, ",%s", m->row[i]);
         for (; *name; name++)
             if (*name == '\t') *name = ' ';
@@ -109,17 +94,19 @@ static Status draw(Page *p, const Matrix *m)
     TRY(plot_data(&f, p, "scores", head));
     for (int k = 0; k < m->properties; k++) {
         fputs(m->property[k], f);
-        for (int i = 0; i < m->rows; i++) fprintf(f, isnan(m->value[i][k]) ? "," : ",%.4f", m->value[i][k]);
+        for (int i = 0; i < m->rows; i++)
+            if (has_bar(m, i)) fprintf(f, isnan(m->value[i][k]) ? "," : ",%.4f", m->value[i][k]);
         fputc('\n', f);
     }
     TRY(plot_data_end(f, p, "scores"));
     snprintf(commands, sizeof commands,
              "set style data histograms\nset style histogram clustered gap 1\n"
              "set style fill solid 1 border rgb '#ffffff'\nset yrange [0:1]\nset ylabel 'R^2'\n"
-             "set key noenhanced maxrows 4\nset xtics noenhanced\n"
+             "set key outside right top vertical noenhanced\nset xtics noenhanced\n"
              "plot for [c=2:%d] 'scores.csv' using c:xtic(1) title columnheader(c)",
-             m->rows + 1);
-    return plot_draw(p, "scores", "scores", PLOT_WIDE, commands, "R\302\262 of the test objects.",
+             bars + 1);
+    return plot_draw(p, "scores", "scores", PLOT_WIDE, commands,
+                     "R\302\262 of the test objects, of the first probe and of supervised networks.",
                      "Bars: how well each encoder's embeddings predict each property");
 }
 

@@ -53,6 +53,13 @@ read_files() {
     "$ASTROCLIP_PYTHON" tests/bench/read.py "$1" "$build/astroclip" "${ROUNDS:-7}" "$build/tests/bench_read"
 }
 
+# search: exact neighbours by cosine beside FAISS's flat index, and that they are the same
+search() {
+    cmake --build "$build" --target bench_search > /dev/null || { echo "run.sh: cannot build bench_search in $build (\$BUILD)" >&2; return 1; }
+    "${ASTROCLIP_PYTHON:-python3}" -c 'import faiss' || { echo "run.sh: search_vs_faiss wants a python3 (\$ASTROCLIP_PYTHON) with faiss, numpy" >&2; return 1; }
+    "${ASTROCLIP_PYTHON:-python3}" tests/bench/search.py 50000 4096 8 1024 "$build/tests/bench_search"
+}
+
 # embed WHAT PRECISION: one core's embedding beside PyTorch's and beside its matrix products
 embed() {
     cmake --build "$build" --target bench_embed > /dev/null || { echo "run.sh: cannot build bench_embed in $build (\$BUILD)" >&2; return 1; }
@@ -85,6 +92,7 @@ declare -A benchmarks=(
     [knn_vs_faiss]='probes knn_faiss'
     [cutouts_vs_astropy]='read_files cutouts'
     [coadd_merge_vs_numpy]='read_files coadd'
+    [search_vs_faiss]='search'
     [release]='release'
     [bf16_safe]='bf16_safe'
     [vit_l_f32]='embed vit_l f32'

@@ -26,7 +26,10 @@ cp "$work/sky/truth.fits" "$work/two/"
 stage report two 2 > "$work/report.log" 2>&1 || { fail "the report"; tail -5 "$work/report.log"; }
 page=$work/two/report/index.html
 shown=$(grep -oE '(src|href)="[^"]*"' "$page" | sed 's/.*="\(.*\)"/\1/' | sort -u)
-for file in $shown; do [ -s "$work/two/report/$file" ] || fail "the report names $file, which is not there"; done
+for file in $shown; do
+    if [ "${file#\#}" != "$file" ]; then grep -q "id=\"${file#\#}\"" "$page" || fail "the report links to $file, which is not in it"; continue; fi
+    [ -s "$work/two/report/$file" ] || fail "the report names $file, which is not there"
+done
 [ "$(grep -c '\.png$' <<< "$shown")" -ge 10 ] || fail "few galaxies in the report: $shown"
 grep -q '^spectrum-.*\.csv$' <<< "$shown$(cd "$work/two/report" && printf '\n%s' *)" || fail "no spectra in the report"
 for text in 'MISSING_BAND' 'photometry' 'A mock sky of'; do grep -q "$text" "$page" || fail "the report does not say: $text"; done

@@ -6,8 +6,8 @@
 # of this machine in golden_bits.txt. Where the table has no line for this machine there is nothing to compare: --refresh adds one.
 . "$(dirname "$0")/../support/sky.sh"
 table=tests/e2e/golden_bits.txt
-chain=(mock catalog pack embed probe tables)
-declare -A artefact=([catalog]=catalog.h5 [pack]=dataset.h5 [embed]=embeddings.h5 [probe]=probes.h5 [tables]=properties.fits)
+chain=(mock catalog pack embed probe tables search)
+declare -A artefact=([catalog]=catalog.h5 [pack]=dataset.h5 [embed]=embeddings.h5 [probe]=probes.h5 [tables]=properties.fits [search]=matches.fits)
 tiny=(--set mock.objects=24 --set mock.per_brick=24 --set probe.min_rows=10)
 
 version=$("$ASTROCLIP_BIN" --version)

@@ -155,7 +155,7 @@ static void write_predictions(const ProbeSet *p, int64_t n)
 }
 
 /* Collective. Every property from image, spectrum and both, and predictions.h5 of n rows. */
-static void make_probes(ProbeSet *p, int64_t n)
+static inline void make_probes(ProbeSet *p, int64_t n)
 {
     *p = (ProbeSet){.envelope = {.fingerprint = {"00000000000000000000000000000003"}}};
     CHECK_OK(arena_new(&p->input, &test_arena, SMALL_INPUTS));
@@ -190,7 +190,7 @@ static TablesConfig small_tables = {
     .probe = "ridge", .release = "dr1", .name = "astroclip", .version = "v1.0", .match = ""};
 
 /* Collective (or Local with a serial `par`). Writes NAME from the files of write_release. */
-static Status write_properties(const char *name, const ProbeSet *probes, int64_t chunk_rows, const Par *par)
+static inline Status write_properties(const char *name, const ProbeSet *probes, int64_t chunk_rows, const Par *par)
 {
     Catalog c = {0};
     Embeddings m = {0};

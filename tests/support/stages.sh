@@ -9,6 +9,7 @@ declare -A made=( # in run.output, besides what the stage only touches
     [embed]="embeddings.h5 embeddings"
     [probe]="probes.h5 scores.csv"
     [tables]="properties.fits properties.fits.sha256sum"
+    [search]="matches.fits"
     [report]="report"
     [export]="astroclip.ckpt"
     [train_spectrum]="spectrum.ckpt.h5 train_spectrum"
@@ -42,6 +43,8 @@ wants() {
         its=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
         its+=(--set "$1.batch=1" --set "$1.steps=3" --set "$1.validate_every=2" --set "$1.warmup_steps=1" --set "$1.lr=1e-3" --set "$1.dropout=0.1" --set "$1.ema=0.5")
         ;;
+    search) its=(--set "search.spectra=[$(find "$work" -path '*/sky/*' -name 'coadd-*' | sort | head -1)]") ;;
+    report) its=(--set report.queries=1 --set report.map_objects=20 --set report.outliers=2 --set report.spectra=2) ;;
     baselines)
         its=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
         its+=(--set baselines.batch=8 --set baselines.epochs=2 --set baselines.photometry_epochs=2 --set baselines.width=4 --set baselines.image_size=32 --set baselines.components=3)
@@ -86,6 +89,7 @@ same_file() {
         ;;
     */metrics.csv) [ "$(sed 's/,[^,]*$//' "$1")" = "$(sed 's/,[^,]*$//' "$2")" ] ;; # the last column is time
     *.sha256sum) (cd "$(dirname "$2")" && sha256sum --quiet -c "$(basename "$2")" > /dev/null 2>&1) ;;
+    */report/index.html) cmp -s <(sed '/class="run"/d' "$1") <(sed '/class="run"/d' "$2") ;; # seconds, ranks, paths
     */MOCK-SKY) true ;; # bears the fingerprint, which has a path in it
     *) cmp -s "$1" "$2" ;;
     esac

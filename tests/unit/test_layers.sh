@@ -35,6 +35,7 @@ home 'wcslib/[a-z]*\.h' '^pipeline/data/wcs\.c'
 home 'chealpix\.h' '^pipeline/data/healpix\.c'
 home 'zlib\.h' '^pipeline/io/gzip\.c'
 home 'png\.h' '^pipeline/tables/picture\.c'
+home 'microhttpd\.h' '^pipeline/tables/http\.c'
 home 'xxhash\.h' '^pipeline/core/hash\.c'
 
 # Names come from files: none of them meets a shell.

@@ -55,6 +55,44 @@ static void text_is_never_markup(void)
         CU_ASSERT_FALSE(has(text, *bad));
 }
 
+static void sections_can_be_jumped_to_and_stand_in_one_landmark(void)
+{
+    Page p = page_in("sections");
+    page_contents(&p, (const char *const[]){"On the <sky>", "Maps", NULL});
+    page_section(&p, "On the <sky>");
+    page_heading(&p, 3, "<h3>");
+    page_details(&p, "more", "a: 1\nb: <2>\n");
+    page_section(&p, "Maps");
+    page_strip(&p, "a \"strip\"", true);
+    page_thumb(&p, "a.png", 10, "<c>", "\"alt\"");
+    page_thumb(&p, NULL, 10, "none", "");
+    page_strip_end(&p);
+    const char *text = text_of(&p);
+    CU_ASSERT(has(text, "<a href=\"#on-the--sky-\">On the &lt;sky&gt;</a>") && has(text, "<h2 id=\"on-the--sky-\">"));
+    CU_ASSERT(has(text, "<h3>&lt;h3&gt;</h3>") && has(text, "<span class=\"run\">b: &lt;2&gt;</span>\n"));
+    CU_ASSERT(has(text, "aria-label=\"a &quot;strip&quot;\"") && has(text, "alt=\"&quot;alt&quot;\"") &&
+              has(text, "no image"));
+    int sections = 0, ends = 0, mains = 0;
+    for (const char *c = text; (c = strstr(c, "<section")); c++) sections++;
+    for (const char *c = text; (c = strstr(c, "</section>")); c++) ends++;
+    for (const char *c = text; (c = strstr(c, "<main")); c++) mains++;
+    CU_ASSERT(sections == 2 && ends == 2 && mains == 1 && has(text, "</main>"));
+}
+
+static void rows_that_tell_of_a_run_are_marked(void)
+{
+    Page p = page_in("run");
+    page_table(&p, "t", "a\tb");
+    p.row_class = "run";
+    page_row(&p, "x\t1");
+    p.row_class = NULL;
+    page_row(&p, "y\t2");
+    page_table_end(&p);
+    const char *text = text_of(&p);
+    CU_ASSERT(has(text, "<tr class=\"run\"><th scope=\"row\">x") && has(text, "<tr><th scope=\"row\">y") &&
+              has(text, "<tr><th scope=\"col\">a"));
+}
+
 static void tables_name_their_columns_and_align_numbers(void)
 {
     Page p = page_in("table");
@@ -165,6 +203,8 @@ static void a_plot_that_gnuplot_refuses_is_left_out(void)
 }
 
 TEST_MAIN("page", {"text is never markup", text_is_never_markup},
+          {"sections can be jumped to and stand in one landmark", sections_can_be_jumped_to_and_stand_in_one_landmark},
+          {"rows that tell of a run are marked", rows_that_tell_of_a_run_are_marked},
           {"tables name their columns and align numbers", tables_name_their_columns_and_align_numbers},
           {"nothing comes from the network", nothing_comes_from_the_network},
           {"a page knows its fingerprint", a_page_knows_its_fingerprint},

@@ -1,0 +1,131 @@
+/* cosine.c - the search. With u = 2^-24: a query divided by its length and rounded to float is off by u of its length; the
+   product with a candidate y, summed in any order, by (dim + 2) u / (1 - (dim + 2) u) |y| (Higham 2002, section 3.1; Cauchy and
+   Schwarz); the comparison below rounds three times. A candidate whose product falls short of the last match by more than all
+   that, `slack`, is passed over; every other one is scored in double. Lengths at which floats overflow or lose digits bound
+   nothing: those candidates are always scored. */
+#include "probe/cosine.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "nn/gemm.h"
+
+enum { LANES = 8, FEW = 8 }; /* queries for which a product costs more than it spares */
+
+static const double shortest = 1e-20, longest = 1e20; /* lengths that floats bear well */
+
+/* In eight sums, which the compiler makes a vector of; their order is fixed. */
+static double dot(const float *x, const float *y, int64_t dim)
+{
+    double sum[LANES] = {0};
+    int64_t d = 0;
+    for (; d + LANES <= dim; d += LANES)
+        for (int l = 0; l < LANES; l++) sum[l] += (double)x[d + l] * (double)y[d + l];
+    for (int l = 0; d < dim; d++, l++) sum[l] += (double)x[d] * (double)y[d];
+    return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+double cosine_norm(const float *x, int64_t dim)
+{
+    const double square = dot(x, x, dim); /* of finite floats always finite; NaN and Inf stay */
+    return isfinite(square) ? sqrt(square) : 0;
+}
+
+Status cosine_open(CosineSearch *s, int64_t k, int64_t dim, const float *query, int64_t n, Arena *a)
+{
+    *s = (CosineSearch){.k = k, .dim = dim, .n = n, .query = query};
+    TRY(arena_new(&s->best, a, n * k));
+    TRY(arena_new(&s->found, a, n));
+    TRY(arena_new(&s->norm, a, n));
+    TRY(arena_new(&s->unit, a, n * dim));
+    TRY(arena_new(&s->product, a, n * COSINE_BLOCK));
+    for (int64_t i = 0; i < n; i++) {
+        s->norm[i] = cosine_norm(query + i * dim, dim);
+        for (int64_t d = 0; d < dim && s->norm[i] > 0; d++)
+            s->unit[i * dim + d] = (float)((double)query[i * dim + d] / s->norm[i]);
+    }
+    return OK;
+}
+
+double cosine_bytes(int64_t k, int64_t dim, int64_t n)
+{
+    return (double)n * (double)(k * (int64_t)sizeof(CosineMatch) + 16 + 4 * dim + 4 * COSINE_BLOCK);
+}
+
+int cosine_compare(const void *a, const void *b)
+{
+    const CosineMatch *x = a, *y = b;
+    if (x->score != y->score) return x->score > y->score ? -1 : 1;
+    if (x->targetid != y->targetid) return x->targetid < y->targetid ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+static void offer(CosineSearch *s, int64_t i, const CosineMatch *m)
+{
+    CosineMatch *best = s->best + i * s->k;
+    int64_t at = s->found[i];
+    if (at == s->k && cosine_compare(m, &best[at - 1]) >= 0) return;
+    if (at < s->k)
+        s->found[i]++;
+    else
+        at--;
+    for (; at > 0 && cosine_compare(m, &best[at - 1]) < 0; at--) best[at] = best[at - 1];
+    best[at] = *m;
+}
+
+/* Candidates of one block. */
+typedef struct {
+    const float *x;
+    const double *norm;
+    const int64_t *targetid, *row;
+    int64_t m;
+    float length[COSINE_BLOCK]; /* what a product is compared with, times `cut`; NaN = with nothing */
+} Block;
+
+static void score(CosineSearch *s, int64_t i, const Block *b, int64_t j)
+{
+    if (b->norm[j] == 0 || (s->self && s->self[i] == b->row[j])) return;
+    const double cosine = dot(s->query + i * s->dim, b->x + j * s->dim, s->dim) / (s->norm[i] * b->norm[j]);
+    const CosineMatch m = {fmax(-1, fmin(cosine, 1)), b->targetid[j], b->row[j]}; /* rounding goes beyond 1 */
+    offer(s, i, &m);
+}
+
+/* The cosine below which a product tells that a candidate is none. */
+static float cut_of(const CosineSearch *s, int64_t i, double slack)
+{
+    return s->found[i] == s->k ? (float)(s->best[(i + 1) * s->k - 1].score - slack) : -INFINITY;
+}
+
+static bool any_hit(const float *product, const float *length, float cut, int64_t m)
+{
+    int hits = 0;
+    for (int64_t j = 0; j < m; j++) hits |= !(product[j] < cut * length[j]);
+    return hits != 0;
+}
+
+static void add_block(CosineSearch *s, const Block *b)
+{
+    const double u = FLT_EPSILON / 2, off = (double)(s->dim + 16) * u, slack = off / (1 - off);
+    const bool rough = s->n >= FEW;
+    if (rough) gemm()->forward(s->product, s->unit, b->x, NULL, s->n, b->m, s->dim);
+    for (int64_t i = 0; i < s->n; i++) {
+        const float *product = s->product + i * b->m;
+        if (s->norm[i] == 0) continue;
+        if (rough && !any_hit(product, b->length, cut_of(s, i, slack), b->m)) continue;
+        for (int64_t j = 0; j < b->m; j++)
+            if (!rough || !(product[j] < cut_of(s, i, slack) * b->length[j])) score(s, i, b, j);
+    }
+}
+
+void cosine_add(CosineSearch *s, const float *x, const double *norm, const int64_t *targetid, const int64_t *row,
+                int64_t m)
+{
+    Block b;
+    for (int64_t at = 0; at < m && s->k > 0; at += COSINE_BLOCK) {
+        b = (Block){x + at * s->dim, norm + at, targetid + at, row + at, m - at, {0}};
+        if (b.m > COSINE_BLOCK) b.m = COSINE_BLOCK;
+        for (int64_t j = 0; j < b.m; j++)
+            b.length[j] = b.norm[j] >= shortest && b.norm[j] <= longest ? (float)b.norm[j] : NAN;
+        add_block(s, &b);
+    }
+}
