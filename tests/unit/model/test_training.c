@@ -86,7 +86,8 @@ static void vit_trains_with_the_same_bits(void)
         real *out = take(n), *train_out = take(n);
         VitTrace trace;
         CHECK_OK(vit_forward(out, &model, image, 1, SIZE, which[k], mask, &test_arena));
-        CHECK_OK(vit_forward_train(train_out, &trace, &model, image, SIZE, which[k], mask, NULL, false, &test_arena));
+        CHECK_OK(
+            vit_forward_train(train_out, &trace, &model, image, 1, SIZE, which[k], mask, NULL, false, &test_arena));
         CU_ASSERT(same(out, train_out, n));
     }
 }
