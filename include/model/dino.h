@@ -83,7 +83,9 @@ Status dino_learn(DinoTerms *out, real *d_p, const Dino *student, const DinoBatc
 void dino_lr_scale(double *scale, const Dino *d, const Params *p, double layer_decay, double patch_embed, bool frozen);
 void dino_decay_scale(double *scale, const Params *p);
 
-/* Reals of a step of one replica beside weights and gradients, for plans; M hidden patches at most. */
-double dino_step_reals(const Dino *d, const CropsConfig *c, int64_t n, double most_hidden, bool recompute);
+/* Reals beside weights and gradients, for plans, with a share `hidden` of all patches masked: what is kept of a replica from the
+   teacher's pass on, and what the student's pass of one takes besides. */
+double dino_kept_reals(const Dino *d, const CropsConfig *c, int64_t n, double hidden);
+double dino_learn_reals(const Dino *d, const CropsConfig *c, int64_t n, double hidden, bool recompute);
 
 #endif

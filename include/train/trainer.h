@@ -78,8 +78,7 @@ typedef struct {
     const Sample *train, *val;
     int64_t n_train, n_val;
     uint64_t seed;
-    Envelope envelope;         /* of states and of the best checkpoint */
-    const double *decay_scale; /* (n_params) or NULL */
+    Envelope envelope; /* of states and of the best checkpoint */
 } Trainer;
 
 typedef struct {
@@ -100,9 +99,12 @@ typedef struct {
     int64_t step;              /* steps done */
     int64_t best_step, waited; /* validations since then */
     double best_loss, first_loss;
+    double *memory; /* (n_memory) of the objective, borrowed */
+    int64_t n_memory;
 } TrainState;
 
-/* Collective. The newest state in the folder that bears the fingerprint, into weights and optimiser; found = false where there is none. */
+/* Collective. The newest state in the folder that bears the fingerprint, into weights, optimiser and the memory that `s` names;
+   found = false where there is none. */
 Status state_load(bool *found, TrainState *s, Params *p, Optimizer *o, const char *folder,
                   const Fingerprint *fingerprint, const Par *par, Arena *scratch);
 /* Collective. Written under a .part name, sealed, renamed; of older ones the newest stays. */

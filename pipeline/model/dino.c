@@ -233,18 +233,30 @@ static double trace_reals(const VitConfig *c, int64_t count, int64_t size, bool 
     return recompute ? (double)(c->depth * rows * c->embed_dim) + block : (double)c->depth * block;
 }
 
-double dino_step_reals(const Dino *d, const CropsConfig *c, int64_t n, double most_hidden, bool recompute)
+static double hidden_rows(const Dino *d, const CropsConfig *c, int64_t n, double hidden)
+{
+    return hidden * (double)(CROPS_GLOBAL * n * vit_tokens(&d->vit->config, c->global_size, VIT_PATCHES));
+}
+
+double dino_kept_reals(const Dino *d, const CropsConfig *c, int64_t n, double hidden)
+{
+    const DinoHeadConfig *h = &d->head.config;
+    const int64_t pixels = CROPS_GLOBAL * c->global_size * c->global_size + c->n_local * c->local_size * c->local_size;
+    return (double)(n * CROPS_BANDS * pixels + CROPS_GLOBAL * n * (h->input + h->bottleneck) +
+                    h->prototypes * h->bottleneck) +
+           hidden_rows(d, c, n, hidden) * (double)h->bottleneck;
+}
+
+double dino_learn_reals(const Dino *d, const CropsConfig *c, int64_t n, double hidden, bool recompute)
 {
     const VitConfig *v = &d->vit->config;
     const DinoHeadConfig *h = &d->head.config;
     const int64_t n_global = CROPS_GLOBAL * n, n_local = c->n_local * n;
-    const int64_t tokens = n_global * vit_tokens(v, c->global_size, VIT_CLASS);
-    const double hidden = most_hidden * (double)(tokens - n_global), rows = (double)(n_global + n_local) + hidden;
-    const double pixels = (double)CROPS_BANDS * (double)(n_global * c->global_size * c->global_size +
-                                                         n_local * c->local_size * c->local_size);
-    const double prototypes = (double)h->prototypes;
-    return pixels + trace_reals(v, n_global, c->global_size, recompute) +
-           trace_reals(v, n_local, c->local_size, recompute) + (double)block_pass_reals(tokens, v->embed_dim) +
-           4 * (double)(tokens * v->embed_dim) + rows * (double)(2 * h->input + 7 * h->hidden + 4 * h->bottleneck) +
-           prototypes * (3 * (double)h->bottleneck + 2 * DINO_PIECE + 3 * (double)n);
+    const int64_t global = n_global * vit_tokens(v, c->global_size, VIT_CLASS);
+    const int64_t local = n_local * vit_tokens(v, c->local_size, VIT_CLASS);
+    const double rows = (double)(n_global + n_local) + hidden_rows(d, c, n, hidden);
+    return trace_reals(v, n_global, c->global_size, recompute) + trace_reals(v, n_local, c->local_size, recompute) +
+           (double)block_pass_reals(global, v->embed_dim) + 3 * (double)((global + local) * v->embed_dim) +
+           rows * (double)(2 * h->input + 6 * h->hidden + 4 * h->bottleneck) +
+           (double)h->prototypes * (double)(2 * h->bottleneck + 2 * DINO_PIECE + 3 * n);
 }
