@@ -25,6 +25,7 @@ void crops_draw_sigma(double have[CROPS_BANDS], double add[CROPS_BANDS], const N
 Status crops_blur(real *plane, double sigma, int64_t size, Arena *scratch);
 
 typedef struct {
+    int64_t field;                            /* pixels around the centre that crops lie in */
     int64_t global_size, local_size, n_local; /* pixels; local crops */
     double degrade[CROPS_GLOBAL];             /* of each global crop: probability of a blur, and of noise */
     double degrade_local;
@@ -32,7 +33,7 @@ typedef struct {
 
 /* All crops of image number `i` of a batch of `batch`, at their places: global (2, batch, 3, global_size, global_size), local
    (n_local, batch, 3, local_size, local_size). pixels (3, size, size): g, r, z in nanomaggies. E_INPUT when the image is
-   smaller than a crop. */
+   smaller than the field, or that than a crop. */
 Status crops_draw(float *global, float *local, const CropsConfig *c, const float *pixels, int64_t size, int64_t i,
                   int64_t batch, Rng *rng, Arena *scratch);
 

@@ -78,9 +78,10 @@ typedef struct {
     bool columns, rows;
 } Place;
 
-static Place draw_place(int64_t size, int64_t crop, Rng *rng)
+static Place draw_place(int64_t size, int64_t field, int64_t crop, Rng *rng)
 {
-    const int64_t top = rng_below(rng, size - crop + 1), left = rng_below(rng, size - crop + 1);
+    const int64_t edge = (size - field) / 2;
+    const int64_t top = edge + rng_below(rng, field - crop + 1), left = edge + rng_below(rng, field - crop + 1);
     const bool columns = rng_uniform(rng) < 0.5, rows = rng_uniform(rng) < 0.5;
     return (Place){top, left, columns, rows};
 }
@@ -114,14 +115,14 @@ static Status degrade(real *bands, int64_t crop, double probability, Rng *rng, A
     return OK;
 }
 
-static Status draw_crop(float *out, const float *pixels, int64_t size, int64_t crop, double probability, Rng *rng,
-                        Arena *scratch)
+static Status draw_crop(float *out, const float *pixels, int64_t size, int64_t field, int64_t crop, double probability,
+                        Rng *rng, Arena *scratch)
 {
     const int64_t n = crop * crop;
     const Mark mark = arena_mark(scratch);
     real *bands;
     float *seen;
-    const Place place = draw_place(size, crop, rng);
+    const Place place = draw_place(size, field, crop, rng);
     TRY(arena_new(&bands, scratch, CROPS_BANDS * n));
     TRY(arena_new(&seen, scratch, CROPS_BANDS * n));
     for (int b = 0; b < CROPS_BANDS; b++) cut(bands + b * n, pixels + b * size * size, &place, size, crop);
@@ -137,12 +138,14 @@ Status crops_draw(float *global, float *local, const CropsConfig *c, const float
 {
     const int64_t n_global = CROPS_BANDS * c->global_size * c->global_size;
     const int64_t n_own = CROPS_BANDS * c->local_size * c->local_size;
-    if (size < c->global_size || size < c->local_size)
-        return FAIL(E_INPUT, "an image of %lld pixels is smaller than its crops of %lld and %lld", (long long)size,
-                    (long long)c->global_size, (long long)c->local_size);
+    if (size < c->field || c->field < c->global_size || c->field < c->local_size)
+        return FAIL(E_INPUT, "crops of %lld and %lld pixels do not fit into the middle %lld of an image of %lld",
+                    (long long)c->global_size, (long long)c->local_size, (long long)c->field, (long long)size);
     for (int k = 0; k < CROPS_GLOBAL; k++)
-        TRY(draw_crop(global + (k * batch + i) * n_global, pixels, size, c->global_size, c->degrade[k], rng, scratch));
+        TRY(draw_crop(global + (k * batch + i) * n_global, pixels, size, c->field, c->global_size, c->degrade[k], rng,
+                      scratch));
     for (int64_t k = 0; k < c->n_local; k++)
-        TRY(draw_crop(local + (k * batch + i) * n_own, pixels, size, c->local_size, c->degrade_local, rng, scratch));
+        TRY(draw_crop(local + (k * batch + i) * n_own, pixels, size, c->field, c->local_size, c->degrade_local, rng,
+                      scratch));
     return OK;
 }

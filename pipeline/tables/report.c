@@ -19,10 +19,10 @@ static const ReportSection *const sections[] = {&report_artefacts, &report_galax
                                                 &report_scores,    &report_training, NULL};
 
 /* HDF5 artefacts that a run may have made, and files of text. */
-static const char *const artefacts[] = {
-    "catalog.h5", "dataset.h5", "spectrum.ckpt.h5", "astroclip.ckpt.h5", "embeddings.h5", "probes.h5", NULL};
-static const char *const texts[] = {"scores.csv", "retrieval.csv", "train_spectrum/metrics.csv", "align/metrics.csv",
-                                    NULL};
+static const char *const artefacts[] = {"catalog.h5",        "dataset.h5",    "spectrum.ckpt.h5", "image.ckpt.h5",
+                                        "astroclip.ckpt.h5", "embeddings.h5", "probes.h5",        NULL};
+static const char *const texts[] = {
+    "scores.csv", "retrieval.csv", "train_spectrum/metrics.csv", "train_image/metrics.csv", "align/metrics.csv", NULL};
 
 Status report_path(char **out, const Report *r, const char *name)
 {

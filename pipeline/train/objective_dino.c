@@ -86,13 +86,22 @@ static Status make_batches(Pupil *pupil, const Distill *s, const StepBatch *b)
     return OK;
 }
 
-static Status teach_all(Pupil *pupil, const Distill *s, const StepBatch *b)
+static Status teach_mine(Pupil *pupil, const Distill *s, const StepBatch *b)
 {
+    TRY(FAIL_POINT("train.teach"));
     for (int64_t k = 0; k < b->n_mine; k++) {
         TRY(dino_teach(&pupil[k].teacher, s->dino, &pupil[k].batch, b->arena));
         clock_tick();
     }
     return OK;
+}
+
+/* Collective. */
+static Status teach_all(Pupil *pupil, const Distill *s, const StepBatch *b)
+{
+    TRY(optimizer_swap_average(b->optimizer));
+    TRY(par_agree(b->par, teach_mine(pupil, s, b)));
+    return optimizer_swap_average(b->optimizer);
 }
 
 /* ---- balance ---- */
@@ -271,11 +280,14 @@ static Status take_step(double *loss, Distill *s, const StepBatch *b)
     double *offset;
     Status st = arena_new(&pupil, b->arena, b->n_mine);
     if (st == OK) st = arena_new(&offset, b->arena, DINO_PARTS * n);
+    clock_begin("crops");
     if (st == OK) st = make_batches(pupil, s, b);
+    clock_end("crops");
     TRY(par_agree(b->par, st));
-    TRY(optimizer_swap_average(b->optimizer));
-    TRY(par_agree(b->par, teach_all(pupil, s, b)));
-    TRY(optimizer_swap_average(b->optimizer));
+    clock_begin("teacher");
+    st = teach_all(pupil, s, b);
+    clock_end("teacher");
+    TRY(st);
     if (s->config.balance == BALANCE_CENTERING)
         TRY(centre(offset, s, pupil, b, temp));
     else

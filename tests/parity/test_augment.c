@@ -84,7 +84,7 @@ static void nights_agree(void)
 /* ---- crops ---- */
 
 enum { SIZE = 40, BATCH = 2 };
-static const CropsConfig small = {24, 12, 3, {0, 0.9}, 0.5};
+static const CropsConfig small = {SIZE, 24, 12, 3, {0, 0.9}, 0.5};
 
 static float *test_image(void)
 {
@@ -143,7 +143,7 @@ static void crops_are_cuts_and_depend_on_their_stream_alone(void)
 
 static void an_image_smaller_than_its_crops_is_refused(void)
 {
-    const CropsConfig wide = {SIZE + 1, 12, 1, {0, 0}, 0};
+    const CropsConfig wide = {SIZE, SIZE + 1, 12, 1, {0, 0}, 0};
     Rng rng = rng_stream(1, "test", 0, 0);
     CHECK_FAILS(crops_draw(NULL, NULL, &wide, test_image(), SIZE, 0, 1, &rng, &test_arena), E_INPUT);
 }

@@ -81,8 +81,9 @@ static bool open_case(Case *c)
     make_side(&c->teacher, &c->g);
     const Params *p = &c->student.params;
     c->n = golden_int(&c->g, "batch_size");
-    c->crops = (CropsConfig){
-        golden_int(&c->g, "global_size"), golden_int(&c->g, "local_size"), golden_int(&c->g, "n_local"), {0, 0}, 0};
+    c->crops = (CropsConfig){.global_size = golden_int(&c->g, "global_size"),
+                             .local_size = golden_int(&c->g, "local_size"),
+                             .n_local = golden_int(&c->g, "n_local")};
     c->prototypes = c->student.dino.head.config.prototypes;
     c->steps = golden_int(&c->g, "steps");
     c->d = parity_gradients(p);
