@@ -138,8 +138,9 @@ static Status run_align(Run *run)
     bool current;
     Status st = OK;
     TRY(par_agree(&run->par, settings(&config, c, run)));
-    TRY_DONE(training_open(&t, run, &align_stage, &c->recipe, SAMPLES_PAIRS, c->output,
-                           c->learn_scale ? build_scaled : training_model));
+    TRY_DONE(
+        training_open(&t, run, &align_stage, &c->recipe, c->output, c->learn_scale ? build_scaled : training_model));
+    TRY_DONE(training_dataset(&t, SAMPLES_PAIRS));
     TRY_DONE(par_agree(&run->par, begin_weights(&t, c)));
     TRY_DONE(par_agree(&run->par, freeze(&t, &config)));
     TRY_DONE(training_is_current(&current, &t, "model.", kept));

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "data/imageset.h"
 #include "model/branch.h"
 #include "training.h"
 
@@ -20,6 +21,8 @@ typedef struct {
     int64_t field_size, local_crops_size, local_crops_number;
     double degrade_global, degrade_local;
     int64_t head_n_prototypes, head_hidden_dim, head_bottleneck_dim;
+    const char *images;
+    int64_t val_images;
     const char *init, *output;
 } TrainImageConfig;
 
@@ -80,6 +83,10 @@ static const ConfigField fields[] = {
     FIELD_INT(TrainRecipe, validate_every, "5000", 0, 1e9, RESULT,
               "steps between validations, of the teacher against itself; 0 = at the end"),
     FIELD_INT(TrainRecipe, val_batches, "4", 1, 1e9, RESULT, "batches of a validation, at most"),
+    FIELD_TEXT(TrainImageConfig, images, "", EFFORT,
+               "folder of the image set of Stein et al. (north/, south/) to train with in place of train.dataset"),
+    FIELD_INT(TrainImageConfig, val_images, "100000", 0, 1e9, RESULT,
+              "of its images the last so many, at most a tenth, are for validation"),
     FIELD_TEXT(TrainImageConfig, init, "init", EFFORT,
                "weights to begin with: init = random, else a checkpoint of an image encoder, in run.output unless "
                "absolute"),
@@ -206,7 +213,26 @@ static TrainRecipe recipe_of(const Run *run)
     return r;
 }
 
+/* ---- images ---- */
+
 static Status read_entry(float *pixels, void *self, const Sample *s) { return dataset_image(pixels, self, s->image); }
+static Status read_image(float *pixels, void *self, const Sample *s) { return imageset_read(pixels, self, s->image); }
+
+/* Collective. train.dataset, or the image set, which is closed by imageset_close. */
+static Status open_images(ImageReader *reader, ImageSet *set, Training *t)
+{
+    const TrainImageConfig *c = config_get(t->run->config, &train_image_section);
+    *reader = (ImageReader){read_entry, &t->dataset};
+    if (!c->images[0]) return training_dataset(t, SAMPLES_IMAGES);
+    *reader = (ImageReader){read_image, set};
+    TRY(imageset_open(set, c->images, &t->run->par, t->run->arena));
+    t->data = set->fingerprint;
+    t->n[SPLIT_VAL] = c->val_images < set->n / 10 ? c->val_images : set->n / 10;
+    t->n[SPLIT_TRAIN] = set->n - t->n[SPLIT_VAL];
+    log_info("train_image: %lld images to train with in %lld files, %lld to validate", (long long)t->n[SPLIT_TRAIN],
+             (long long)set->n_files, (long long)t->n[SPLIT_VAL]);
+    return OK;
+}
 
 /* ---- the stage ---- */
 
@@ -217,19 +243,22 @@ static Status run_train_image(Run *run)
     Training t;
     Objective objective;
     TrainReport report;
+    ImageSet set = {0};
+    ImageReader reader;
     bool current;
     Status st = OK;
-    TRY_DONE(training_open(&t, run, &train_image_stage, &recipe, SAMPLES_IMAGES, c->output, build));
+    TRY_DONE(training_open(&t, run, &train_image_stage, &recipe, c->output, build));
+    TRY_DONE(open_images(&reader, &set, &t));
     TRY_DONE(par_agree(&run->par, training_load(&t, c->init, backbone)));
     TRY_DONE(training_is_current(&current, &t, "model.image", kept));
     if (current || run->ask) goto done;
     const ImageModel *m = t.own;
-    const ImageReader reader = {read_entry, &t.dataset};
     const DinoTraining training = training_of(run, &m->vit.config);
     TRY_DONE(par_agree(&run->par, dino_objective(&objective, &training, &m->dino, t.params, &reader, run->arena)));
     TRY_DONE(training_run(&report, &t, &objective));
     TRY_DONE(training_publish(&t, &report, kept));
 done:
+    imageset_close(&set);
     training_close(&t);
     return st;
 }
@@ -249,6 +278,7 @@ Status train_image_cost(TrainingCost *out, Run *run)
     *out = (TrainingCost){.recipe = &c->recipe,
                           .ema = true,
                           .kind = SAMPLES_IMAGES,
+                          .own_data = c->images[0] != '\0',
                           .n_trained = m->params.n_d_reals,
                           .weight_bytes = (double)m->params.n_reals * sizeof(real)};
     /* the teacher's view of two global crops; there and back of them and of local ones, which are smaller */
@@ -261,14 +291,16 @@ Status train_image_cost(TrainingCost *out, Run *run)
 
 static Status plan_train_image(Run *run, FILE *out)
 {
+    const TrainImageConfig *c = config_get(run->config, &train_image_section);
     TrainingCost cost;
     TRY(train_image_cost(&cost, run));
+    if (cost.own_data) fprintf(out, "train_image: trains with the images under %s\n", c->images);
     return training_plan(run, out, &train_image_stage, &cost);
 }
 
 const Stage train_image_stage = {
     .name = "train_image",
-    .reads = "dataset.h5",
+    .reads = "dataset.h5, or the image set of Stein et al.",
     .writes = "image.ckpt.h5, train_image/metrics.csv",
     .help = "the image encoder by self-distillation",
     .purpose =

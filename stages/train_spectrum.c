@@ -51,7 +51,8 @@ static Status run_train_spectrum(Run *run)
     TrainReport report;
     bool current;
     Status st = OK;
-    TRY_DONE(training_open(&t, run, &train_spectrum_stage, &c->recipe, SAMPLES_SPECTRA, c->output, training_model));
+    TRY_DONE(training_open(&t, run, &train_spectrum_stage, &c->recipe, c->output, training_model));
+    TRY_DONE(training_dataset(&t, SAMPLES_SPECTRA));
     training_freeze(&t, masked_frozen);
     model_init(t.model, (uint64_t)rc->seed, backbone);
     TRY_DONE(par_agree(&run->par, training_load(&t, c->init, backbone)));

@@ -27,6 +27,15 @@ static Status open_data(Training *t, SampleKind kind)
     TRY(stage_made_by("pack", dataset_open(&t->dataset, path, t->run->arena)));
     for (int s = 0; s < N_SPLITS; s++)
         TRY(dataset_samples(&t->sample[s], &t->n[s], &t->dataset, kind, (Split)s, t->run->arena));
+    t->data = t->dataset.fingerprint;
+    return OK;
+}
+
+Status training_dataset(Training *t, SampleKind kind)
+{
+    TRY(par_agree(&t->run->par, open_data(t, kind)));
+    log_info("%s: %lld samples to train with, %lld to validate, %lld to test", t->stage->name,
+             (long long)t->n[SPLIT_TRAIN], (long long)t->n[SPLIT_VAL], (long long)t->n[SPLIT_TEST]);
     return OK;
 }
 
@@ -37,26 +46,22 @@ Status training_model(Training *t)
     return OK;
 }
 
-static Status open_all(Training *t, SampleKind kind, const char *output, TrainingBuild build)
+static Status open_all(Training *t, const char *output, TrainingBuild build)
 {
     const RunConfig *rc = config_get(t->run->config, &run_section);
     TRY(stage_output(&t->path, t->run, output));
     TRY(stage_path(&t->folder, t->run, t->stage->name));
     TRY(gemm_choose(rc->gemm, (int)rc->threads));
     TRY(gemm_precision(train_precisions[t->config->precision]));
-    TRY(build(t));
-    return open_data(t, kind);
+    return build(t);
 }
 
-Status training_open(Training *t, Run *run, const Stage *stage, const TrainRecipe *recipe, SampleKind kind,
-                     const char *output, TrainingBuild build)
+Status training_open(Training *t, Run *run, const Stage *stage, const TrainRecipe *recipe, const char *output,
+                     TrainingBuild build)
 {
     *t = (Training){.run = run, .stage = stage, .recipe = recipe};
     t->config = config_get(run->config, &train_section);
-    TRY(par_agree(&run->par, open_all(t, kind, output, build)));
-    log_info("%s: %lld samples to train with, %lld to validate, %lld to test", stage->name,
-             (long long)t->n[SPLIT_TRAIN], (long long)t->n[SPLIT_VAL], (long long)t->n[SPLIT_TEST]);
-    return OK;
+    return par_agree(&run->par, open_all(t, output, build));
 }
 
 void training_close(Training *t)
@@ -117,7 +122,7 @@ static Status make_fingerprint(Training *t, const char *model, const char *const
     HashState *h = stage_hash(t->run, t->stage);
     hash_add(h, &rc->seed, sizeof rc->seed);
     hash_add_text(h, weights.text);
-    hash_add_text(h, t->dataset.fingerprint.text);
+    hash_add_text(h, t->data.text);
     t->fingerprint = hash_close(h);
     return OK;
 }
@@ -200,7 +205,7 @@ double training_optimizer_bytes(const TrainingCost *c, const TrainConfig *t, int
     return (double)optimizer_bytes(&o, c->n_trained, n_ranks < t->replicas ? n_ranks : t->replicas);
 }
 
-Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost *cost)
+static Status plan_samples(Run *run, FILE *out, const Stage *stage, const TrainingCost *cost)
 {
     const TrainConfig *c = config_get(run->config, &train_section);
     const TrainRecipe *r = cost->recipe;
@@ -209,12 +214,6 @@ Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost
     Sample *sample;
     char *path = NULL;
     int64_t n = 0;
-    const int64_t ranks = run->par.n_ranks < c->replicas ? run->par.n_ranks : c->replicas;
-    fprintf(out, "%s: %lld weights to train, %lld steps of %lld replicas x %lld samples\n", stage->name,
-            (long long)cost->n_trained, (long long)r->steps, (long long)c->replicas, (long long)r->batch);
-    fprintf(out, "%s: gradients and moments take %.3g GB per rank on %lld ranks with train.sharded, %.3g GB without\n",
-            stage->name, 1e-9 * training_optimizer_bytes(cost, c, ranks, true), (long long)ranks,
-            1e-9 * training_optimizer_bytes(cost, c, ranks, false));
     TRY(dataset_path(&path, run));
     if (dataset_open(&d, path, run->arena) == OK &&
         dataset_samples(&sample, &n, &d, cost->kind, SPLIT_TRAIN, run->arena) == OK)
@@ -226,4 +225,17 @@ Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost
     dataset_close(&d);
     arena_reset(run->arena, mark);
     return OK;
+}
+
+Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost *cost)
+{
+    const TrainConfig *c = config_get(run->config, &train_section);
+    const TrainRecipe *r = cost->recipe;
+    const int64_t ranks = run->par.n_ranks < c->replicas ? run->par.n_ranks : c->replicas;
+    fprintf(out, "%s: %lld weights to train, %lld steps of %lld replicas x %lld samples\n", stage->name,
+            (long long)cost->n_trained, (long long)r->steps, (long long)c->replicas, (long long)r->batch);
+    fprintf(out, "%s: gradients and moments take %.3g GB per rank on %lld ranks with train.sharded, %.3g GB without\n",
+            stage->name, 1e-9 * training_optimizer_bytes(cost, c, ranks, true), (long long)ranks,
+            1e-9 * training_optimizer_bytes(cost, c, ranks, false));
+    return cost->own_data ? OK : plan_samples(run, out, stage, cost);
 }

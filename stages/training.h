@@ -14,7 +14,8 @@ typedef struct Training {
     const TrainConfig *config;
     const TrainRecipe *recipe;
     Dataset dataset;
-    Sample *sample[N_SPLITS];
+    Fingerprint data;         /* of what it trains with */
+    Sample *sample[N_SPLITS]; /* NULL: without a list (Trainer) */
     int64_t n[N_SPLITS];
     Model *model;   /* NULL where the stage trains something else */
     Params *params; /* of the model, or what the stage has in its place */
@@ -30,9 +31,11 @@ typedef struct Training {
 typedef Status (*TrainingBuild)(Training *t);
 Status training_model(Training *t);
 
-/* Collective. Dataset and parameters. */
-Status training_open(Training *t, Run *run, const Stage *stage, const TrainRecipe *recipe, SampleKind kind,
-                     const char *output, TrainingBuild build);
+/* Collective. Paths, provider of products and parameters; what it trains with comes next. */
+Status training_open(Training *t, Run *run, const Stage *stage, const TrainRecipe *recipe, const char *output,
+                     TrainingBuild build);
+/* Collective. train.dataset and its samples. */
+Status training_dataset(Training *t, SampleKind kind);
 void training_close(Training *t); /* twice-safe */
 
 /* Local. Freezes the parameters whose names begin with one of `frozen` (NULL-terminated). */
@@ -64,6 +67,7 @@ typedef struct {
     const TrainRecipe *recipe;
     bool ema; /* an average of the weights is kept, whatever the recipe says */
     SampleKind kind;
+    bool own_data;     /* it does not come from train.dataset */
     int64_t n_trained; /* numbers */
     double weight_bytes;
     double step_bytes, step_bytes_alone; /* of a rank with one replica, with all */

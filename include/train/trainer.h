@@ -75,7 +75,8 @@ typedef struct {
     const TrainRecipe *recipe;
     const Objective *objective;
     Params *params;
-    const Sample *train, *val;
+    const Sample *train,
+        *val; /* NULL: images without a list, sample i of `train` being image i and of `val` n_train + i */
     int64_t n_train, n_val;
     uint64_t seed;
     Envelope envelope; /* of states and of the best checkpoint */

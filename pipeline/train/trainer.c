@@ -74,13 +74,27 @@ static Status mean_over(double *mean, const double *mine, int64_t width, int64_t
     return OK;
 }
 
-static Status validate_batches(double *loss, const Loop *l, int64_t first, int64_t n, int64_t batch, Arena *a)
+/* Sample i of a list; of images without one, whose numbers begin at `first`. */
+static Sample sample_at(const Sample *list, int64_t first, int64_t i)
+{
+    return list ? list[i] : (Sample){-1, first + i, first + i};
+}
+
+static Status validate_batch(double *loss, const Loop *l, int64_t first, int64_t batch, Arena *a)
 {
     const Trainer *t = l->t;
+    Sample *sample;
+    TRY(arena_new(&sample, a, batch));
+    for (int64_t i = 0; i < batch; i++) sample[i] = sample_at(t->val, t->n_train, first + i);
+    return t->objective->validate(loss, t->objective->self, sample, batch, t->seed, a);
+}
+
+static Status validate_batches(double *loss, const Loop *l, int64_t first, int64_t n, int64_t batch, Arena *a)
+{
     for (int64_t i = 0; i < n; i++) {
         const Mark mark = arena_mark(a);
         TRY(par_continue());
-        TRY(t->objective->validate(&loss[i], t->objective->self, t->val + (first + i) * batch, batch, t->seed, a));
+        TRY(validate_batch(&loss[i], l, (first + i) * batch, batch, a));
         arena_reset(a, mark);
     }
     return OK;
@@ -228,7 +242,7 @@ static Status gather_samples(Loop *l, int64_t first, int64_t n_mine)
     int64_t *which = NULL;
     TRY(arena_new(&which, &l->step, n));
     order_batch(which, &l->order, l->state.step, first * batch, n);
-    for (int64_t i = 0; i < n; i++) l->sample[i] = t->train[which[i]];
+    for (int64_t i = 0; i < n; i++) l->sample[i] = sample_at(t->train, 0, which[i]);
     arena_reset(&l->step, mark);
     return OK;
 }
