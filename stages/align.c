@@ -62,6 +62,14 @@ static Status settings(AlignConfig *out, const AlignStageConfig *c, const Run *r
     return OK;
 }
 
+static Status build_scaled(Training *t)
+{
+    const AlignStageConfig *c = config_get(t->run->config, &align_section);
+    TRY(model_build_scaled(&t->model, config_get(t->run->config, &model_section), c->logit_scale, t->run->arena));
+    t->params = model_params(t->model);
+    return OK;
+}
+
 /* Checkpoints of encoders; heads are always new. */
 static Status begin_weights(Training *t, const AlignStageConfig *c)
 {
@@ -130,8 +138,9 @@ static Status run_align(Run *run)
     bool current;
     Status st = OK;
     TRY(par_agree(&run->par, settings(&config, c, run)));
-    TRY_DONE(training_open(&t, run, &align_stage, &c->recipe, SAMPLES_PAIRS, c->output,
-                           c->learn_scale ? c->logit_scale : 0));
+    TRY_DONE(
+        training_open(&t, run, &align_stage, &c->recipe, c->output, c->learn_scale ? build_scaled : training_model));
+    TRY_DONE(training_dataset(&t, SAMPLES_PAIRS));
     TRY_DONE(par_agree(&run->par, begin_weights(&t, c)));
     TRY_DONE(par_agree(&run->par, freeze(&t, &config)));
     TRY_DONE(training_is_current(&current, &t, "model.", kept));
@@ -157,16 +166,16 @@ Status align_cost(TrainingCost *out, Run *run)
     AlignConfig config;
     Training t = {.run = run};
     TRY(settings(&config, c, run));
-    TRY(model_build(&t.model, config_get(run->config, &model_section), run->arena));
+    TRY(training_model(&t));
     TRY(freeze(&t, &config));
-    const Params *p = model_params(t.model);
-    *out = (TrainingCost){
-        .recipe = &c->recipe,
-        .kind = SAMPLES_PAIRS,
-        .n_trained = p->n_d_reals,
-        .weight_bytes = (double)p->n_reals * sizeof(real),
-        .trains = {[MODALITY_IMAGE] = !config.freeze_image, [MODALITY_SPECTRUM] = !config.freeze_spectrum}};
-    for (int m = 0; m < N_MODALITIES; m++) out->encodes[m] = !out->trains[m] && c->tokens == TOKENS_RECOMPUTE;
+    const Params *p = t.params;
+    *out = (TrainingCost){.recipe = &c->recipe,
+                          .kind = SAMPLES_PAIRS,
+                          .n_trained = p->n_d_reals,
+                          .weight_bytes = (double)p->n_reals * sizeof(real)};
+    const double frozen = c->tokens == TOKENS_RECOMPUTE ? 1 : 0;
+    out->passes[MODALITY_IMAGE] = config.freeze_image ? frozen : 3;
+    out->passes[MODALITY_SPECTRUM] = config.freeze_spectrum ? frozen : 3;
     out->step_bytes = align_step_bytes(&config, t.model, train->replicas, 1, c->recipe.batch);
     out->step_bytes_alone = align_step_bytes(&config, t.model, train->replicas, train->replicas, c->recipe.batch);
     arena_reset(run->arena, mark);

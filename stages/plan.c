@@ -281,7 +281,6 @@ static void split_over_ranks(StagePlan *p, double alone, double all, double repl
     p->memory_shared += shared;
 }
 
-/* Back and forth is three times the work of forth. */
 static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(TrainingCost *, Run *))
 {
     const TrainConfig *train = config_get(c->run->config, &train_section);
@@ -294,20 +293,22 @@ static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(Tra
     }
     const double samples = (double)cost.recipe->steps * replicas * (double)cost.recipe->batch;
     p->rows = (int64_t)samples;
-    p->read = (int64_t)(samples * 4 * (GRID_PIXELS + (cost.kind == SAMPLES_PAIRS ? IMAGE_NUMBERS : 0)));
+    const int64_t numbers =
+        (cost.kind != SAMPLES_IMAGES ? GRID_PIXELS : 0) + (cost.kind != SAMPLES_SPECTRA ? IMAGE_NUMBERS : 0);
+    p->read = (int64_t)(samples * 4 * (double)numbers);
     p->write = (int64_t)(3 * cost.weight_bytes);
     p->max_ranks = train->replicas;
     p->memory += cost.weight_bytes + sizeof(Sample) * rows_of(c);
     split_over_ranks(p, training_optimizer_bytes(&cost, train, 1, train->sharded),
                      training_optimizer_bytes(&cost, train, train->replicas, train->sharded), replicas);
     split_over_ranks(p, cost.step_bytes_alone, cost.step_bytes, replicas);
-    for (int m = 0; m < N_MODALITIES; m++)
-        p->encoding += samples * rate[m] * (cost.trains[m] ? 3 : cost.encodes[m] ? 1 : 0);
+    for (int m = 0; m < N_MODALITIES; m++) p->encoding += samples * rate[m] * cost.passes[m];
     p->seconds_shared = p->encoding;
     p->seconds += 10;
 }
 
 static void size_train_spectrum(StagePlan *p, const Campaign *c) { size_training(p, c, train_spectrum_cost); }
+static void size_train_image(StagePlan *p, const Campaign *c) { size_training(p, c, train_image_cost); }
 static void size_align(StagePlan *p, const Campaign *c) { size_training(p, c, align_cost); }
 
 /* Two networks and components of both modalities; the stage knows what they take. */
@@ -381,6 +382,7 @@ static const struct {
              {&catalog_stage, size_catalog, "catalog.h5", false},
              {&pack_stage, size_pack, NULL, false},
              {&train_spectrum_stage, size_train_spectrum, NULL, true},
+             {&train_image_stage, size_train_image, NULL, true},
              {&align_stage, size_align, NULL, true},
              {&embed_stage, size_embed, NULL, true},
              {&baselines_stage, size_baselines, "baselines.h5", false},

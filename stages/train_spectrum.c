@@ -51,7 +51,8 @@ static Status run_train_spectrum(Run *run)
     TrainReport report;
     bool current;
     Status st = OK;
-    TRY_DONE(training_open(&t, run, &train_spectrum_stage, &c->recipe, SAMPLES_SPECTRA, c->output, 0));
+    TRY_DONE(training_open(&t, run, &train_spectrum_stage, &c->recipe, c->output, training_model));
+    TRY_DONE(training_dataset(&t, SAMPLES_SPECTRA));
     training_freeze(&t, masked_frozen);
     model_init(t.model, (uint64_t)rc->seed, backbone);
     TRY_DONE(par_agree(&run->par, training_load(&t, c->init, backbone)));
@@ -79,7 +80,7 @@ Status train_spectrum_cost(TrainingCost *out, Run *run)
                           .kind = SAMPLES_SPECTRA,
                           .n_trained = p->n_d_reals,
                           .weight_bytes = (double)p->n_reals * sizeof(real),
-                          .trains = {[MODALITY_SPECTRUM] = true}};
+                          .passes = {[MODALITY_SPECTRUM] = 3}};
     out->step_bytes = out->step_bytes_alone = masked_step_bytes(&masked, model, c->recipe.batch);
     arena_reset(run->arena, mark);
     return OK;

@@ -1,4 +1,4 @@
-/* training.c - the common part of train_spectrum and align (training.h). */
+/* training.c - the common part of train_spectrum, train_image and align (training.h). */
 #include "training.h"
 
 #include <stdlib.h>
@@ -27,31 +27,41 @@ static Status open_data(Training *t, SampleKind kind)
     TRY(stage_made_by("pack", dataset_open(&t->dataset, path, t->run->arena)));
     for (int s = 0; s < N_SPLITS; s++)
         TRY(dataset_samples(&t->sample[s], &t->n[s], &t->dataset, kind, (Split)s, t->run->arena));
+    t->data = t->dataset.fingerprint;
     return OK;
 }
 
-static Status open_all(Training *t, SampleKind kind, const char *output, double scale)
+Status training_dataset(Training *t, SampleKind kind)
+{
+    TRY(par_agree(&t->run->par, open_data(t, kind)));
+    log_info("%s: %lld samples to train with, %lld to validate, %lld to test", t->stage->name,
+             (long long)t->n[SPLIT_TRAIN], (long long)t->n[SPLIT_VAL], (long long)t->n[SPLIT_TEST]);
+    return OK;
+}
+
+Status training_model(Training *t)
+{
+    TRY(model_build(&t->model, config_get(t->run->config, &model_section), t->run->arena));
+    t->params = model_params(t->model);
+    return OK;
+}
+
+static Status open_all(Training *t, const char *output, TrainingBuild build)
 {
     const RunConfig *rc = config_get(t->run->config, &run_section);
-    const ModelConfig *mc = config_get(t->run->config, &model_section);
-    Arena *a = t->run->arena;
     TRY(stage_output(&t->path, t->run, output));
     TRY(stage_path(&t->folder, t->run, t->stage->name));
     TRY(gemm_choose(rc->gemm, (int)rc->threads));
     TRY(gemm_precision(train_precisions[t->config->precision]));
-    TRY(scale > 0 ? model_build_scaled(&t->model, mc, scale, a) : model_build(&t->model, mc, a));
-    return open_data(t, kind);
+    return build(t);
 }
 
-Status training_open(Training *t, Run *run, const Stage *stage, const TrainRecipe *recipe, SampleKind kind,
-                     const char *output, double scale)
+Status training_open(Training *t, Run *run, const Stage *stage, const TrainRecipe *recipe, const char *output,
+                     TrainingBuild build)
 {
     *t = (Training){.run = run, .stage = stage, .recipe = recipe};
     t->config = config_get(run->config, &train_section);
-    TRY(par_agree(&run->par, open_all(t, kind, output, scale)));
-    log_info("%s: %lld samples to train with, %lld to validate, %lld to test", stage->name,
-             (long long)t->n[SPLIT_TRAIN], (long long)t->n[SPLIT_VAL], (long long)t->n[SPLIT_TEST]);
-    return OK;
+    return par_agree(&run->par, open_all(t, output, build));
 }
 
 void training_close(Training *t)
@@ -62,7 +72,7 @@ void training_close(Training *t)
 
 void training_freeze(Training *t, const char *const *frozen)
 {
-    for (; *frozen; frozen++) params_freeze(model_params(t->model), *frozen);
+    for (; *frozen; frozen++) params_freeze(t->params, *frozen);
 }
 
 Status training_load(Training *t, const char *weights, const char *needed)
@@ -71,7 +81,7 @@ Status training_load(Training *t, const char *weights, const char *needed)
     char *path = NULL;
     if (!weights[0] || strcmp(weights, "init") == 0) return OK;
     TRY(stage_output(&path, t->run, weights));
-    Status st = checkpoint_load_parts(model_params(t->model), path, list, t->run->arena);
+    Status st = checkpoint_load_parts(t->params, path, list, t->run->arena);
     if (st != OK) fail_note("loading what %s begins with", t->stage->name);
     return st;
 }
@@ -91,7 +101,7 @@ static Status hash_lines(HashState *h, const Run *run, const ConfigSection *sect
 
 Status training_weights(Fingerprint *out, const Training *t, const char *model, const char *const *names)
 {
-    const Params *p = model_params(t->model);
+    const Params *p = t->params;
     HashState *h = hash_open();
     Status st = hash_lines(h, t->run, &model_section, model);
     for (int64_t i = 0; i < p->n_params; i++) {
@@ -112,7 +122,7 @@ static Status make_fingerprint(Training *t, const char *model, const char *const
     HashState *h = stage_hash(t->run, t->stage);
     hash_add(h, &rc->seed, sizeof rc->seed);
     hash_add_text(h, weights.text);
-    hash_add_text(h, t->dataset.fingerprint.text);
+    hash_add_text(h, t->data.text);
     t->fingerprint = hash_close(h);
     return OK;
 }
@@ -132,7 +142,7 @@ Status training_is_current(bool *current, Training *t, const char *model, const 
 
 static Status write_result(const Training *t, const char *const *kept)
 {
-    const Params *p = model_params(t->model);
+    const Params *p = t->params;
     H5File f = {0};
     Status st = checkpoint_create(&f, t->path, &t->envelope, "");
     for (int64_t i = 0; st == OK && i < p->n_params; i++)
@@ -167,7 +177,7 @@ Status training_run(TrainReport *report, Training *t, const Objective *objective
                              .config = t->config,
                              .recipe = t->recipe,
                              .objective = objective,
-                             .params = model_params(t->model),
+                             .params = t->params,
                              .train = t->sample[SPLIT_TRAIN],
                              .n_train = t->n[SPLIT_TRAIN],
                              .val = t->sample[SPLIT_VAL],
@@ -191,11 +201,11 @@ Status training_publish(Training *t, const TrainReport *report, const char *cons
 
 double training_optimizer_bytes(const TrainingCost *c, const TrainConfig *t, int64_t n_ranks, bool sharded)
 {
-    const OptimizerConfig o = {.ema = c->recipe->ema, .n_replicas = t->replicas, .sharded = sharded};
+    const OptimizerConfig o = {.ema = c->ema ? 1 : c->recipe->ema, .n_replicas = t->replicas, .sharded = sharded};
     return (double)optimizer_bytes(&o, c->n_trained, n_ranks < t->replicas ? n_ranks : t->replicas);
 }
 
-Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost *cost)
+static Status plan_samples(Run *run, FILE *out, const Stage *stage, const TrainingCost *cost)
 {
     const TrainConfig *c = config_get(run->config, &train_section);
     const TrainRecipe *r = cost->recipe;
@@ -204,12 +214,6 @@ Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost
     Sample *sample;
     char *path = NULL;
     int64_t n = 0;
-    const int64_t ranks = run->par.n_ranks < c->replicas ? run->par.n_ranks : c->replicas;
-    fprintf(out, "%s: %lld weights to train, %lld steps of %lld replicas x %lld samples\n", stage->name,
-            (long long)cost->n_trained, (long long)r->steps, (long long)c->replicas, (long long)r->batch);
-    fprintf(out, "%s: gradients and moments take %.3g GB per rank on %lld ranks with train.sharded, %.3g GB without\n",
-            stage->name, 1e-9 * training_optimizer_bytes(cost, c, ranks, true), (long long)ranks,
-            1e-9 * training_optimizer_bytes(cost, c, ranks, false));
     TRY(dataset_path(&path, run));
     if (dataset_open(&d, path, run->arena) == OK &&
         dataset_samples(&sample, &n, &d, cost->kind, SPLIT_TRAIN, run->arena) == OK)
@@ -221,4 +225,17 @@ Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost
     dataset_close(&d);
     arena_reset(run->arena, mark);
     return OK;
+}
+
+Status training_plan(Run *run, FILE *out, const Stage *stage, const TrainingCost *cost)
+{
+    const TrainConfig *c = config_get(run->config, &train_section);
+    const TrainRecipe *r = cost->recipe;
+    const int64_t ranks = run->par.n_ranks < c->replicas ? run->par.n_ranks : c->replicas;
+    fprintf(out, "%s: %lld weights to train, %lld steps of %lld replicas x %lld samples\n", stage->name,
+            (long long)cost->n_trained, (long long)r->steps, (long long)c->replicas, (long long)r->batch);
+    fprintf(out, "%s: gradients and moments take %.3g GB per rank on %lld ranks with train.sharded, %.3g GB without\n",
+            stage->name, 1e-9 * training_optimizer_bytes(cost, c, ranks, true), (long long)ranks,
+            1e-9 * training_optimizer_bytes(cost, c, ranks, false));
+    return cost->own_data ? OK : plan_samples(run, out, stage, cost);
 }

@@ -8,25 +8,34 @@
 #include "train/trainer.h"
 
 /* One training of a stage. */
-typedef struct {
+typedef struct Training {
     Run *run;
     const Stage *stage;
     const TrainConfig *config;
     const TrainRecipe *recipe;
     Dataset dataset;
-    Sample *sample[N_SPLITS];
+    Fingerprint data;         /* of what it trains with */
+    Sample *sample[N_SPLITS]; /* NULL: without a list (Trainer) */
     int64_t n[N_SPLITS];
-    Model *model;
-    char *path;   /* of the result */
-    char *folder; /* of metrics and states */
+    Model *model;   /* NULL where the stage trains something else */
+    Params *params; /* of the model, or what the stage has in its place */
+    void *own;      /* the stage's */
+    char *path;     /* of the result */
+    char *folder;   /* of metrics and states */
     Fingerprint fingerprint;
     Envelope envelope;
 } Training;
 
-/* Collective. Dataset and model (spectrum_ and image_encoder., sizes of section `model`; scale as for
-   model_build_scaled, 0 = none); nothing is initialised. */
-Status training_open(Training *t, Run *run, const Stage *stage, const TrainRecipe *recipe, SampleKind kind,
-                     const char *output, double scale);
+/* Local. Makes t->params; nothing needs to be initialised. training_model: the whole model, t->model, sizes of section
+   `model`. */
+typedef Status (*TrainingBuild)(Training *t);
+Status training_model(Training *t);
+
+/* Collective. Paths, provider of products and parameters; what it trains with comes next. */
+Status training_open(Training *t, Run *run, const Stage *stage, const TrainRecipe *recipe, const char *output,
+                     TrainingBuild build);
+/* Collective. train.dataset and its samples. */
+Status training_dataset(Training *t, SampleKind kind);
 void training_close(Training *t); /* twice-safe */
 
 /* Local. Freezes the parameters whose names begin with one of `frozen` (NULL-terminated). */
@@ -56,11 +65,13 @@ Status training_publish(Training *t, const TrainReport *report, const char *cons
 /* What a training needs, from its configuration alone. */
 typedef struct {
     const TrainRecipe *recipe;
+    bool ema; /* an average of the weights is kept, whatever the recipe says */
     SampleKind kind;
+    bool own_data;     /* it does not come from train.dataset */
     int64_t n_trained; /* numbers */
     double weight_bytes;
-    double step_bytes, step_bytes_alone;              /* of a rank with one replica, with all */
-    bool trains[N_MODALITIES], encodes[N_MODALITIES]; /* encoders: there and back, forward only */
+    double step_bytes, step_bytes_alone; /* of a rank with one replica, with all */
+    double passes[N_MODALITIES];         /* of a sample through the encoders; there and back is three */
 } TrainingCost;
 
 /* Local. Gradients and moments of a rank among n. */
@@ -79,6 +90,7 @@ void baselines_cost(BaselinesCost *out, const Run *run);
 
 /* Local, each in the file of its stage. */
 Status train_spectrum_cost(TrainingCost *out, Run *run);
+Status train_image_cost(TrainingCost *out, Run *run);
 Status align_cost(TrainingCost *out, Run *run);
 
 #endif

@@ -51,15 +51,24 @@ void block_init_norm(Params *p, LinearParams l);
 /* ---- training ----
    d_p is a gradient buffer of the parameters' table (params_d_at); frozen parameters get nothing. */
 
-/* What the backward pass needs of a block for one object: filled by block_forward_train, in the step's arena. The
-   fields above the line are the caller's to set. Rows behind `tokens` are padding. */
+/* Stochastic depth of a branch: the objects of the batch that it is computed for, and what multiplies it there; the others
+   go past it (spec.md 4.3). */
 typedef struct {
-    int64_t tokens, dim, heads;
+    const int64_t *kept; /* (n_kept) numbers of objects, each once; NULL = all */
+    int64_t n_kept;
+    real scale;
+} BranchDrop;
+#define BRANCH_WHOLE ((BranchDrop){NULL, 0, 1})
+
+/* What the backward pass needs of a block for `count` objects of `tokens` rows each: filled by block_forward_train, in the
+   step's arena. The fields above the line are the caller's to set. Rows behind the objects are padding. */
+typedef struct {
+    int64_t count, tokens, dim, heads;
     real eps;
-    real scale_attention, scale_mlp; /* stochastic depth: what multiplies the two branches; 1 = off, 0 = left out */
-    bool recompute;                  /* keep x alone and compute the rest again in the backward pass */
-    Dropout drop;                    /* of the attention's probabilities and of both branches */
-    /* ---- */
+    BranchDrop attention, mlp;
+    bool recompute; /* keep x alone and compute the rest again in the backward pass */
+    Dropout drop; /* of the attention's probabilities and of both branches; of one object: count is 1 where it is on */
+    /* ---- of the objects that keep a branch, side by side, but for x and middle, which have all */
     real *x;                             /* (rows, dim) what came in */
     real *mean1, *rstd1, *mean2, *rstd2; /* (rows) of the layer norms */
     real *qkv;                           /* (rows, 3 dim) */
@@ -69,10 +78,11 @@ typedef struct {
     real *branch_attention, *branch_mlp; /* (rows, dim), only where there is a layer scale */
 } BlockTrace;
 
-/* As block_forward while both scales are 1: the same bits in the rows of x, where that has panels (nn/panels.h) to rounding. */
+/* As block_forward while both branches are whole: the same bits in the rows of x, where that has panels (nn/panels.h) to
+   rounding. */
 Status block_forward_train(real *x, BlockTrace *t, const Params *p, const Block *b, Arena *step);
 
-/* d_x (gemm_pad(tokens), dim), padding zero: the gradient of the output comes in, that of the input goes out. */
+/* d_x (gemm_pad(count * tokens), dim), padding zero: the gradient of the output comes in, that of the input goes out. */
 Status block_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p, const Block *b, Arena *step);
 
 /* mean, rstd (rows) are kept. */

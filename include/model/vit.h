@@ -53,30 +53,30 @@ void vit_positions(real *out, const Vit *v, int64_t side);
 
 /* ---- training ---- */
 
-/* Stochastic depth of one image: what multiplies the attention branch and the MLP branch of each block (depth); 0 leaves
-   a branch out, b / k keeps it (spec.md 4.3). NULL = all 1. */
+/* Stochastic depth: of each block (depth), which images of the batch keep the attention branch and the MLP branch. */
 typedef struct {
-    const real *attention, *mlp;
+    const BranchDrop *attention, *mlp;
 } VitDrop;
 
-/* What the backward pass needs of one image, in the step's arena: about 12 reals per token, block and dimension, or one
-   with `recompute`. */
+/* What the backward pass needs of a batch of images of one size, in the step's arena: about 12 reals per token, block and
+   dimension, or one with `recompute`. */
 typedef struct {
     VitTokens which;
-    int64_t size, tokens, patches;
-    const float *image;       /* (3, size, size) borrowed */
-    const uint8_t *mask;      /* (patches) or NULL, borrowed */
-    BlockTrace *block;        /* (depth) */
-    real *x, *mean, *rstd;    /* before the final norm (tokens, D), and its statistics (tokens) */
+    int64_t count, size, tokens, patches; /* tokens and patches of an image */
+    const float *image;                   /* (count, 3, size, size) borrowed */
+    const uint8_t *mask;                  /* (count, patches) or NULL, borrowed */
+    BlockTrace *block;                    /* (depth) */
+    real *x, *mean, *rstd;    /* before the final norm (count * tokens, D), and its statistics (count * tokens) */
     const GradientHook *hook; /* of the backward pass, borrowed; NULL unless the caller sets it */
 } VitTrace;
 
-/* As vit_forward, to rounding, while nothing is dropped. recompute: keep the inputs of the blocks alone. */
-Status vit_forward_train(real *out, VitTrace *t, const Vit *v, const float *image, int64_t size, VitTokens which,
-                         const uint8_t *mask, const VitDrop *drop, bool recompute, Arena *step);
+/* out (count, tokens, D). As vit_forward, to rounding, while nothing is dropped; drop NULL = nothing is. recompute: keep the inputs
+   of the blocks alone. count > 1: the bits are those of this batch. */
+Status vit_forward_train(real *out, VitTrace *t, const Vit *v, const float *image, int64_t count, int64_t size,
+                         VitTokens which, const uint8_t *mask, const VitDrop *drop, bool recompute, Arena *step);
 
-/* Adds to the gradients d_p of the table; d_out (tokens, D). One call per image: gradients are sums over the calls, in
-   order. With VIT_PATCHES the class token and the positions, without a mask the mask token get nothing. */
+/* Adds to the gradients d_p of the table; d_out (count, tokens, D). With VIT_PATCHES the class token and the positions, without
+   a mask the mask token get nothing. */
 Status vit_backward(real *d_p, const VitTrace *t, const Vit *v, const real *d_out, Arena *step);
 
 /* d_position (the table's pos_embed) += the transpose of vit_positions; d_out (1 + side * side, D). */

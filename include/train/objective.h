@@ -4,7 +4,9 @@
 #define TRAIN_OBJECTIVE_H
 
 #include "data/dataset.h"
+#include "model/dino.h"
 #include "model/model.h"
+#include "nn/schedule.h"
 #include "train/optimizer.h"
 
 /* What this rank does in one step: replica first + k trains with sample[k * batch ... + batch). */
@@ -14,10 +16,18 @@ typedef struct {
     int64_t n_replicas, batch; /* of all; samples of each */
     const Sample *sample;      /* (n_mine, batch) */
     uint64_t seed;
+    double *terms;        /* (n_mine, terms of the objective) to be filled where it has any */
     Optimizer *optimizer; /* optimizer_gradient, optimizer_ready, optimizer_collect for each replica in order */
     const Par *par;
     Arena *arena; /* of the step: reset after it */
 } StepBatch;
+
+/* What a step of the optimiser goes by. */
+typedef struct {
+    double lr, weight_decay;
+    double momentum;                      /* of the average of the weights */
+    const double *lr_scale, *decay_scale; /* (n_params) what multiplies them; NULL = 1 */
+} StepRates;
 
 typedef struct {
     const char *name; /* "masked spectra" */
@@ -30,6 +40,17 @@ typedef struct {
     Status (*validate)(double *loss, void *self, const Sample *sample, int64_t n, uint64_t seed, Arena *a);
     /* Local. The weights changed (a step, a resume, an average swapped in). May be NULL. */
     Status (*refresh)(void *self);
+
+    /* ---- what only some have; NULL = not ---- */
+    const char *const *terms; /* names of numbers of each step, of which metrics.csv tells the mean over replicas */
+    /* Local. In place of the recipe's rates. */
+    void (*rates)(StepRates *out, const void *self, int64_t step);
+    const char *const *modules; /* what is clipped together (OptimizerConfig) */
+    /* What it carries from step to step beside the weights, the same on all ranks, zero at first: part of a state. */
+    double *memory;
+    int64_t n_memory;
+    /* Local. The step that was just made is taken: what it left goes into the memory. */
+    void (*accept)(void *self);
 } Objective;
 
 /* ---- SpecFormer by masked modelling (spec.md 3.3) ---- */
@@ -49,6 +70,35 @@ Status masked_mean_loss(double *loss, const Objective *o, const Sample *sample, 
 double masked_step_bytes(const MaskedConfig *c, const Model *model, int64_t batch);
 /* What the caller freezes (params_freeze) before the optimiser is opened; NULL-terminated. */
 extern const char *const masked_frozen[];
+
+/* ---- AstroDINO by self-distillation (spec.md 4) ---- */
+
+/* Where images come from; entry `image` of a sample. */
+typedef struct {
+    Status (*read)(float *pixels, void *self, const Sample *s); /* Local. (3, CUTOUT_PIXELS, CUTOUT_PIXELS) */
+    void *self;
+} ImageReader;
+
+typedef enum { BALANCE_CENTERING, BALANCE_SINKHORN } Balance;
+
+typedef struct {
+    CropsConfig crops;
+    PatchMaskConfig masks;
+    int balance; /* Balance */
+    double centre_momentum, drop_path;
+    DinoSchedule lr, weight_decay, momentum, temp;
+    int64_t frozen_steps;            /* in which the prototypes do not move */
+    double layer_decay, patch_embed; /* of the learning rate */
+    bool recompute;
+} DinoTraining;
+
+/* Local. `dino` lies in the table p, its encoder before its head, nothing else is trained there; it and the reader are
+   borrowed. The teacher is the optimiser's average (OptimizerConfig.ema), whose weights take the place of the student's while
+   it looks at a batch: nobody holds both. `step` is Collective. */
+Status dino_objective(Objective *out, const DinoTraining *c, const Dino *dino, Params *p, const ImageReader *reader,
+                      Arena *a);
+/* Local. Memory of a step beside weights, gradients and moments, of a rank with n_mine replicas, for plans. */
+double dino_step_bytes(const DinoTraining *c, const Dino *dino, int64_t n_mine, int64_t batch);
 
 /* ---- the alignment (spec.md 5) ---- */
 

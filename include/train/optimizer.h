@@ -29,12 +29,18 @@ typedef struct {
     bool sharded;
     ConfigTexts no_decay; /* parameters whose names end with one of these are not decayed */
     int64_t piece;        /* 0 = OPTIMIZER_PIECE; part of the answer: the norm is summed piece by piece */
+    /* Beginnings of names, NULL-terminated: parameters that are clipped together, by a norm of their own; they lie side by side
+       in this order. NULL = all together. */
+    const char *const *modules;
 } OptimizerConfig;
+
+enum { OPTIMIZER_MODULES = 4 };
 
 typedef struct Optimizer Optimizer;
 
 typedef struct {
     double norm; /* of the mean gradient, before clipping */
+    double module_norm[OPTIMIZER_MODULES];
     const char
         *not_finite; /* the first parameter whose gradient has NaN or Inf; NULL = none. Nothing was changed then */
 } StepReport;
@@ -66,14 +72,17 @@ void optimizer_collect(Optimizer *o, int64_t replica);
 Status optimizer_step(StepReport *out, Optimizer *o, double lr, double weight_decay, const double *lr_scale,
                       const double *decay_scale, int64_t step);
 
+/* Local. The momentum of the average from now on, in place of that of the configuration, which has one. */
+void optimizer_momentum(Optimizer *o, double momentum);
+
 /* Collective, between steps. Moments and average into / from the groups "moment1", "moment2", "average" of a file that
    is open on the same ranks, by parameter name, each with its own shape: any number of ranks can go on, sharded or not.
    load: E_INPUT names what is missing. */
 Status optimizer_save(H5File *f, Optimizer *o);
 Status optimizer_load(H5File *f, Optimizer *o);
 
-/* Collective. The average of the weights in place of the weights, for validation and for the result, and back before
-   the next step or save. No-op without ema. */
+/* Collective. The average of the weights in place of the weights, for validation, for a teacher's pass and for the result, and
+   back before the next gradient or save. No-op without ema. */
 Status optimizer_swap_average(Optimizer *o);
 
 #endif

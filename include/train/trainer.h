@@ -75,11 +75,11 @@ typedef struct {
     const TrainRecipe *recipe;
     const Objective *objective;
     Params *params;
-    const Sample *train, *val;
+    const Sample *train,
+        *val; /* NULL: images without a list, sample i of `train` being image i and of `val` n_train + i */
     int64_t n_train, n_val;
     uint64_t seed;
-    Envelope envelope;         /* of states and of the best checkpoint */
-    const double *decay_scale; /* (n_params) or NULL */
+    Envelope envelope; /* of states and of the best checkpoint */
 } Trainer;
 
 typedef struct {
@@ -100,9 +100,12 @@ typedef struct {
     int64_t step;              /* steps done */
     int64_t best_step, waited; /* validations since then */
     double best_loss, first_loss;
+    double *memory; /* (n_memory) of the objective, borrowed */
+    int64_t n_memory;
 } TrainState;
 
-/* Collective. The newest state in the folder that bears the fingerprint, into weights and optimiser; found = false where there is none. */
+/* Collective. The newest state in the folder that bears the fingerprint, into weights, optimiser and the memory that `s` names;
+   found = false where there is none. */
 Status state_load(bool *found, TrainState *s, Params *p, Optimizer *o, const char *folder,
                   const Fingerprint *fingerprint, const Par *par, Arena *scratch);
 /* Collective. Written under a .part name, sealed, renamed; of older ones the newest stays. */

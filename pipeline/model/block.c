@@ -163,65 +163,123 @@ void block_norm_train(real *y, real *mean, real *rstd, const Params *p, LinearPa
     layernorm_forward(y, mean, rstd, x, params_at(p, l.weight), params_at(p, l.bias), rows, p->param[l.weight].n, eps);
 }
 
-/* Stochastic depth; nothing happens at 1. */
+/* Nothing happens at 1. */
 static void scale_rows(real *branch, real scale, int64_t n)
 {
     if (scale == 1) return;
     for (int64_t i = 0; i < n; i++) branch[i] *= scale;
 }
 
-static Status take_trace(BlockTrace *t, int64_t rows, const Block *b, Arena *step)
+/* Rows of the objects that keep a branch. */
+static int64_t rows_kept(const BlockTrace *t, const BranchDrop *d)
 {
-    real **const vectors[] = {&t->mean1, &t->rstd1, &t->mean2, &t->rstd2};
-    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) TRY(arena_new(vectors[i], step, rows));
-    TRY(arena_new(&t->qkv, step, rows * 3 * t->dim));
-    TRY(arena_new(&t->attended, step, rows * t->dim));
-    TRY(arena_new(&t->middle, step, rows * t->dim));
-    TRY(arena_new(&t->up, step, rows * MLP_RATIO * t->dim));
+    return (d->kept ? d->n_kept : t->count) * t->tokens;
+}
+
+/* The rows of those objects: x itself where it is all of them, else their copy in `room`, padded with zeros. */
+static real *gather_kept(real *room, real *x, const BlockTrace *t, const BranchDrop *d)
+{
+    const int64_t each = t->tokens * t->dim, n = rows_kept(t, d) * t->dim;
+    if (!d->kept) return x;
+    for (int64_t i = 0; i < d->n_kept; i++) memcpy(room + i * each, x + d->kept[i] * each, sizeof *x * (size_t)each);
+    memset(room + n, 0, sizeof *room * (size_t)(gemm_pad(n / t->dim) * t->dim - n));
+    return room;
+}
+
+static void scatter_kept(real *x, const real *room, const BlockTrace *t, const BranchDrop *d)
+{
+    const int64_t each = t->tokens * t->dim;
+    for (int64_t i = 0; d->kept && i < d->n_kept; i++)
+        memcpy(x + d->kept[i] * each, room + i * each, sizeof *x * (size_t)each);
+}
+
+static void add_kept(real *x, const Params *p, int64_t gamma, const real *branch, const BlockTrace *t,
+                     const BranchDrop *d)
+{
+    const int64_t each = t->tokens * t->dim;
+    if (!d->kept) add_branch(x, p, gamma, branch, gemm_pad(rows_kept(t, d)), t->dim);
+    for (int64_t i = 0; d->kept && i < d->n_kept; i++)
+        add_branch(x + d->kept[i] * each, p, gamma, branch + i * each, t->tokens, t->dim);
+}
+
+static Status take_trace(BlockTrace *t, const Block *b, Arena *step)
+{
+    const int64_t attention = gemm_pad(rows_kept(t, &t->attention)), mlp = gemm_pad(rows_kept(t, &t->mlp));
+    TRY(arena_new(&t->mean1, step, attention));
+    TRY(arena_new(&t->rstd1, step, attention));
+    TRY(arena_new(&t->mean2, step, mlp));
+    TRY(arena_new(&t->rstd2, step, mlp));
+    TRY(arena_new(&t->qkv, step, attention * 3 * t->dim));
+    TRY(arena_new(&t->attended, step, attention * t->dim));
+    TRY(arena_new(&t->middle, step, gemm_pad(t->count * t->tokens) * t->dim));
+    TRY(arena_new(&t->up, step, mlp * MLP_RATIO * t->dim));
     t->branch_attention = t->branch_mlp = NULL;
-    if (b->gamma1 >= 0) TRY(arena_new(&t->branch_attention, step, rows * t->dim));
-    if (b->gamma2 >= 0) TRY(arena_new(&t->branch_mlp, step, rows * t->dim));
+    if (b->gamma1 >= 0) TRY(arena_new(&t->branch_attention, step, attention * t->dim));
+    if (b->gamma2 >= 0) TRY(arena_new(&t->branch_mlp, step, mlp * t->dim));
     return OK;
 }
 
-/* The block with everything kept; t->x holds x already. A branch of scale 0 is not computed. */
+/* What the branches work in. */
+typedef struct {
+    real *kept, *norm, *spare; /* (rows, dim) */
+    real *hidden;              /* (rows, 4 dim) */
+} BranchRoom;
+
+static Status attention_branch(real *x, BlockTrace *t, const Params *p, const Block *b, BranchRoom *r, Arena *step)
+{
+    const BranchDrop *d = &t->attention;
+    const int64_t dim = t->dim, each = t->tokens * dim, n = rows_kept(t, d), rows = gemm_pad(n);
+    const real *in = gather_kept(r->kept, x, t, d);
+    real *branch = t->branch_attention ? t->branch_attention : r->spare;
+    block_norm_train(r->norm, t->mean1, t->rstd1, p, b->norm1, in, rows, t->eps);
+    block_linear(t->qkv, p, b->qkv, r->norm, rows);
+    for (int64_t i = 0; i < n / t->tokens; i++)
+        TRY(attention_forward_train(t->attended + i * each, t->qkv + i * 3 * each, t->tokens, t->heads, dim / t->heads,
+                                    &t->drop, step));
+    block_linear(branch, p, b->proj, t->attended, rows);
+    scale_rows(branch, d->scale, rows * dim);
+    dropout_apply(branch, n * dim, &t->drop, "dropout.branch", 0);
+    add_kept(x, p, b->gamma1, branch, t, d);
+    return OK;
+}
+
+static void mlp_branch(real *x, BlockTrace *t, const Params *p, const Block *b, BranchRoom *r)
+{
+    const BranchDrop *d = &t->mlp;
+    const int64_t dim = t->dim, n = rows_kept(t, d), rows = gemm_pad(n);
+    const real *in = gather_kept(r->kept, x, t, d);
+    real *branch = t->branch_mlp ? t->branch_mlp : r->spare;
+    block_norm_train(r->norm, t->mean2, t->rstd2, p, b->norm2, in, rows, t->eps);
+    block_linear(t->up, p, b->up, r->norm, rows);
+    gelu_forward(r->hidden, t->up, rows * MLP_RATIO * dim);
+    block_linear(branch, p, b->down, r->hidden, rows);
+    scale_rows(branch, d->scale, rows * dim);
+    dropout_apply(branch, n * dim, &t->drop, "dropout.branch", 1);
+    add_kept(x, p, b->gamma2, branch, t, d);
+}
+
+/* The block with everything kept; t->x holds x already. */
 static Status fill_trace(real *x, BlockTrace *t, const Params *p, const Block *b, Arena *step)
 {
-    const int64_t rows = gemm_pad(t->tokens), dim = t->dim;
-    TRY(take_trace(t, rows, b, step));
+    const int64_t rows = gemm_pad(t->count * t->tokens), dim = t->dim;
+    MUST(t->count == 1 || t->drop.p == 0);
+    TRY(take_trace(t, b, step));
     const Mark mark = arena_mark(step);
-    real *norm, *spare, *hidden;
-    TRY(arena_new(&norm, step, rows * dim));
-    TRY(arena_new(&spare, step, rows * dim));
-    TRY(arena_new(&hidden, step, rows * MLP_RATIO * dim));
-    if (t->scale_attention != 0) {
-        real *branch = t->branch_attention ? t->branch_attention : spare;
-        block_norm_train(norm, t->mean1, t->rstd1, p, b->norm1, x, rows, t->eps);
-        block_linear(t->qkv, p, b->qkv, norm, rows);
-        TRY(attention_forward_train(t->attended, t->qkv, t->tokens, t->heads, dim / t->heads, &t->drop, step));
-        block_linear(branch, p, b->proj, t->attended, rows);
-        scale_rows(branch, t->scale_attention, rows * dim);
-        dropout_apply(branch, t->tokens * dim, &t->drop, "dropout.branch", 0);
-        add_branch(x, p, b->gamma1, branch, rows, dim);
-    }
+    BranchRoom r;
+    TRY(arena_new(&r.kept, step, t->attention.kept || t->mlp.kept ? rows * dim : 0));
+    TRY(arena_new(&r.norm, step, rows * dim));
+    TRY(arena_new(&r.spare, step, rows * dim));
+    TRY(arena_new(&r.hidden, step, rows * MLP_RATIO * dim));
+    TRY(attention_branch(x, t, p, b, &r, step));
     memcpy(t->middle, x, sizeof *x * (size_t)(rows * dim));
-    if (t->scale_mlp != 0) {
-        real *branch = t->branch_mlp ? t->branch_mlp : spare;
-        block_norm_train(norm, t->mean2, t->rstd2, p, b->norm2, x, rows, t->eps);
-        block_linear(t->up, p, b->up, norm, rows);
-        gelu_forward(hidden, t->up, rows * MLP_RATIO * dim);
-        block_linear(branch, p, b->down, hidden, rows);
-        scale_rows(branch, t->scale_mlp, rows * dim);
-        dropout_apply(branch, t->tokens * dim, &t->drop, "dropout.branch", 1);
-        add_branch(x, p, b->gamma2, branch, rows, dim);
-    }
+    mlp_branch(x, t, p, b, &r);
     arena_reset(step, mark);
     return OK;
 }
 
 Status block_forward_train(real *x, BlockTrace *t, const Params *p, const Block *b, Arena *step)
 {
-    const int64_t n = gemm_pad(t->tokens) * t->dim;
+    const int64_t n = gemm_pad(t->count * t->tokens) * t->dim;
     TRY(arena_new(&t->x, step, n));
     memcpy(t->x, x, sizeof *x * (size_t)n);
     const Mark mark = arena_mark(step);
@@ -263,53 +321,64 @@ static void branch_backward(real *d_branch, real *d_p, const Params *p, int64_t 
 typedef struct {
     real *d_branch, *norm, *d_norm; /* (rows, dim) */
     real *hidden, *d_wide;          /* (rows, 4 dim) */
+    real *d_kept, *kept;            /* (rows, dim) where a branch is not whole */
 } BlockScratch;
 
-/* Products over rows of d_x run on whole panels, whose padding is zero; sums over rows on the tokens. */
-static void mlp_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p, const Block *b, BlockScratch *s)
+/* Products over rows of d_x run on whole panels, whose padding is zero; sums over rows on those of the objects. */
+static void mlp_backward(real *d_all, real *d_p, const BlockTrace *t, const Params *p, const Block *b, BlockScratch *s)
 {
-    const int64_t tokens = t->tokens, rows = gemm_pad(tokens), dim = t->dim, wide = MLP_RATIO * dim;
+    const BranchDrop *d = &t->mlp;
+    const int64_t n = rows_kept(t, d), rows = gemm_pad(n), dim = t->dim, wide = MLP_RATIO * dim;
+    real *d_x = gather_kept(s->d_kept, d_all, t, d);
+    const real *middle = gather_kept(s->kept, t->middle, t, d);
     real *slope = s->d_wide, *d_up = s->hidden; /* once gelu's output has been used, its place takes gradients */
-    branch_backward(s->d_branch, d_p, p, b->gamma2, t->scale_mlp, t->branch_mlp, d_x, rows, dim);
-    dropout_apply(s->d_branch, tokens * dim, &t->drop, "dropout.branch", 1);
-    gelu_both(s->hidden, slope, t->up, tokens * wide);
-    block_linear_backward(NULL, d_p, p, b->down, s->d_branch, s->hidden, tokens);
+    branch_backward(s->d_branch, d_p, p, b->gamma2, d->scale, t->branch_mlp, d_x, rows, dim);
+    dropout_apply(s->d_branch, n * dim, &t->drop, "dropout.branch", 1);
+    gelu_both(s->hidden, slope, t->up, n * wide);
+    block_linear_backward(NULL, d_p, p, b->down, s->d_branch, s->hidden, n);
     memset(d_up, 0, sizeof *d_up * (size_t)(rows * wide));
     gemm_linear()->backward_x(d_up, s->d_branch, params_at(p, b->down.weight), rows, dim, wide);
-    for (int64_t i = 0; i < tokens * wide; i++) d_up[i] *= slope[i];
+    for (int64_t i = 0; i < n * wide; i++) d_up[i] *= slope[i];
 
-    block_norm(s->norm, p, b->norm2, t->middle, tokens, t->eps);
+    block_norm(s->norm, p, b->norm2, middle, n, t->eps);
     memset(s->d_norm, 0, sizeof *s->d_norm * (size_t)(rows * dim));
-    block_linear_backward(NULL, d_p, p, b->up, d_up, s->norm, tokens);
+    block_linear_backward(NULL, d_p, p, b->up, d_up, s->norm, n);
     gemm_linear()->backward_x(s->d_norm, d_up, params_at(p, b->up.weight), rows, wide, dim);
-    block_norm_backward(d_x, d_p, p, b->norm2, s->d_norm, t->middle, t->mean2, t->rstd2, tokens);
+    block_norm_backward(d_x, d_p, p, b->norm2, s->d_norm, middle, t->mean2, t->rstd2, n);
+    scatter_kept(d_all, d_x, t, d);
 }
 
-static Status attention_branch_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p, const Block *b,
+static Status attention_branch_backward(real *d_all, real *d_p, const BlockTrace *t, const Params *p, const Block *b,
                                         BlockScratch *s, Arena *step)
 {
-    const int64_t tokens = t->tokens, rows = gemm_pad(tokens), dim = t->dim;
+    const BranchDrop *d = &t->attention;
+    const int64_t n = rows_kept(t, d), rows = gemm_pad(n), dim = t->dim, each = t->tokens * dim;
+    real *d_x = gather_kept(s->d_kept, d_all, t, d);
+    const real *x = gather_kept(s->kept, t->x, t, d);
     real *d_qkv = s->d_wide, *d_attended = s->norm;
-    branch_backward(s->d_branch, d_p, p, b->gamma1, t->scale_attention, t->branch_attention, d_x, rows, dim);
-    dropout_apply(s->d_branch, tokens * dim, &t->drop, "dropout.branch", 0);
+    branch_backward(s->d_branch, d_p, p, b->gamma1, d->scale, t->branch_attention, d_x, rows, dim);
+    dropout_apply(s->d_branch, n * dim, &t->drop, "dropout.branch", 0);
     memset(d_attended, 0, sizeof *d_attended * (size_t)(rows * dim));
-    block_linear_backward(NULL, d_p, p, b->proj, s->d_branch, t->attended, tokens);
+    block_linear_backward(NULL, d_p, p, b->proj, s->d_branch, t->attended, n);
     gemm_linear()->backward_x(d_attended, s->d_branch, params_at(p, b->proj.weight), rows, dim, dim);
     memset(d_qkv, 0, sizeof *d_qkv * (size_t)(rows * 3 * dim));
-    TRY(attention_backward(d_qkv, t->qkv, d_attended, tokens, t->heads, dim / t->heads, &t->drop, step));
+    for (int64_t i = 0; i < n / t->tokens; i++)
+        TRY(attention_backward(d_qkv + i * 3 * each, t->qkv + i * 3 * each, d_attended + i * each, t->tokens, t->heads,
+                               dim / t->heads, &t->drop, step));
 
-    block_norm(s->norm, p, b->norm1, t->x, tokens, t->eps);
+    block_norm(s->norm, p, b->norm1, x, n, t->eps);
     memset(s->d_norm, 0, sizeof *s->d_norm * (size_t)(rows * dim));
-    block_linear_backward(NULL, d_p, p, b->qkv, d_qkv, s->norm, tokens);
+    block_linear_backward(NULL, d_p, p, b->qkv, d_qkv, s->norm, n);
     gemm_linear()->backward_x(s->d_norm, d_qkv, params_at(p, b->qkv.weight), rows, 3 * dim, dim);
-    block_norm_backward(d_x, d_p, p, b->norm1, s->d_norm, t->x, t->mean1, t->rstd1, tokens);
+    block_norm_backward(d_x, d_p, p, b->norm1, s->d_norm, x, t->mean1, t->rstd1, n);
+    scatter_kept(d_all, d_x, t, d);
     return OK;
 }
 
 /* The trace again from its x. */
 static Status recompute(BlockTrace *full, const BlockTrace *t, const Params *p, const Block *b, Arena *step)
 {
-    const int64_t n = gemm_pad(t->tokens) * t->dim;
+    const int64_t n = gemm_pad(t->count * t->tokens) * t->dim;
     real *x;
     *full = *t;
     TRY(arena_new(&x, step, n));
@@ -319,7 +388,8 @@ static Status recompute(BlockTrace *full, const BlockTrace *t, const Params *p, 
 
 Status block_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p, const Block *b, Arena *step)
 {
-    const int64_t rows = gemm_pad(t->tokens), dim = t->dim;
+    const int64_t rows = gemm_pad(t->count * t->tokens), dim = t->dim;
+    const int64_t apart = t->attention.kept || t->mlp.kept ? rows * dim : 0;
     const Mark mark = arena_mark(step);
     BlockTrace full = *t;
     if (t->recompute) TRY(recompute(&full, t, p, b, step));
@@ -329,8 +399,10 @@ Status block_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p
     TRY(arena_new(&s.d_norm, step, rows * dim));
     TRY(arena_new(&s.hidden, step, rows * MLP_RATIO * dim));
     TRY(arena_new(&s.d_wide, step, rows * MLP_RATIO * dim));
-    if (t->scale_mlp != 0) mlp_backward(d_x, d_p, &full, p, b, &s);
-    if (t->scale_attention != 0) TRY(attention_branch_backward(d_x, d_p, &full, p, b, &s, step));
+    TRY(arena_new(&s.d_kept, step, apart));
+    TRY(arena_new(&s.kept, step, apart));
+    mlp_backward(d_x, d_p, &full, p, b, &s);
+    TRY(attention_branch_backward(d_x, d_p, &full, p, b, &s, step));
     arena_reset(step, mark);
     return OK;
 }

@@ -248,65 +248,80 @@ Status vit_forward(real *out, const Vit *v, const float *image, int64_t count, i
 
 /* ---- training ---- */
 
-Status vit_forward_train(real *out, VitTrace *t, const Vit *v, const float *image, int64_t size, VitTokens which,
-                         const uint8_t *mask, const VitDrop *dropped, bool recompute, Arena *step)
+Status vit_forward_train(real *out, VitTrace *t, const Vit *v, const float *image, int64_t count, int64_t size,
+                         VitTokens which, const uint8_t *mask, const VitDrop *dropped, bool recompute, Arena *step)
 {
     const VitConfig *c = &v->config;
     TRY(check_size(c, size));
-    const int64_t tokens = vit_tokens(c, size, which);
+    const int64_t tokens = vit_tokens(c, size, which), rows = count * tokens;
     *t = (VitTrace){.which = which,
+                    .count = count,
                     .size = size,
                     .tokens = tokens,
                     .patches = vit_tokens(c, size, VIT_PATCHES),
                     .image = image,
                     .mask = mask};
     TRY(arena_new(&t->block, step, c->depth));
-    TRY(arena_new(&t->x, step, gemm_pad(tokens) * c->embed_dim));
-    TRY(arena_new(&t->mean, step, tokens));
-    TRY(arena_new(&t->rstd, step, tokens));
-    TRY(prepare_tokens(t->x, v, image, size, which, mask, step));
+    TRY(arena_new(&t->x, step, gemm_pad(rows) * c->embed_dim));
+    TRY(arena_new(&t->mean, step, rows));
+    TRY(arena_new(&t->rstd, step, rows));
+    TRY(prepare_all(t->x, v, image, count, size, which, mask, step));
     for (int64_t i = 0; i < c->depth; i++) {
-        t->block[i] = (BlockTrace){.tokens = tokens,
+        t->block[i] = (BlockTrace){.count = count,
+                                   .tokens = tokens,
                                    .dim = c->embed_dim,
                                    .heads = c->num_heads,
                                    .eps = eps,
-                                   .scale_attention = dropped ? dropped->attention[i] : 1,
-                                   .scale_mlp = dropped ? dropped->mlp[i] : 1,
+                                   .attention = dropped ? dropped->attention[i] : BRANCH_WHOLE,
+                                   .mlp = dropped ? dropped->mlp[i] : BRANCH_WHOLE,
                                    .recompute = recompute};
         TRY(block_forward_train(t->x, &t->block[i], v->params, &v->block[i], step));
     }
-    block_norm_train(out, t->mean, t->rstd, v->params, v->norm, t->x, tokens, eps);
+    block_norm_train(out, t->mean, t->rstd, v->params, v->norm, t->x, rows, eps);
     return OK;
 }
 
-/* d_x (tokens, D) of what enters the blocks; rows of masked patches are cleared on the way. */
-static Status tokens_backward(real *d_p, const VitTrace *t, const Vit *v, real *d_x, Arena *step)
+/* d_x (tokens, D) of what enters the blocks, of image i; rows of masked patches are cleared on the way. */
+static void class_backward(real *d_p, const VitTrace *t, const Vit *v, real *d_x, int64_t i)
 {
     const Params *p = v->params;
     const int64_t dim = v->config.embed_dim;
+    const uint8_t *mask = t->mask ? t->mask + i * t->patches : NULL;
     if (t->which == VIT_CLASS) {
         real *d_class = params_d_at(p, d_p, v->cls_token), *d_position = params_d_at(p, d_p, v->pos_embed);
-        for (int64_t i = 0; d_class && i < dim; i++) d_class[i] += d_x[i];
+        for (int64_t k = 0; d_class && k < dim; k++) d_class[k] += d_x[k];
         if (d_position) vit_positions_backward(d_position, v, d_x, t->size / v->config.patch_size);
     }
     real *d_first = d_x + (t->tokens - t->patches) * dim, *d_mask = params_d_at(p, d_p, v->mask_token);
-    for (int64_t i = 0; t->mask && i < t->patches; i++) {
-        if (!t->mask[i]) continue;
-        for (int64_t j = 0; d_mask && j < dim; j++) d_mask[j] += d_first[i * dim + j];
-        memset(d_first + i * dim, 0, sizeof *d_first * (size_t)dim);
+    for (int64_t j = 0; mask && j < t->patches; j++) {
+        if (!mask[j]) continue;
+        for (int64_t k = 0; d_mask && k < dim; k++) d_mask[k] += d_first[j * dim + k];
+        memset(d_first + j * dim, 0, sizeof *d_first * (size_t)dim);
     }
+}
+
+/* Patches of all images are the rows of one product: those behind class tokens are moved together. */
+static Status tokens_backward(real *d_p, const VitTrace *t, const Vit *v, real *d_x, Arena *step)
+{
+    const int64_t dim = v->config.embed_dim, each = t->patches * dim;
     real *pixels;
-    TRY(gather_patches(&pixels, &v->config, t->image, 1, t->size, step));
-    block_linear_backward(NULL, d_p, p, v->patch_embed, d_first, pixels, t->patches);
+    for (int64_t i = 0; i < t->count; i++) {
+        real *own = d_x + i * t->tokens * dim;
+        class_backward(d_p, t, v, own, i);
+        memmove(d_x + i * each, own + (t->tokens - t->patches) * dim, sizeof *d_x * (size_t)each);
+    }
+    TRY(gather_patches(&pixels, &v->config, t->image, t->count, t->size, step));
+    block_linear_backward(NULL, d_p, v->params, v->patch_embed, d_x, pixels, t->count * t->patches);
     return OK;
 }
 
 Status vit_backward(real *d_p, const VitTrace *t, const Vit *v, const real *d_out, Arena *step)
 {
+    const int64_t rows = t->count * t->tokens;
     const Mark mark = arena_mark(step);
     real *d_x;
-    TRY(arena_new(&d_x, step, gemm_pad(t->tokens) * v->config.embed_dim));
-    block_norm_backward(d_x, d_p, v->params, v->norm, d_out, t->x, t->mean, t->rstd, t->tokens);
+    TRY(arena_new(&d_x, step, gemm_pad(rows) * v->config.embed_dim));
+    block_norm_backward(d_x, d_p, v->params, v->norm, d_out, t->x, t->mean, t->rstd, rows);
     for (int64_t i = v->config.depth - 1; i >= 0; i--) {
         TRY(block_backward(d_x, d_p, &t->block[i], v->params, &v->block[i], step));
         block_ready(t->hook, v->params, &v->block[i]);

@@ -8,7 +8,9 @@
 
 static const struct {
     const char *folder, *title;
-} trainings[] = {{"train_spectrum", "Masked modelling of spectra"}, {"align", "Alignment of images and spectra"}};
+} trainings[] = {{"train_spectrum", "Masked modelling of spectra"},
+                 {"train_image", "Self-distillation of images"},
+                 {"align", "Alignment of images and spectra"}};
 enum { N_TRAININGS = sizeof trainings / sizeof *trainings };
 
 static bool has_curve(const Report *r, int i)
@@ -25,25 +27,38 @@ static bool applies(const Report *r)
     return any;
 }
 
-/* The columns that another machine writes too: all but the seconds. *has_val: some step was validated. */
+enum { VAL_COLUMN = 5 }; /* of step,epoch,loss,grad_norm,lr,val_loss, and what a training has besides */
+
+static bool is_validated(const char *line)
+{
+    for (int i = 0; line && i < VAL_COLUMN; i++) line = (line = strchr(line, ',')) ? line + 1 : NULL;
+    return line && *line && *line != ',';
+}
+
+/* The columns that another machine writes too: all but the last, the seconds. *has_val: some step was validated. */
 static Status copy_curve(bool *has_val, const Page *p, const Report *r, const char *folder)
 {
     char *path, line[512], name[64];
-    FILE *out;
+    FILE *out = NULL, *f;
+    Status st = OK;
     snprintf(name, sizeof name, "%s/metrics.csv", folder);
     TRY(report_path(&path, r, name));
-    TRY(plot_data(&out, p, folder, "step,epoch,loss,grad_norm,lr,val_loss"));
-    FILE *f = fopen(path, "r");
+    f = fopen(path, "r");
     *has_val = false;
-    while (f && fgets(line, sizeof line, f)) {
+    while (st == OK && f && fgets(line, sizeof line, f)) {
         char *last = strrchr(line, ',');
-        if (!last || line[0] < '0' || line[0] > '9') continue;
+        if (!last) continue;
         *last = 0;
-        *has_val = *has_val || last[-1] != ',';
+        if (!out) {
+            st = plot_data(&out, p, folder, line);
+            continue;
+        }
+        *has_val = *has_val || is_validated(line);
         fprintf(out, "%s\n", line);
     }
     if (f) fclose(f);
-    return plot_data_end(out, p, folder);
+    if (st == OK && !out) st = plot_data(&out, p, folder, "step,epoch,loss,grad_norm,lr,val_loss");
+    return st == OK ? plot_data_end(out, p, folder) : st;
 }
 
 static Status write_curve(Page *p, const Report *r, int i)

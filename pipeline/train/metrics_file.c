@@ -7,7 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char header[] = "step,epoch,loss,grad_norm,lr,val_loss,seconds\n";
+static void write_header(const MetricsFile *m)
+{
+    fputs("step,epoch,loss,grad_norm,lr,val_loss", m->file);
+    for (const char *const *t = m->terms; t && *t; t++) fprintf(m->file, ",%s", *t);
+    fputs(",seconds\n", m->file);
+}
 
 /* Copies the header and the rows up to `step`; a line cut short by a kill ends it. */
 static void copy_rows(FILE *to, FILE *from, int64_t step)
@@ -20,7 +25,7 @@ static void copy_rows(FILE *to, FILE *from, int64_t step)
     }
 }
 
-Status metrics_open(MetricsFile *m, const char *folder, int64_t step)
+Status metrics_open(MetricsFile *m, const char *folder, const char *const *terms, int64_t step)
 {
     char part[1040];
     const int n = snprintf(m->path, sizeof m->path, "%s/metrics.csv", folder);
@@ -28,9 +33,10 @@ Status metrics_open(MetricsFile *m, const char *folder, int64_t step)
     snprintf(part, sizeof part, "%s.part", m->path);
     FILE *old = step > 0 ? fopen(m->path, "r") : NULL;
     m->val_loss = NAN;
+    m->terms = terms;
     m->file = fopen(part, "w");
     if (m->file) {
-        fputs(header, m->file);
+        write_header(m);
         if (old) copy_rows(m->file, old, step);
     }
     if (old) fclose(old);
@@ -53,6 +59,7 @@ Status metrics_end_row(MetricsFile *m)
     if (!m->file) return OK;
     int n = fprintf(m->file, "%" PRId64 ",%" PRId64 ",%.17g,%.9g,%.9g,", r->step, r->epoch, r->loss, r->norm, r->lr);
     if (n > 0 && !isnan(m->val_loss)) n = fprintf(m->file, "%.17g", m->val_loss);
+    for (int i = 0; m->terms && m->terms[i] && n >= 0; i++) n = fprintf(m->file, ",%.9g", r->terms[i]);
     if (n >= 0) n = fprintf(m->file, ",%.1f\n", r->seconds);
     return n > 0 ? OK : FAIL(E_OUTPUT, "%s cannot be written: %s", m->path, strerror(errno));
 }

@@ -27,6 +27,14 @@ static Sizes sizes_of(const OptimizerConfig *c, int64_t n, const Par *par)
     return s;
 }
 
+static int count_modules(const OptimizerConfig *c)
+{
+    int n = 0;
+    while (c->modules && c->modules[n]) n++;
+    MUST(n <= OPTIMIZER_MODULES);
+    return n > 0 ? n : 1;
+}
+
 static int64_t in_arena(int64_t n, size_t size)
 {
     const int64_t bytes = (n * (int64_t)size + 63) / 64 * 64;
@@ -41,12 +49,35 @@ int64_t optimizer_bytes(const OptimizerConfig *c, int64_t n_d_reals, int64_t n_r
         const Sizes s = sizes_of(c, n_d_reals, &par);
         const int64_t bytes = in_arena(1, sizeof(Optimizer)) + in_arena(s.n_buffers, sizeof(real *)) +
                               s.n_buffers * in_arena(n_d_reals, sizeof(real)) + in_arena(TREE_HELD, sizeof(TreeNode)) +
-                              in_arena(s.n_pieces, sizeof(double)) +
+                              in_arena(count_modules(c) * s.n_pieces, sizeof(double)) +
                               (c->ema > 0 ? 3 : 2) * in_arena(s.n_state, sizeof(real)) +
                               pieces_bytes(&par, n_d_reals, s.piece, c->n_replicas);
         if (bytes > most) most = bytes;
     }
     return most;
+}
+
+/* Where the modules end in a gradient. */
+static void find_modules(Optimizer *o)
+{
+    const Params *p = o->params;
+    int at = 0;
+    o->n_modules = count_modules(&o->c);
+    for (int64_t i = 0; o->c.modules && i < p->n_params; i++) {
+        if (p->param[i].d_offset < 0) continue;
+        while (strncmp(p->param[i].name, o->c.modules[at], strlen(o->c.modules[at])) != 0) {
+            o->module_end[at++] = p->param[i].d_offset;
+            MUST(at < o->n_modules);
+        }
+    }
+    while (at < o->n_modules) o->module_end[at++] = o->n;
+}
+
+static int module_of(const Optimizer *o, int64_t d_offset)
+{
+    int m = 0;
+    while (d_offset >= o->module_end[m]) m++;
+    return m;
 }
 
 static Status take_memory(Optimizer **out, Params *p, const OptimizerConfig *c, const Par *par, Arena *a)
@@ -62,12 +93,13 @@ static Status take_memory(Optimizer **out, Params *p, const OptimizerConfig *c, 
                      .n_pieces = s.n_pieces,
                      .everything = !c->sharded || par->n_ranks == 1,
                      .n_buffers = s.n_buffers};
+    find_modules(o);
     par_share(&o->first, &o->last, par, c->n_replicas);
     o->next = o->first;
     TRY(arena_new(&o->buffer, a, s.n_buffers));
     for (int i = 0; i < s.n_buffers; i++) TRY(arena_new(&o->buffer[i], a, o->n));
     TRY(arena_new(&o->held, a, TREE_HELD));
-    TRY(arena_new(&o->squares, a, s.n_pieces));
+    TRY(arena_new(&o->squares, a, o->n_modules * s.n_pieces));
     TRY(arena_new(&o->m, a, s.n_state));
     TRY(arena_new(&o->v, a, s.n_state));
     if (c->ema > 0) TRY(arena_new(&o->average, a, s.n_state));
@@ -200,21 +232,41 @@ static double mean_squares(real *x, int64_t n, real factor)
     return sum;
 }
 
-/* Collective. Mean gradient in buffer[0], of this rank's own pieces; its norm. */
-static double mean_gradient(Optimizer *o)
+static void mean_piece(Optimizer *o, int64_t k)
 {
+    const real factor = (real)(1 / (double)o->c.n_replicas);
+    const int64_t end = (k + 1) * o->piece < o->n ? (k + 1) * o->piece : o->n;
+    int64_t at = k * o->piece;
+    for (int m = 0; m < o->n_modules; m++) {
+        const int64_t to = o->module_end[m] < end ? o->module_end[m] : end, n = to > at ? to - at : 0;
+        o->squares[m * o->n_pieces + k] = mean_squares(o->buffer[0] + at, n, factor);
+        at += n;
+    }
+}
+
+/* Collective. Mean gradient in buffer[0], of this rank's own pieces; its norms. */
+static void mean_gradient(StepReport *out, Optimizer *o)
+{
+    double squares = 0;
     pieces_finish(o->pieces);
     o->n_held = 0;
     o->next = o->first;
-    const real factor = (real)(1 / (double)o->c.n_replicas);
-    for (int64_t k = o->par->rank; k < o->n_pieces; k += o->par->n_ranks) {
-        const int64_t at = k * o->piece;
-        o->squares[k] = mean_squares(o->buffer[0] + at, o->n - at < o->piece ? o->n - at : o->piece, factor);
+    for (int64_t k = o->par->rank; k < o->n_pieces; k += o->par->n_ranks) mean_piece(o, k);
+    for (int m = 0; m < o->n_modules; m++) {
+        double *own = o->squares + m * o->n_pieces, sum = 0;
+        pieces_share_f64(o->pieces, own);
+        for (int64_t k = 0; k < o->n_pieces; k++) sum += own[k];
+        out->module_norm[m] = sqrt(sum);
+        squares += sum;
     }
-    pieces_share_f64(o->pieces, o->squares);
-    double sum = 0;
-    for (int64_t k = 0; k < o->n_pieces; k++) sum += o->squares[k];
-    return sqrt(sum);
+    out->norm = sqrt(squares);
+}
+
+static bool piece_is_finite(const Optimizer *o, int64_t k)
+{
+    double probe = 0;
+    for (int m = 0; m < o->n_modules; m++) probe += o->squares[m * o->n_pieces + k];
+    return isfinite(probe);
 }
 
 /* Collective. The first parameter with a gradient that is not finite. Its first piece tells: table and pieces have the
@@ -222,7 +274,7 @@ static double mean_gradient(Optimizer *o)
 static const char *find_not_finite(const Optimizer *o)
 {
     int64_t k = 0, found = 0; /* number + 1 */
-    while (isfinite(o->squares[k])) k++;
+    while (piece_is_finite(o, k)) k++;
     const bool own = k % o->par->n_ranks == o->par->rank;
     for (Section s = optimizer_sections(o); own && optimizer_next(&s, o);)
         for (int64_t i = 0; i < s.n && s.piece == k && found == 0; i++)
@@ -273,24 +325,34 @@ void optimizer_spread_weights(Optimizer *o)
     }
 }
 
+void optimizer_momentum(Optimizer *o, double momentum)
+{
+    MUST(o->average != NULL);
+    o->c.ema = momentum;
+}
+
 Status optimizer_step(StepReport *out, Optimizer *o, double lr, double weight_decay, const double *lr_scale,
                       const double *decay_scale, int64_t step)
 {
     MUST(o->next == o->last && step > 0 && !o->swapped);
-    *out = (StepReport){.norm = mean_gradient(o)};
+    *out = (StepReport){0};
+    mean_gradient(out, o);
     if (!isfinite(out->norm)) {
         out->not_finite = find_not_finite(o);
         return OK;
     }
     if (o->everything) pieces_share(o->pieces, o->buffer[0]);
-    const double clip = o->c.max_norm > 0 ? optim_clip(out->norm, o->c.max_norm) : 1;
+    double clip[OPTIMIZER_MODULES];
+    for (int m = 0; m < o->n_modules; m++)
+        clip[m] = o->c.max_norm > 0 ? optim_clip(out->module_norm[m], o->c.max_norm) : 1;
     for (Section s = optimizer_sections(o); optimizer_next(&s, o);) {
         AdamW adam = o->c.adam;
         adam.lr = lr * (lr_scale ? lr_scale[s.param] : 1);
         adam.weight_decay =
             decays(o, o->params->param[s.param].name) ? weight_decay * (decay_scale ? decay_scale[s.param] : 1) : 0;
         real *d = o->buffer[0] + s.gradient, *value = o->params->value + s.weight;
-        if (clip < 1) optim_scale(d, clip, s.n);
+        const double factor = clip[module_of(o, s.gradient)];
+        if (factor < 1) optim_scale(d, factor, s.n);
         adamw_step(value, o->m + s.state, o->v + s.state, d, s.n, &adam, step);
         if (o->average) ema_step(o->average + s.state, value, o->c.ema, s.n);
     }

@@ -21,8 +21,10 @@ struct Optimizer {
     Pieces *pieces;
 
     real *m, *v, *average; /* of the pieces that this rank steps, side by side; average NULL = none */
-    double *squares;       /* (n_pieces) */
-    bool swapped;          /* the average is in place of the weights */
+    int n_modules;
+    int64_t module_end[OPTIMIZER_MODULES]; /* in a gradient */
+    double *squares;                       /* (n_modules, n_pieces) */
+    bool swapped;                          /* the average is in place of the weights */
 };
 
 /* A stretch of one trained parameter within one of the pieces that this rank steps. */

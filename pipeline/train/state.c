@@ -76,6 +76,7 @@ static Status write_state(H5File *f, const TrainState *s, const Params *p, Optim
     TRY(h5_put_attr_i64(f, "/", "waited", s->waited));
     TRY(h5_put_attr_f64(f, "/", "best_loss", s->best_loss));
     TRY(h5_put_attr_f64(f, "/", "first_loss", s->first_loss));
+    if (s->n_memory > 0) TRY(h5_put(f, "memory", H5_F64, 0, s->memory, &s->n_memory, 1));
     TRY(write_weights(f, p));
     return optimizer_save(f, o);
 }
@@ -119,6 +120,14 @@ static bool read_numbers(TrainState *s, H5File *f)
     return h5_get_attr_i64(&s->step, f, "/", "step") && h5_get_attr_i64(&s->best_step, f, "/", "best_step") &&
            h5_get_attr_i64(&s->waited, f, "/", "waited") && h5_get_attr_f64(&s->best_loss, f, "/", "best_loss") &&
            h5_get_attr_f64(&s->first_loss, f, "/", "first_loss");
+}
+
+static Status read_memory(TrainState *s, H5File *f)
+{
+    H5Shape shape;
+    if (s->n_memory == 0) return OK;
+    TRY(h5_expect(&shape, f, "memory", &s->n_memory, 1));
+    return h5_read_rows(s->memory, f, "memory", H5_F64, 0, 0, s->n_memory);
 }
 
 static Status read_weights(Params *p, H5File *f)
@@ -172,6 +181,7 @@ Status state_load(bool *found, TrainState *s, Params *p, Optimizer *o, const cha
     Status st = path_of(path, folder, step);
     if (st == OK) st = h5_open(&f, path, NULL);
     if (st == OK && !read_numbers(s, &f)) st = FAIL(E_INPUT, "%s lacks attributes of a training: remove it", path);
+    if (st == OK) st = read_memory(s, &f);
     if (st == OK) st = read_weights(p, &f);
     st = par_agree(par, st);
     if (st == OK) st = optimizer_load(&f, o);

@@ -50,6 +50,9 @@ typedef struct {
     Progress progress;
     Sample *sample; /* (replicas of this rank, batch) */
     double *loss;   /* (replicas of this rank) */
+    int64_t n_terms;
+    double *terms;     /* (replicas of this rank, n_terms) of the objective */
+    double *mean_term; /* (n_terms) */
     Arena step;
     double saved; /* when, in seconds */
     double last_loss;
@@ -57,26 +60,41 @@ typedef struct {
 
 /* ---- losses ---- */
 
-/* Collective. The mean over n numbers, of which this rank has those from `first` on: the same bits on any ranks. */
-static Status mean_over(double *mean, const double *mine, int64_t first, int64_t n_mine, int64_t n, const Par *par,
-                        Arena *a)
+/* Collective. The means of n vectors of `width` numbers, of which this rank has those from `first` on: the same bits on any
+   ranks. */
+static Status mean_over(double *mean, const double *mine, int64_t width, int64_t first, int64_t n_mine, int64_t n,
+                        const Par *par, Arena *a)
 {
     TreeSum sum;
-    Status st = treesum_init(&sum, 1, n, a);
-    for (int64_t i = 0; st == OK && i < n_mine; i++) treesum_push(&sum, first + i, mine + i);
+    Status st = treesum_init(&sum, width, n, a);
+    for (int64_t i = 0; st == OK && i < n_mine; i++) treesum_push(&sum, first + i, mine + i * width);
     TRY(par_agree(par, st));
     TRY(par_tree_finish(mean, &sum, par, a));
-    *mean /= (double)n;
+    for (int64_t i = 0; i < width; i++) mean[i] /= (double)n;
     return OK;
+}
+
+/* Sample i of a list; of images without one, whose numbers begin at `first`. */
+static Sample sample_at(const Sample *list, int64_t first, int64_t i)
+{
+    return list ? list[i] : (Sample){-1, first + i, first + i};
+}
+
+static Status validate_batch(double *loss, const Loop *l, int64_t first, int64_t batch, Arena *a)
+{
+    const Trainer *t = l->t;
+    Sample *sample;
+    TRY(arena_new(&sample, a, batch));
+    for (int64_t i = 0; i < batch; i++) sample[i] = sample_at(t->val, t->n_train, first + i);
+    return t->objective->validate(loss, t->objective->self, sample, batch, t->seed, a);
 }
 
 static Status validate_batches(double *loss, const Loop *l, int64_t first, int64_t n, int64_t batch, Arena *a)
 {
-    const Trainer *t = l->t;
     for (int64_t i = 0; i < n; i++) {
         const Mark mark = arena_mark(a);
         TRY(par_continue());
-        TRY(t->objective->validate(&loss[i], t->objective->self, t->val + (first + i) * batch, batch, t->seed, a));
+        TRY(validate_batch(&loss[i], l, (first + i) * batch, batch, a));
         arena_reset(a, mark);
     }
     return OK;
@@ -97,7 +115,7 @@ static Status validation_loss(double *mean, Loop *l)
     if (st == OK) st = validate_batches(loss, l, first, last - first, batch, &l->step);
     clock_end("validate");
     TRY(par_agree(l->par, st));
-    TRY(mean_over(mean, loss, first, last - first, n, l->par, &l->step));
+    TRY(mean_over(mean, loss, 1, first, last - first, n, l->par, &l->step));
     arena_reset(&l->step, mark);
     return OK;
 }
@@ -144,7 +162,9 @@ static Status validate(Loop *l)
     TRY(validation_loss(&loss, l));
     const bool better = loss < s->best_loss || s->best_step < 0;
     if (better) {
-        *s = (TrainState){s->step, s->step, 0, loss, s->first_loss};
+        s->best_step = s->step;
+        s->best_loss = loss;
+        s->waited = 0;
         TRY(par_agree(l->par, l->par->rank == 0 ? write_weights(t, "best") : OK));
     } else {
         s->waited++;
@@ -188,7 +208,7 @@ static Status begin(Loop *l, TrainReport *out)
 {
     const Trainer *t = l->t;
     bool found;
-    l->state = (TrainState){0, -1, 0, NAN, NAN};
+    l->state = (TrainState){0, -1, 0, NAN, NAN, t->objective->memory, t->objective->n_memory};
     TRY(state_load(&found, &l->state, t->params, l->optimizer, t->folder, &t->envelope.fingerprint, l->par, &l->step));
     if (found)
         log_info("%s: goes on after step %lld of %lld", t->stage, (long long)l->state.step,
@@ -196,7 +216,8 @@ static Status begin(Loop *l, TrainReport *out)
     out->resumed = l->state.step;
     l->saved = log_elapsed();
     TRY(refresh(l));
-    return par_agree(l->par, l->par->rank == 0 ? metrics_open(&l->metrics, t->folder, l->state.step) : OK);
+    return par_agree(l->par,
+                     l->par->rank == 0 ? metrics_open(&l->metrics, t->folder, t->objective->terms, l->state.step) : OK);
 }
 
 /* Collective. Is it time to stop, to save? Rank 0's clock counts. */
@@ -221,7 +242,7 @@ static Status gather_samples(Loop *l, int64_t first, int64_t n_mine)
     int64_t *which = NULL;
     TRY(arena_new(&which, &l->step, n));
     order_batch(which, &l->order, l->state.step, first * batch, n);
-    for (int64_t i = 0; i < n; i++) l->sample[i] = t->train[which[i]];
+    for (int64_t i = 0; i < n; i++) l->sample[i] = sample_at(t->train, 0, which[i]);
     arena_reset(&l->step, mark);
     return OK;
 }
@@ -241,47 +262,71 @@ static Status not_a_number(Loop *l, const char *gradient)
             gradient ? "the state before it is saved" : "the last saved state is that of an earlier step"));
 }
 
-/* Collective. One step: `norm` of the gradient and mean loss. */
-static Status step(Loop *l)
+static StepRates rates_of(const Loop *l)
+{
+    const TrainRecipe *r = l->t->recipe;
+    const Objective *o = l->t->objective;
+    const int64_t step = l->state.step;
+    StepRates rates = {.weight_decay = r->weight_decay, .momentum = r->ema};
+    if (o->rates)
+        o->rates(&rates, o->self, step);
+    else
+        rates.lr = schedule_cosine(r->lr, r->lr_last, step, r->warmup_steps,
+                                   r->schedule_steps > 0 ? r->schedule_steps : r->steps);
+    return rates;
+}
+
+/* Collective. Gradients of all replicas; mean loss and mean terms. */
+static Status find_gradients(double *loss, Loop *l)
 {
     const Trainer *t = l->t;
-    const TrainRecipe *r = t->recipe;
     int64_t first, last;
-    StepReport report;
-    double loss;
-    const Mark mark = arena_mark(&l->step);
     optimizer_replicas(&first, &last, l->optimizer);
-    Status st = gather_samples(l, first, last - first);
-    TRY(par_agree(l->par, st));
+    TRY(par_agree(l->par, gather_samples(l, first, last - first)));
     const StepBatch b = {.step = l->state.step,
                          .first = first,
                          .n_mine = last - first,
                          .n_replicas = t->config->replicas,
-                         .batch = r->batch,
+                         .batch = t->recipe->batch,
                          .sample = l->sample,
                          .seed = t->seed,
+                         .terms = l->terms,
                          .optimizer = l->optimizer,
                          .par = l->par,
                          .arena = &l->step};
     clock_begin("gradients");
-    st = t->objective->step(l->loss, t->objective->self, &b);
+    const Status st = t->objective->step(l->loss, t->objective->self, &b);
     clock_end("gradients");
     TRY(par_agree(l->par, st));
-    TRY(mean_over(&loss, l->loss, first, last - first, t->config->replicas, l->par, &l->step));
-    const double lr = schedule_cosine(r->lr, r->lr_last, l->state.step, r->warmup_steps,
-                                      r->schedule_steps > 0 ? r->schedule_steps : r->steps);
+    TRY(mean_over(loss, l->loss, 1, first, last - first, b.n_replicas, l->par, &l->step));
+    if (l->n_terms == 0) return OK;
+    return mean_over(l->mean_term, l->terms, l->n_terms, first, last - first, b.n_replicas, l->par, &l->step);
+}
+
+/* Collective. One step: a line of metrics. */
+static Status step(Loop *l)
+{
+    const Trainer *t = l->t;
+    const StepRates r = rates_of(l);
+    StepReport report;
+    double loss;
+    const Mark mark = arena_mark(&l->step);
+    TRY(find_gradients(&loss, l));
     TRY(par_agree(l->par, FAIL_POINT("train.step")));
     clock_begin("optimiser");
-    st = optimizer_step(&report, l->optimizer, lr, r->weight_decay, NULL, t->decay_scale, l->state.step + 1);
+    if (r.momentum > 0) optimizer_momentum(l->optimizer, r.momentum);
+    const Status st =
+        optimizer_step(&report, l->optimizer, r.lr, r.weight_decay, r.lr_scale, r.decay_scale, l->state.step + 1);
     clock_end("optimiser");
     TRY(st);
     arena_reset(&l->step, mark);
     if (report.not_finite || !isfinite(loss)) return not_a_number(l, report.not_finite);
+    if (t->objective->accept) t->objective->accept(t->objective->self);
     if (l->state.step == 0) l->state.first_loss = loss;
     l->state.step++;
     l->last_loss = loss;
     metrics_step(&l->metrics, &(MetricsRow){l->state.step, (l->state.step - 1) / order_steps_per_epoch(&l->order), loss,
-                                            report.norm, lr, log_elapsed()});
+                                            report.norm, r.lr, log_elapsed(), l->mean_term});
     return refresh(l);
 }
 
@@ -327,14 +372,18 @@ static Status open_loop(Loop *l, Arena *a)
                                 .ema = r->ema,
                                 .n_replicas = c->replicas,
                                 .sharded = c->sharded,
-                                .no_decay = c->no_decay};
+                                .no_decay = c->no_decay,
+                                .modules = t->objective->modules};
     int64_t first, last;
+    for (const char *const *term = t->objective->terms; term && *term; term++) l->n_terms++;
     TRY(par_agree(l->par, order_init(&l->order, t->n_train, c->replicas * r->batch, c->shuffle_block, c->shuffle_window,
                                      t->seed, a)));
     TRY(optimizer_open(&l->optimizer, t->params, &oc, l->par, a));
     optimizer_replicas(&first, &last, l->optimizer);
     Status st = arena_new(&l->sample, a, (last - first) * r->batch + 1);
     if (st == OK) st = arena_new(&l->loss, a, last - first + 1);
+    if (st == OK) st = arena_new(&l->terms, a, (last - first) * l->n_terms);
+    if (st == OK) st = arena_new(&l->mean_term, a, l->n_terms);
     return par_agree(l->par, st);
 }
 

@@ -100,10 +100,10 @@ static void specformer_has_its_gradient(void)
 typedef struct {
     Params params;
     Vit model;
-    int64_t size;
+    int64_t count, size;
     VitTokens which;
-    const uint8_t *mask;
-    VitDrop drop;
+    const uint8_t *mask; /* (count, patches) */
+    const VitDrop *drop;
     float *image;
     real *w, *out;
     int64_t n; /* of out */
@@ -115,8 +115,8 @@ static double image_objective(void *problem)
     ImageProblem *v = problem;
     const Mark mark = arena_mark(&test_arena);
     VitTrace trace;
-    CHECK_OK(vit_forward_train(v->out, &trace, &v->model, v->image, v->size, v->which, v->mask, &v->drop, false,
-                               &test_arena));
+    CHECK_OK(vit_forward_train(v->out, &trace, &v->model, v->image, v->count, v->size, v->which, v->mask, v->drop,
+                               false, &test_arena));
     arena_reset(&test_arena, mark);
     return gradcheck_sum(v->w, v->out, v->n);
 }
@@ -128,12 +128,13 @@ static void make_image_problem(ImageProblem *v)
     CHECK_OK(vit_declare(&v->model, &config, &v->params, "", &test_arena));
     CHECK_OK(params_allocate(&v->params));
     params_deterministic(&v->params, 6);
-    v->n = vit_tokens(&config, v->size, v->which) * config.embed_dim;
+    v->n = v->count * vit_tokens(&config, v->size, v->which) * config.embed_dim;
     v->w = gradcheck_random(v->n);
     v->out = gradcheck_array(v->n);
-    real *pixels = gradcheck_random(3 * v->size * v->size);
-    CHECK_OK(arena_new(&v->image, &test_arena, 3 * v->size * v->size));
-    for (int64_t i = 0; i < 3 * v->size * v->size; i++) v->image[i] = (float)pixels[i];
+    const int64_t n_pixels = v->count * 3 * v->size * v->size;
+    real *pixels = gradcheck_random(n_pixels);
+    CHECK_OK(arena_new(&v->image, &test_arena, n_pixels));
+    for (int64_t i = 0; i < n_pixels; i++) v->image[i] = (float)pixels[i];
 }
 
 static void check_image(ImageProblem *v, bool recompute)
@@ -142,39 +143,40 @@ static void check_image(ImageProblem *v, bool recompute)
     {
         real *d_p = gradcheck_array(v->params.n_d_reals);
         VitTrace trace;
-        CHECK_OK(vit_forward_train(v->out, &trace, &v->model, v->image, v->size, v->which, v->mask, &v->drop, recompute,
-                                   &test_arena));
+        CHECK_OK(vit_forward_train(v->out, &trace, &v->model, v->image, v->count, v->size, v->which, v->mask, v->drop,
+                                   recompute, &test_arena));
         CHECK_OK(vit_backward(d_p, &trace, &v->model, v->w, &test_arena));
         check_params(v, image_objective, &v->params, d_p);
     }
 }
 
-static const real kept[] = {1, 1}, attention_kept[] = {0, (real)1.5}, mlp_kept[] = {(real)1.5, 1};
-
 static void vit_has_its_gradient(void)
 {
     static const uint8_t mask[16] = {1, 0, 0, 1, 1};
-    ImageProblem v = {.size = 12, .which = VIT_CLASS, .mask = mask, .drop = {kept, kept}};
+    ImageProblem v = {.count = 1, .size = 12, .which = VIT_CLASS, .mask = mask};
     make_image_problem(&v);
     check_image(&v, true);
 }
 
-/* Another size of image: positions are resampled; branches are left out (their parameters have no part) or enlarged. */
+/* A batch of another size of image: positions are resampled; each branch is computed for some of the images. */
 static void vit_has_its_gradient_elsewhere(void)
 {
-    static const uint8_t mask[9] = {0, 1};
-    ImageProblem v = {.size = 9, .which = VIT_CLASS, .mask = mask, .drop = {attention_kept, mlp_kept}};
-    make_image_problem(&v);
-    params_freeze(&v.params, "blocks.0.0.norm1");
-    params_freeze(&v.params, "blocks.0.0.attn");
-    params_freeze(&v.params, "blocks.0.0.ls1");
-    check_image(&v, false);
+    static const int64_t first[] = {2}, two[] = {2, 0}, last[] = {1};
+    static const BranchDrop attention[] = {{first, 1, 3}, {NULL, 0, 1}};
+    static const BranchDrop mlp[] = {{two, 2, (real)1.5}, {last, 1, 3}};
+    static const VitDrop drop = {attention, mlp};
+    static const uint8_t mask[3 * 9] = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1};
+    for (int recompute = 0; recompute < 2; recompute++) {
+        ImageProblem v = {.count = 3, .size = 9, .which = VIT_CLASS, .mask = mask, .drop = &drop};
+        make_image_problem(&v);
+        check_image(&v, recompute);
+    }
 }
 
 /* Bare patches: the tokens in front are frozen, as they take no part. */
 static void bare_patches_have_their_gradient(void)
 {
-    ImageProblem v = {.size = 12, .which = VIT_PATCHES, .drop = {kept, kept}};
+    ImageProblem v = {.count = 1, .size = 12, .which = VIT_PATCHES};
     make_image_problem(&v);
     CU_ASSERT_EQUAL(params_freeze(&v.params, "cls_token") + params_freeze(&v.params, "pos_embed"), 2);
     CU_ASSERT_EQUAL(params_freeze(&v.params, "mask_token"), 1);

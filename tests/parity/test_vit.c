@@ -145,26 +145,28 @@ static void positions_agree(void)
     CHECK_OK(h5_close(&c.g));
 }
 
-/* Adds the gradients of sum(w * out) over all images of a dataset; w_class (n, D) and w_patch (n, patches, D) may be
-   NULL. */
+/* Adds the gradients of sum(w * out) over all images of a dataset, one by one or as one batch; w_class (n, D) and w_patch
+   (n, patches, D) may be NULL. */
 static void backward_all(real *d_p, Case *c, const char *input, VitTokens which, const uint8_t *masks,
-                         const real *w_class, const real *w_patch)
+                         const real *w_class, const real *w_patch, bool together)
 {
     H5Shape in;
     const float *image = golden_f32(&in, &c->g, input);
     const int64_t size = in.dims[3], patches = vit_tokens(&c->model.config, size, VIT_PATCHES), dim = c->dim;
-    const int64_t tokens = vit_tokens(&c->model.config, size, which);
-    for (int64_t i = 0; i < in.dims[0]; i++) {
+    const int64_t tokens = vit_tokens(&c->model.config, size, which), count = together ? in.dims[0] : 1;
+    for (int64_t i = 0; i < in.dims[0]; i += count) {
         const Mark mark = arena_mark(&test_arena);
         real *out, *d_out;
         VitTrace trace;
-        CHECK_OK(arena_new(&out, &test_arena, tokens * dim));
-        CHECK_OK(arena_new(&d_out, &test_arena, tokens * dim));
-        real *d_patch = d_out + (tokens - patches) * dim;
-        if (w_class) memcpy(d_out, w_class + i * dim, sizeof *d_out * (size_t)dim);
-        if (w_patch) memcpy(d_patch, w_patch + i * patches * dim, sizeof *d_out * (size_t)(patches * dim));
-        CHECK_OK(vit_forward_train(out, &trace, &c->model, image + i * 3 * size * size, size, which,
-                                   masks ? masks + i * patches : NULL, NULL, false, &test_arena));
+        CHECK_OK(arena_new(&out, &test_arena, count * tokens * dim));
+        CHECK_OK(arena_new(&d_out, &test_arena, count * tokens * dim));
+        for (int64_t k = 0; k < count; k++) {
+            real *own = d_out + k * tokens * dim, *d_patch = own + (tokens - patches) * dim;
+            if (w_class) memcpy(own, w_class + (i + k) * dim, sizeof *own * (size_t)dim);
+            if (w_patch) memcpy(d_patch, w_patch + (i + k) * patches * dim, sizeof *own * (size_t)(patches * dim));
+        }
+        CHECK_OK(vit_forward_train(out, &trace, &c->model, image + i * 3 * size * size, count, size, which,
+                                   masks ? masks + i * patches : NULL, NULL, together, &test_arena));
         CHECK_OK(vit_backward(d_p, &trace, &c->model, d_out, &test_arena));
         arena_reset(&test_arena, mark);
     }
@@ -179,12 +181,13 @@ static void gradients_agree(void)
     const real *w_class = golden_reals(NULL, &c.g, "inputs/lossw_cls");
     const real *w_patch = golden_reals(NULL, &c.g, "inputs/lossw_patch");
     const real *w_local = golden_reals(NULL, &c.g, "inputs/lossw_local");
-    FOR_EACH_PROVIDER({
-        real *d_p = parity_gradients(&c.params);
-        backward_all(d_p, &c, "inputs/global", VIT_CLASS, masks, w_class, w_patch);
-        backward_all(d_p, &c, "inputs/local", VIT_CLASS, NULL, w_local, NULL);
-        parity_gradients_near(&c.g, "grads/lossA", &c.params, d_p, gradient_tolerance);
-    })
+    for (int together = 0; together < 2; together++)
+        FOR_EACH_PROVIDER({
+            real *d_p = parity_gradients(&c.params);
+            backward_all(d_p, &c, "inputs/global", VIT_CLASS, masks, w_class, w_patch, together);
+            backward_all(d_p, &c, "inputs/local", VIT_CLASS, NULL, w_local, NULL, together);
+            parity_gradients_near(&c.g, "grads/lossA", &c.params, d_p, gradient_tolerance);
+        })
     CHECK_OK(h5_close(&c.g));
 }
 
@@ -196,7 +199,7 @@ static void gradients_of_bare_patches_agree(void)
     const real *w = golden_reals(NULL, &c.g, "inputs/lossw_nocls");
     FOR_EACH_PROVIDER({
         real *d_p = parity_gradients(&c.params);
-        backward_all(d_p, &c, "inputs/global", VIT_PATCHES, NULL, NULL, w);
+        backward_all(d_p, &c, "inputs/global", VIT_PATCHES, NULL, NULL, w, false);
         parity_gradients_near(&c.g, "grads/lossB", &c.params, d_p, gradient_tolerance_f32);
     })
     CHECK_OK(h5_close(&c.g));
@@ -213,22 +216,17 @@ static void dropped_branches_agree(void)
     const int64_t *mlp = golden_i64(&n_mlp, &c.g, "inputs/droppath_idx_mlp");
     const real kept = (real)golden_number_of(&c.g, "outputs/droppath_block0_out", "scale");
     const int64_t n = in.dims[0], tokens = in.dims[1], each = tokens * c.dim;
-    real *out, *one;
-    CHECK_OK(arena_new(&out, &test_arena, n * each));
-    CHECK_OK(arena_new(&one, &test_arena, gemm_pad(tokens) * c.dim));
-    for (int64_t i = 0; i < n; i++) {
-        BlockTrace t = {.tokens = tokens,
-                        .dim = c.dim,
-                        .heads = c.model.config.num_heads,
-                        .eps = (real)golden_number(&c.g, "layernorm_eps")};
-        for (int64_t k = 0; k < n_attention.dims[0]; k++)
-            if (attention[k] == i) t.scale_attention = kept;
-        for (int64_t k = 0; k < n_mlp.dims[0]; k++)
-            if (mlp[k] == i) t.scale_mlp = kept;
-        memcpy(one, x + i * each, sizeof *x * (size_t)each);
-        CHECK_OK(block_forward_train(one, &t, &c.params, &c.model.block[0], &test_arena));
-        memcpy(out + i * each, one, sizeof *x * (size_t)each);
-    }
+    real *out;
+    CHECK_OK(arena_new(&out, &test_arena, gemm_pad(n * tokens) * c.dim));
+    memcpy(out, x, sizeof *x * (size_t)(n * each));
+    BlockTrace t = {.count = n,
+                    .tokens = tokens,
+                    .dim = c.dim,
+                    .heads = c.model.config.num_heads,
+                    .eps = (real)golden_number(&c.g, "layernorm_eps"),
+                    .attention = {attention, n_attention.dims[0], kept},
+                    .mlp = {mlp, n_mlp.dims[0], kept}};
+    CHECK_OK(block_forward_train(out, &t, &c.params, &c.model.block[0], &test_arena));
     CU_ASSERT(parity_near(&c.g, "outputs/droppath_block0_out", out, n * each, tolerance));
     CHECK_OK(h5_close(&c.g));
 }

@@ -13,6 +13,7 @@ declare -A made=( # in run.output, besides what the stage only touches
     [report]="report"
     [export]="astroclip.ckpt"
     [train_spectrum]="spectrum.ckpt.h5 train_spectrum"
+    [train_image]="image.ckpt.h5 train_image"
     [baselines]="baselines.h5 baselines"
     [align]="aligned.ckpt.h5 retrieval.csv align"
 )
@@ -32,7 +33,7 @@ for name in $list; do
     fi
 done
 
-trainings="train_spectrum align"
+trainings="train_spectrum train_image align"
 # wants STAGE OUTPUT: sets `its` to the arguments that only this stage needs (a sky of its own, a checkpoint, a short training)
 wants() {
     its=()
@@ -45,6 +46,11 @@ wants() {
         ;;
     search) its=(--set "search.spectra=[$(find "$work" -path '*/sky/*' -name 'coadd-*' | sort | head -1)]") ;;
     report) its=(--set report.queries=1 --set report.map_objects=20 --set report.outliers=2 --set report.spectra=2) ;;
+    train_image)
+        its=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
+        its+=(--set train_image.batch=2 --set train_image.steps=3 --set train_image.validate_every=2 --set train_image.warmup_steps=1 --set train_image.lr=1e-3)
+        its+=(--set train_image.local_crops_size=24 --set train_image.local_crops_number=2 --set train_image.head_n_prototypes=16 --set train_image.head_hidden_dim=16 --set train_image.head_bottleneck_dim=8)
+        ;;
     baselines)
         its=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
         its+=(--set baselines.batch=8 --set baselines.epochs=2 --set baselines.photometry_epochs=2 --set baselines.width=4 --set baselines.image_size=32 --set baselines.components=3)

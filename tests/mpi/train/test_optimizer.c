@@ -230,6 +230,52 @@ static void a_step_is_tree_mean_and_adamw(void)
     }
 }
 
+/* Modules of the table: each is clipped by the norm of its own gradients, whatever the others' are. */
+static void modules_are_clipped_by_themselves(void)
+{
+    static const char *const modules[] = {"stem.", "a.", "", NULL};
+    OptimizerConfig c = config(MOST_REPLICAS, true), alone = c;
+    c.modules = modules;
+    const Params start = make_params(NULL);
+    Params p = make_params(NULL);
+    Optimizer *o = NULL;
+    StepReport report;
+    CHECK_OK(optimizer_open(&o, &p, &c, &test_par, &test_arena));
+    collect_all(o, &p, 0, FEW_HINTS);
+    optimizer_momentum(o, 0.25);
+    CHECK_OK(optimizer_step(&report, o, 1e-2, 0.1, NULL, NULL, 1));
+    const Outcome got = outcome_of(&p, o, 0);
+    double squares = 0;
+    for (int m = 0; m < 3; m++) squares += report.module_norm[m] * report.module_norm[m];
+    CU_ASSERT_DOUBLE_EQUAL(report.norm, sqrt(squares), 1e-12 * report.norm);
+    for (int m = 0; m < 3; m++) { /* as if the others were frozen */
+        Params own = make_params(NULL);
+        for (int64_t i = 0; i < own.n_params; i++) {
+            int first = 0;
+            while (strncmp(own.param[i].name, modules[first], strlen(modules[first])) != 0) first++;
+            if (first != m) params_freeze(&own, own.param[i].name);
+        }
+        Optimizer *single = NULL;
+        StepReport its;
+        CHECK_OK(optimizer_open(&single, &own, &alone, &test_par, &test_arena));
+        collect_all(single, &own, 0, NO_HINT);
+        CHECK_OK(optimizer_step(&its, single, 1e-2, 0.1, NULL, NULL, 1));
+        CU_ASSERT_DOUBLE_EQUAL(its.norm, report.module_norm[m], 1e-12 * its.norm);
+        for (int64_t i = 0; i < own.n_params; i++) {
+            const Param *q = &own.param[i];
+            if (q->d_offset < 0) continue;
+            for (int64_t k = 0; k < q->n; k++) {
+                const double now = (double)own.value[q->offset + k], mean = (double)got.average[q->offset + k];
+                const double before = (double)params_at(&start, i)[k];
+                CU_ASSERT_DOUBLE_EQUAL((double)got.weights[q->offset + k], now, 1e-7); /* another order in the norm */
+                CU_ASSERT_DOUBLE_EQUAL(mean, 0.25 * before + 0.75 * now, 1e-6);
+            }
+        }
+        optimizer_close(single);
+    }
+    optimizer_close(o);
+}
+
 /* ---- gradients that are no numbers ---- */
 
 static void first_parameter_that_is_not_finite_is_named(void)
@@ -456,6 +502,7 @@ TEST_MAIN("optimizer", {"ranks, shards and hints do not matter", ranks_and_shard
           {"frozen parameters are not touched", frozen_parameters_are_not_touched},
           {"everything frozen is no step", everything_frozen_is_no_step},
           {"a step is the tree's mean and AdamW", a_step_is_tree_mean_and_adamw},
+          {"modules are clipped by themselves", modules_are_clipped_by_themselves},
           {"the first parameter that is not finite is named, and nothing changes",
            first_parameter_that_is_not_finite_is_named},
           {"another number of ranks goes on from the file", another_number_of_ranks_goes_on},

@@ -17,6 +17,7 @@ typedef struct {
     Params params;
     int64_t w, b;
     int64_t fail_at, nan_at; /* steps */
+    double memory, next;     /* of the steps before; with this one */
     const Par *par;
 } Toy;
 
@@ -46,11 +47,24 @@ static Status toy_step(double *loss, void *self, const StepBatch *b)
     for (int64_t k = 0; k < b->n_mine; k++) {
         Rng rng = rng_stream(b->seed, "toy", b->first + k, (uint32_t)b->step);
         real *d = optimizer_gradient(b->optimizer, b->first + k);
-        loss[k] = replica_loss(d, t, b->sample + k * b->batch, b->batch, 0.1 * rng_normal(&rng));
+        loss[k] = replica_loss(d, t, b->sample + k * b->batch, b->batch, 0.1 * rng_normal(&rng) + t->memory);
+        b->terms[2 * k] = (double)(b->first + k);
+        b->terms[2 * k + 1] = t->memory;
         if (b->step == t->nan_at && b->first + k == 2) params_d_at(&t->params, d, t->b)[1] = NAN;
         optimizer_collect(b->optimizer, b->first + k);
     }
+    t->next = 0.5 * t->memory + 1e-3 * (double)b->step;
     return OK;
+}
+
+static void toy_accept(void *self) { ((Toy *)self)->memory = ((Toy *)self)->next; }
+
+/* As the recipe's, but that each step has other rates, and the biases learn slower. */
+static void toy_rates(StepRates *out, const void *self, int64_t step)
+{
+    static const double lr_scale[] = {1, 0.5}, decay_scale[] = {1, 0};
+    (void)self;
+    *out = (StepRates){0.05 / (1 + 0.1 * (double)step), 0.01, 0.8 + 0.005 * (double)step, lr_scale, decay_scale};
 }
 
 static Status toy_validate(double *loss, void *self, const Sample *s, int64_t n, uint64_t seed, Arena *a)
@@ -98,7 +112,17 @@ static Status train(TrainReport *report, Toy *t, const TrainRecipe *r, const cha
                            .shuffle_window = 16,
                            .save_minutes = 1e6,
                            .save_steps = 4};
-    const Objective o = {"toy", SAMPLES_SPECTRA, t, toy_step, toy_validate, NULL};
+    static const char *const terms[] = {"replica", "memory", NULL};
+    const Objective o = {.name = "toy",
+                         .needs = SAMPLES_SPECTRA,
+                         .self = t,
+                         .step = toy_step,
+                         .validate = toy_validate,
+                         .terms = terms,
+                         .rates = r->lr > 0 ? toy_rates : NULL,
+                         .memory = &t->memory,
+                         .n_memory = 1,
+                         .accept = toy_accept};
     for (int64_t i = 0; i < 2 * N_SAMPLES; i++) sample[i] = (Sample){i, -1, 1000 + 7 * i};
     Trainer trainer = {.stage = "toy",
                        .folder = folder,
@@ -202,6 +226,9 @@ static void a_training_goes_on_after_failures_to_the_same_bits(void)
     strip_time(before, sizeof before, whole);
     strip_time(after, sizeof after, folder);
     CU_ASSERT_STRING_EQUAL(before, after);
+    CU_ASSERT(strstr(after, "step,epoch,loss,grad_norm,lr,val_loss,replica,memory\n1,0,") == after);
+    CU_ASSERT(strstr(after, ",1.5,0\n") != NULL); /* the mean over four replicas */
+    CU_ASSERT(t.memory > 0);
 }
 
 static void a_gradient_that_is_no_number_is_named_and_the_state_before_it_safe(void)
