@@ -17,6 +17,7 @@
 #include "embed/embed.h"
 #include "embed/volume.h"
 #include "model/model.h"
+#include "nn/gemm.h"
 #include "probe/fit.h"
 #include "tables/columns.h"
 #include "tables/matches.h"
@@ -47,6 +48,7 @@ typedef struct {
     int64_t data_bytes; /* spectra and images, -1 = not known */
     int64_t row_bytes;  /* of embeddings            */
     double weights;     /* bytes                    */
+    double kept;        /* bytes of their matrices in the order of products */
     double room;        /* bytes of what a batch of objects works in */
     int64_t finished;   /* blocks of embeddings     */
     int64_t packed;     /* bytes of dataset.h5      */
@@ -165,8 +167,13 @@ static Status find_weights(Campaign *c)
         if (aligned) c->row_bytes += 4 * model_embed_dim(model);
         if (single) c->row_bytes += 4 * (m == MODALITY_IMAGE ? model_image_dim(model) : model_spectrum_dim(model));
     }
+    const RunConfig *rc = config_get(c->run->config, &run_section); /* both depend on who multiplies */
+    TRY(gemm_choose(rc->gemm, (int)rc->threads));
+    TRY(gemm_precision(embed_precisions[embed->precision]));
     c->weights = 4 * (double)model_params(model)->n_reals;
+    c->kept = 4 * (double)model_kept_reals(model);
     c->room = 4 * (double)model_room_reals(model);
+    TRY(gemm_precision("f32"));
     arena_reset(c->run->arena, mark);
     return OK;
 }
@@ -256,7 +263,7 @@ static void size_embed(StagePlan *p, const Campaign *c)
     p->read = c->data_bytes >= 0 ? c->data_bytes : (int64_t)(rows_of(c) * (spectrum_bytes + cutout_bytes));
     p->write = (int64_t)rows_of(c) * (c->row_bytes + 128);
     p->max_ranks = ranks_for(c, embed->block_rows);
-    p->memory_shared = 2 * c->weights; /* as they are and in the order of products, once on a node */
+    p->memory_shared = c->weights + c->kept; /* as they are and in the order of products, once on a node */
     const double held =
         embed->read_ahead ? 2 : 1; /* batches, and blocks: one is encoded, one is read (embed/stream.h) */
     p->memory += c->room + held * (double)embed->batch * fmax(8.0 * GRID_PIXELS, image) + reading_bytes +

@@ -6,6 +6,7 @@
 
 #include "model/prepare_image.h"
 #include "nn/gemm.h"
+#include "nn/panels.h"
 
 static const ConfigField model_fields[] = {
     FIELD_INT(ModelConfig, embed_dim, "1024", 1, 16384, RESULT, "width of the aligned embeddings"),
@@ -143,15 +144,24 @@ int64_t model_batch(const Model *m, bool image)
     return gemm_row_unit() == 1 ? objects_per_product(model_branch(m, image)) : 1;
 }
 
-/* The residual stream, two more of its size and one four times as wide in a block; the tokens and, of ViT, those with the
-   class token. */
+/* How many times as wide as a token what a block works in is: rows of its size and one four times as wide, or panels of as
+   many parts of half a float. */
+static int64_t block_widths(void)
+{
+#ifdef NN_PANELS
+    if (panels_parts() > 0) return 1 + (1 + MLP_RATIO) * (panels_parts() + 1) / 2;
+#endif
+    return 2 + MLP_RATIO;
+}
+
+/* The residual stream; the tokens and, of ViT, those with the class token. */
 int64_t model_room_reals(const Model *m)
 {
-    enum { WIDTHS = 3 + MLP_RATIO + 2 };
+    const int64_t widths = 1 + block_widths() + 2;
     int64_t most = 0;
     for (int image = 0; image < 2; image++) {
         const Branch *b = model_branch(m, image);
-        const int64_t n = WIDTHS * objects_per_product(b) * (b->n_tokens + 1) * b->dim;
+        const int64_t n = widths * objects_per_product(b) * (b->n_tokens + 1) * b->dim;
         if (n > most) most = n;
     }
     return most;

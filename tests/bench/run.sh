@@ -66,6 +66,12 @@ embed() {
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 "$ASTROCLIP_TORCH" tests/bench/embed.py "$1" "$2" "${ROUNDS:-5}" "$build/tests/bench_embed"
 }
 
+# start: from the command to the first object with published sizes
+start() {
+    cmake --build "$build" --target bench_start > /dev/null || { echo "run.sh: cannot build bench_start in $build (\$BUILD)" >&2; return 1; }
+    python3 tests/bench/start.py "$build/astroclip" "${ROUNDS:-3}" "$build/tests/bench_start"
+}
+
 # release: the stage embed over a mock sky, published sizes
 release() {
     python3 tests/bench/release.py "$build/astroclip" "${OBJECTS:-48}" "${mpirun[@]}"
@@ -93,6 +99,7 @@ declare -A benchmarks=(
     [cutouts_vs_astropy]='read_files cutouts'
     [coadd_merge_vs_numpy]='read_files coadd'
     [search_vs_faiss]='search'
+    [start_vs_read]='start'
     [release]='release'
     [bf16_safe]='bf16_safe'
     [vit_l_f32]='embed vit_l f32'
