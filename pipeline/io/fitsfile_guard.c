@@ -105,6 +105,9 @@ static void read_card(Claims *c, const char *card)
     }
 }
 
+/* 0: the header has none. */
+static bool is_bitpix(double x) { return x == 0 || x == 8 || x == 16 || x == 32 || x == 64 || x == -32 || x == -64; }
+
 static const char *complaint(int *reason, const Claims *c)
 {
     const bool bad_table = c->bad_table || (c->table && c->n_cards < TABLE_CARDS);
@@ -114,6 +117,7 @@ static const char *complaint(int *reason, const Claims *c)
     if (c->bad_number) return "a keyword that is to be a whole number is none";
     if (c->bad_tile || !(c->tile <= MAX_TILE)) return "absurd ZTILEn";
     if (c->groups != 1) return "ZGCOUNT is not 1";
+    if (!is_bitpix(c->bitpix)) return "ZBITPIX is none of 8, 16, 32, 64, -32, -64";
     if (!c->rice) return NULL;
     int needed = c->bitpix == 8 ? 1 : c->bitpix == 16 ? 2 : 4; /* bytes of the integers; reals are quantised to 4 */
     if (c->block != 16 && c->block != 32) return "RICE block size ZVAL1 is neither 16 nor 32";

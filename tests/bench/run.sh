@@ -88,7 +88,7 @@ bf16_safe() {
     return $status
 }
 
-# name -> command
+# name -> command; a command that measures several things is run once
 declare -A benchmarks=(
     [optimizer]='program bench_optimizer'
     [train_spectrum]='train spectrum'
@@ -100,17 +100,28 @@ declare -A benchmarks=(
     [coadd_merge_vs_numpy]='read_files coadd'
     [search_vs_faiss]='search'
     [start_vs_read]='start'
-    [release]='release'
+    [embed_end_to_end_vs_compute]='release'
+    [embed_2_ranks_vs_1]='release'
+    [pss_extra_rank_mb]='release'
     [bf16_safe]='bf16_safe'
-    [vit_l_f32]='embed vit_l f32'
-    [vit_l_bf16]='embed vit_l bf16'
-    [specformer_f32]='embed specformer f32'
-    [specformer_bf16]='embed specformer bf16'
+    [gemm_bf16_vs_peak]='embed gemm_bf16 vit_l'
+    [vit_l_f32_vs_gemm]='embed vit_l f32'
+    [vit_l_f32_vs_torch]='embed vit_l f32'
+    [vit_l_bf16_vs_gemm]='embed vit_l bf16'
+    [vit_l_bf16_vs_torch]='embed vit_l bf16'
+    [specformer_f32_vs_gemm]='embed specformer f32'
+    [specformer_f32_vs_torch]='embed specformer f32'
+    [specformer_bf16_vs_gemm]='embed specformer bf16'
+    [specformer_bf16_vs_torch]='embed specformer bf16'
 )
 
 status=0
+declare -A made=()
 for name in ${*:-$(printf '%s\n' "${!benchmarks[@]}" | sort)}; do
-    [ -n "${benchmarks[$name]:-}" ] || { echo "run.sh: no measurement '$name'; there are: $(printf '%s\n' "${!benchmarks[@]}" | sort | xargs)" >&2; exit 2; }
-    ${benchmarks[$name]} || status=1
+    command=${benchmarks[$name]:-}
+    [ -n "$command" ] || { echo "run.sh: no measurement '$name'; there are: $(printf '%s\n' "${!benchmarks[@]}" | sort | xargs)" >&2; exit 2; }
+    [ -n "${made[$command]:-}" ] && continue
+    made[$command]=yes
+    $command || status=1
 done
 exit $status
