@@ -144,24 +144,23 @@ int64_t model_batch(const Model *m, bool image)
     return gemm_row_unit() == 1 ? objects_per_product(model_branch(m, image)) : 1;
 }
 
-/* How many times as wide as a token what a block works in is: rows of its size and one four times as wide, or panels of as
-   many parts of half a float. */
-static int64_t block_widths(void)
+/* What a block works in, reals a token: rows of its size and one four times as wide, or another residual stream and panels of as
+   many parts of half a real. */
+static int64_t block_room(int64_t dim)
 {
 #ifdef NN_PANELS
-    if (panels_parts() > 0) return 1 + (1 + MLP_RATIO) * (panels_parts() + 1) / 2;
+    if (panels_parts() > 0) return panels_row(dim) + (1 + MLP_RATIO) * dim * panels_parts() / 2;
 #endif
-    return 2 + MLP_RATIO;
+    return (2 + MLP_RATIO) * dim;
 }
 
 /* The residual stream; the tokens and, of ViT, those with the class token. */
 int64_t model_room_reals(const Model *m)
 {
-    const int64_t widths = 1 + block_widths() + 2;
     int64_t most = 0;
     for (int image = 0; image < 2; image++) {
         const Branch *b = model_branch(m, image);
-        const int64_t n = widths * objects_per_product(b) * (b->n_tokens + 1) * b->dim;
+        const int64_t n = objects_per_product(b) * (b->n_tokens + 1) * (3 * b->dim + block_room(b->dim));
         if (n > most) most = n;
     }
     return most;
