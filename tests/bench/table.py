@@ -4,7 +4,9 @@ import json
 import sys
 
 # name -> least ratio wanted (theirs over ours); None = no goal of its own
-GOALS = {"cutouts_vs_astropy": 2, "coadd_merge_vs_numpy": 2, "knn_vs_faiss": 2, "ridge_vs_sklearn": 2}
+GOALS = {"cutouts_vs_astropy": 2, "coadd_merge_vs_numpy": 2, "knn_vs_faiss": 2, "ridge_vs_sklearn": 2, "gemm_bf16_vs_peak": 0.65, "start_vs_read": 0.5,
+         "vit_l_bf16_vs_gemm": 0.8, "specformer_bf16_vs_gemm": 0.8, "vit_l_f32_vs_gemm": 0.9, "specformer_f32_vs_gemm": 0.9, "vit_l_bf16_vs_torch": 1.5,
+         "specformer_bf16_vs_torch": 1.5, "vit_l_f32_vs_torch": 1.2, "specformer_f32_vs_torch": 1.2, "embed_end_to_end_vs_compute": 0.95, "embed_2_ranks_vs_1": 1.9}
 
 lines = {}
 for text in open(sys.argv[1]) if len(sys.argv) > 1 else sys.stdin:
