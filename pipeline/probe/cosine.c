@@ -1,6 +1,7 @@
 /* cosine.c - the search. With u = 2^-24: a query divided by its length and rounded to float is off by u of its length; the
    product with a candidate y, summed in any order, by (dim + 2) u / (1 - (dim + 2) u) |y| (Higham 2002, section 3.1; Cauchy and
-   Schwarz); the comparison below rounds three times. A candidate whose product falls short of the last match by more than all
+   Schwarz), where a provider multiplies floats as three parts each (pipeline/nn/amx.h) by six times as many terms and 3 u for
+   those left out: a factor of 8 holds all; the comparison below rounds three times. A candidate whose product falls short of the last match by more than all
    that, `slack`, is passed over; every other one is scored in double. Lengths at which floats overflow or lose digits bound
    nothing: those candidates are always scored. */
 #include "probe/cosine.h"
@@ -105,7 +106,7 @@ static bool any_hit(const float *product, const float *length, float cut, int64_
 
 static void add_block(CosineSearch *s, const Block *b)
 {
-    const double u = FLT_EPSILON / 2, off = (double)(s->dim + 16) * u, slack = off / (1 - off);
+    const double u = FLT_EPSILON / 2, off = 8 * (double)(s->dim + 16) * u, slack = off / (1 - off);
     const bool rough = s->n >= FEW;
     if (rough) gemm()->forward(s->product, s->unit, b->x, NULL, s->n, b->m, s->dim);
     for (int64_t i = 0; i < s->n; i++) {
