@@ -5,6 +5,7 @@
    offset. */
 #include "nn/gemm.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "gemm_amx.h"
@@ -17,20 +18,27 @@ static int n_threads = 1;
 static void set_threads(int threads) { n_threads = threads; }
 static const char *version(void) { return "1"; }
 
+/* What threads keep goes with them: those of gemm_parts end after each product. */
+static pthread_key_t kept_by_thread[2];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_keys(void)
+{
+    for (int i = 0; i < 2; i++) MUST(pthread_key_create(&kept_by_thread[i], free) == 0);
+}
+
 /* Room for n bf16 of a left (0) or right (1) factor, kept for the next call of this thread. */
 static bf16 *spare(int which, int64_t n)
 {
-    static _Thread_local struct {
-        bf16 *memory;
-        int64_t size;
-    } room[2];
-    if (n > room[which].size) {
-        free(room[which].memory);
-        room[which].memory = aligned_alloc(64, (size_t)(n + 31) / 32 * 64);
-        MUST(room[which].memory != NULL);
-        room[which].size = n;
+    static _Thread_local int64_t size[2];
+    pthread_once(&once, make_keys);
+    if (n > size[which]) {
+        free(pthread_getspecific(kept_by_thread[which]));
+        bf16 *memory = aligned_alloc(64, (size_t)(n + 31) / 32 * 64);
+        MUST(memory != NULL && pthread_setspecific(kept_by_thread[which], memory) == 0);
+        size[which] = n;
     }
-    return room[which].memory;
+    return pthread_getspecific(kept_by_thread[which]);
 }
 
 static int64_t numbers(int parts, int64_t places, int64_t deep)
