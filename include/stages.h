@@ -51,7 +51,7 @@ typedef struct {
     int64_t seed;
     int launcher;                 /* LAUNCHER_*: auto = srun inside an allocation, else mpirun */
     int64_t threads;              /* per rank */
-    const char *gemm;             /* provider: auto, openblas, ref */
+    const char *gemm;             /* provider: auto, amx, avx512, openblas, onednn, ref */
     double max_rejected_fraction; /* a stage fails above it */
     double stall_minutes;         /* no sign of life on a rank: the job is ended; 0 = never */
     double stop_seconds;          /* from a request to stop to giving up what is in hand */

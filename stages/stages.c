@@ -31,7 +31,8 @@ static const ConfigField run_fields[] = {
     FIELD_CHOICE(RunConfig, launcher, "auto", launchers, EFFORT, "auto: srun inside a SLURM allocation, else mpirun"),
     FIELD_INT(RunConfig, threads, "1", 1, 1024, EFFORT, "threads per rank for matrix products"),
     FIELD_TEXT(RunConfig, gemm, "auto", EFFORT,
-               "provider of matrix products: auto (the first that this CPU has of:), amx, avx512, openblas, ref"),
+               "provider of matrix products: auto (the first that this CPU has of:), amx, avx512, openblas, onednn "
+               "(where built in), ref"),
     FIELD_REAL(RunConfig, max_rejected_fraction, "0.5", 0, 1, EFFORT,
                "a stage fails when a larger share of its rows is flagged as not usable"),
     FIELD_REAL(RunConfig, stall_minutes, "30", 0, 1e6, EFFORT,

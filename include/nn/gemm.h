@@ -1,4 +1,4 @@
-/* gemm.h - the matrix products of linear layers, the seam for every provider (reference loops, OpenBLAS, our own
+/* gemm.h - the matrix products of linear layers, the seam for every provider (reference loops, OpenBLAS, oneDNN, our own
    kernels, later a device).
 
    Row-major. y = x W^T + b with x (rows, n_in), W (n_out, n_in) as PyTorch stores it. Contract of every provider,
@@ -22,7 +22,7 @@
 enum { GEMM_ROWS = 24 };
 
 typedef struct {
-    const char *name; /* "ref", "openblas", "avx512", "amx" */
+    const char *name; /* "ref", "openblas", "onednn", "avx512", "amx" */
     bool (*available)(void);
     const char *(*version)(void); /* "0.3.21 SkylakeX" */
     void (*set_threads)(int threads);
@@ -38,7 +38,7 @@ typedef struct {
     void (*keep)(real *kept, const real *w, int64_t n_out, int64_t n_in);
 } GemmProvider;
 
-extern const GemmProvider gemm_ref, gemm_openblas, gemm_avx512, gemm_amx;
+extern const GemmProvider gemm_ref, gemm_openblas, gemm_onednn, gemm_avx512, gemm_amx;
 extern const GemmProvider *const gemm_providers[]; /* NULL-terminated, best first */
 
 /* Chooses by name ("auto" = the first available); E_CONFIG names those there are. One thread per rank unless
@@ -52,9 +52,9 @@ const char *gemm_provider_text(void); /* for envelopes: "openblas 0.3.21 Skylake
    provider does on this CPU. With 1 several objects of any length go through one product. */
 int64_t gemm_row_unit(void);
 
-/* The products of linear layers: those of gemm(), or with precision "bf16" gemm_amx_bf16 in place of gemm_amx, gemm_bf16 on
-   top of any other. Losses and whatever else calls gemm() keep full precision. "f32" until told; E_CONFIG names the two. */
-extern const GemmProvider gemm_bf16, gemm_amx_bf16;
+/* The products of linear layers: those of gemm(), or with precision "bf16" gemm_amx_bf16 in place of gemm_amx,
+   gemm_onednn_bf16 in place of gemm_onednn where oneDNN has it for this CPU, gemm_bf16 on top of any other. Losses and whatever else calls gemm() keep full precision. "f32" until told; E_CONFIG names the two. */
+extern const GemmProvider gemm_bf16, gemm_amx_bf16, gemm_onednn_bf16;
 Status gemm_precision(const char *name);
 const GemmProvider *gemm_linear(void);
 

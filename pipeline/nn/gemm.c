@@ -6,7 +6,7 @@
 #include "core/arena.h"
 #include "core/version.h"
 
-const GemmProvider *const gemm_providers[] = {&gemm_amx, &gemm_avx512, &gemm_openblas, &gemm_ref, NULL};
+const GemmProvider *const gemm_providers[] = {&gemm_amx, &gemm_avx512, &gemm_openblas, &gemm_onednn, &gemm_ref, NULL};
 
 static const GemmProvider *chosen = &gemm_ref;
 
@@ -16,10 +16,18 @@ static bool rounded; /* linear layers multiply numbers of bf16 */
 
 const GemmProvider *gemm(void) { return chosen; }
 
+/* Products of bf16 of the provider's own, else NULL. */
+static const GemmProvider *own_bf16(const GemmProvider *provider)
+{
+    if (provider == &gemm_amx) return &gemm_amx_bf16;
+    return provider == &gemm_onednn && gemm_onednn_bf16.available() ? &gemm_onednn_bf16 : NULL;
+}
+
 const GemmProvider *gemm_linear(void)
 {
     if (!rounded) return chosen;
-    return chosen == &gemm_amx ? &gemm_amx_bf16 : &gemm_bf16;
+    const GemmProvider *own = own_bf16(chosen);
+    return own ? own : &gemm_bf16;
 }
 
 int64_t gemm_row_unit(void) { return row_unit; }
@@ -49,11 +57,14 @@ static Status check(bool *good, const GemmProvider *provider)
 
 static Status measure_unit(void)
 {
-    bool any;
+    const GemmProvider *const both[] = {chosen, own_bf16(chosen)};
     row_unit = 1;
     for (size_t i = 0; i < sizeof check_shapes / sizeof *check_shapes; i++) {
-        TRY(gemm_keeps_rows(&any, chosen, check_shapes[i][0], check_shapes[i][1], 1));
-        if (!any) row_unit = GEMM_ROWS;
+        for (int k = 0; k < 2 && both[k]; k++) {
+            bool any;
+            TRY(gemm_keeps_rows(&any, both[k], check_shapes[i][0], check_shapes[i][1], 1));
+            if (!any) row_unit = GEMM_ROWS;
+        }
     }
     return OK;
 }
@@ -68,9 +79,10 @@ Status gemm_choose(const char *name, int threads)
         snprintf(names + used, sizeof names - used, ", %s", (*p)->name);
         if (!any && strcmp(name, (*p)->name) != 0) continue;
         (*p)->set_threads(threads > 1 ? threads : 1);
-        bool good;
+        bool good, good_bf16 = true;
         TRY(check(&good, *p));
-        if (good) {
+        if (own_bf16(*p)) TRY(check(&good_bf16, own_bf16(*p)));
+        if (good && good_bf16) {
             gemm_keep_none();
             chosen = *p;
             return measure_unit();

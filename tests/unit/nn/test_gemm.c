@@ -149,25 +149,57 @@ static void neighbours_do_not_matter(void)
             for (int s = 0; s < (*p == &gemm_ref ? 3 : 5); s++) row_counts_and_neighbours(*p, pairs[s][0], pairs[s][1]);
 }
 
-/* Large enough for several threads to share the columns: forward, d_x and d_w. */
-static void threads_change_no_bit(void)
+/* Large enough for several threads to share the rows of the result: forward, d_x and d_w. */
+static void compare_threads(const GemmProvider *p)
 {
     enum { ROWS = 480, N_IN = 432, N_OUT = 1024 };
+    const Mark mark = arena_mark(&test_arena);
     const real *x = numbers(ROWS * N_IN, 1), *w = numbers(N_OUT * N_IN, 2), *d_y = numbers(ROWS * N_OUT, 4);
     real *y[2], *d_x[2], *d_w[2];
     for (int k = 0; k < 2; k++) {
         y[k] = numbers(ROWS * N_OUT, 5);
         d_x[k] = numbers(ROWS * N_IN, 6);
         d_w[k] = numbers(N_OUT * N_IN, 7);
-        gemm_openblas.set_threads(1 + 2 * k);
-        gemm_openblas.forward(y[k], x, w, NULL, ROWS, N_OUT, N_IN);
-        gemm_openblas.backward_x(d_x[k], d_y, w, ROWS, N_OUT, N_IN);
-        gemm_openblas.backward_w(d_w[k], d_y, x, ROWS, N_OUT, N_IN);
+        p->set_threads(1 + 2 * k);
+        p->forward(y[k], x, w, NULL, ROWS, N_OUT, N_IN);
+        p->backward_x(d_x[k], d_y, w, ROWS, N_OUT, N_IN);
+        p->backward_w(d_w[k], d_y, x, ROWS, N_OUT, N_IN);
     }
-    gemm_openblas.set_threads(1);
+    p->set_threads(1);
     CU_ASSERT(memcmp(y[0], y[1], sizeof *y[0] * ROWS * N_OUT) == 0);
     CU_ASSERT(memcmp(d_x[0], d_x[1], sizeof *d_x[0] * ROWS * N_IN) == 0);
     CU_ASSERT(memcmp(d_w[0], d_w[1], sizeof *d_w[0] * N_OUT * N_IN) == 0);
+    arena_reset(&test_arena, mark);
+}
+
+static void threads_change_no_bit(void)
+{
+    for (const GemmProvider *const *p = gemm_providers; *p; p++)
+        if ((*p)->available() && *p != &gemm_ref) compare_threads(*p);
+    if (gemm_onednn_bf16.available() && CHECK_OK(gemm_choose("onednn", 1))) compare_threads(&gemm_onednn_bf16);
+}
+
+/* Weights that are kept in a provider's order, in both precisions. */
+static void kept_weights_change_no_bit(void)
+{
+    enum { ROWS = 50, N_IN = 61, N_OUT = 33, KEPT = 1 << 16 };
+    static const char *const precisions[] = {"f32", "bf16"};
+    const real *x = numbers(ROWS * N_IN, 1), *w = numbers(N_OUT * N_IN, 2);
+    real *y = numbers(ROWS * N_OUT, 3), *want = numbers(ROWS * N_OUT, 4), *kept = numbers(KEPT, 5);
+    for (const GemmProvider *const *p = gemm_providers; *p; p++) {
+        for (int k = 0; k < 2; k++) {
+            if (!(*p)->available() || !CHECK_OK(gemm_choose((*p)->name, 1))) continue;
+            CHECK_OK(gemm_precision(precisions[k]));
+            if (gemm_kept_reals(N_OUT, N_IN) == 0) continue;
+            CU_ASSERT_FATAL(gemm_kept_reals(N_OUT, N_IN) <= KEPT);
+            gemm_linear()->forward(want, x, w, NULL, ROWS, N_OUT, N_IN);
+            gemm_keep(kept, w, N_OUT, N_IN, true);
+            gemm_linear()->forward(y, x, w, NULL, ROWS, N_OUT, N_IN);
+            gemm_keep_none();
+            CU_ASSERT(memcmp(y, want, sizeof *y * ROWS * N_OUT) == 0);
+        }
+    }
+    CHECK_OK(gemm_precision("f32"));
 }
 
 /* ---- a provider that breaks it: the number of rows leaks into the result ---- */
@@ -267,6 +299,29 @@ static void bf16_rows_stand_alone(void)
         check_rows(&gemm_bf16, *p == &gemm_ref ? 3 : N_SHAPES - 2, GEMM_ROWS);
         row_counts_and_neighbours(&gemm_bf16, 120, 120);
     }
+    if (gemm_onednn_bf16.available()) {
+        check_rows(&gemm_onednn_bf16, N_SHAPES - 2, GEMM_ROWS);
+        row_counts_and_neighbours(&gemm_onednn_bf16, 120, 120);
+    }
+    CHECK_OK(gemm_choose("auto", 1));
+}
+
+/* More shapes than oneDNN's table has places; test_panels.c has the like for amx. */
+static void onednn_rounds_as_the_loops_do(void)
+{
+    enum { ROWS = 17, MOST = 120 };
+    if (!gemm_onednn_bf16.available()) return;
+    real *y = numbers(ROWS * MOST, 5), *want = numbers(ROWS * MOST, 5);
+    const real *x = numbers(ROWS * MOST, 1), *w = numbers(MOST * MOST, 2), *b = numbers(MOST, 3);
+    CHECK_OK(gemm_choose("ref", 1));
+    for (int64_t n = 80; n <= MOST; n++) {
+        gemm_onednn_bf16.forward(y, x, w, b, ROWS, n, MOST);
+        gemm_bf16.forward(want, x, w, b, ROWS, n, MOST);
+        CU_ASSERT(near(y, want, ROWS * n));
+        gemm_onednn_bf16.backward_x(y, x, w, ROWS, MOST, n);
+        gemm_bf16.backward_x(want, x, w, ROWS, MOST, n);
+        CU_ASSERT(near(y, want, ROWS * n));
+    }
     CHECK_OK(gemm_choose("auto", 1));
 }
 
@@ -289,10 +344,11 @@ TEST_MAIN("gemm", {"the loops compute what a linear layer is", loops_are_right},
           {"a row's bits do not depend on how many rows there are or in which panel it stands", rows_stand_alone},
           {"on AVX-512 and in the loops they do not depend on any offset", offsets_do_not_matter},
           {"a row's bits do not depend on its neighbours", neighbours_do_not_matter},
-          {"threads change no bit", threads_change_no_bit},
+          {"threads change no bit", threads_change_no_bit}, {"kept weights change no bit", kept_weights_change_no_bit},
           {"a provider that mixes rows is noticed", broken_contract_is_noticed},
           {"a provider is chosen by name, and an unknown name lists them", provider_is_chosen_by_name},
           {"bf16 is the nearest number, ties to even", bf16_is_the_nearest_number},
           {"bf16 products are the provider's of rounded numbers", bf16_products_are_those_of_rounded_numbers},
           {"rows stand alone in bf16 too", bf16_rows_stand_alone},
+          {"oneDNN's products of bf16 are those of rounded numbers", onednn_rounds_as_the_loops_do},
           {"the precision is that of linear layers, and told", precision_is_for_linear_layers_and_told})
