@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "nn/gemm.h"
+#include "small_training.h"
 #include "test_main.h"
 #include "train/trainer.h"
 
@@ -62,16 +63,6 @@ static const DinoTraining training = {.crops = {60, 36, 18, 2, {0, 0.9}, 0.5},
                                       .layer_decay = 0.9,
                                       .patch_embed = 0.2};
 
-static const char *folder_of(const char *name, const Par *par)
-{
-    static char path[4][512];
-    static int turn;
-    char *out = path[turn++ % 4];
-    snprintf(out, sizeof path[0], "%s/%s", test_folder(), name);
-    CHECK_OK(artefact_make_folder(par, out));
-    return out;
-}
-
 /* With `turned` everything is done the other way: moments split, activations computed again, images without a list. */
 static Status train(TrainReport *report, Case *c, int balance, bool turned, const char *folder, const Par *par)
 {
@@ -109,14 +100,7 @@ static Status train(TrainReport *report, Case *c, int balance, bool turned, cons
                        .val = turned ? NULL : sample + N_SAMPLES,
                        .n_val = N_VAL,
                        .seed = 9,
-                       .envelope = {.kind = "training",
-                                    .version = 1,
-                                    .made_by = "distill",
-                                    .config = "",
-                                    .specprod = "",
-                                    .image_release = "",
-                                    .provider = ""}};
-    snprintf(trainer.envelope.fingerprint.text, sizeof trainer.envelope.fingerprint.text, "%032d", 7);
+                       .envelope = training_envelope("distill")};
     return trainer_run(report, &trainer, par, &test_arena);
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/rng.h"
+#include "small_training.h"
 #include "test_main.h"
 #include "train/trainer.h"
 
@@ -135,25 +136,8 @@ static Status train(TrainReport *report, Toy *t, const TrainRecipe *r, const cha
                        .val = sample + N_SAMPLES,
                        .n_val = N_SAMPLES,
                        .seed = 9,
-                       .envelope = {.kind = "training",
-                                    .version = 1,
-                                    .made_by = "toy",
-                                    .config = "",
-                                    .specprod = "",
-                                    .image_release = "",
-                                    .provider = ""}};
-    snprintf(trainer.envelope.fingerprint.text, sizeof trainer.envelope.fingerprint.text, "%032d", 7);
+                       .envelope = training_envelope("toy")};
     return trainer_run(report, &trainer, par, &test_arena);
-}
-
-static const char *folder_of(const char *name, const Par *par)
-{
-    static char path[4][512];
-    static int turn;
-    char *out = path[turn++ % 4];
-    snprintf(out, sizeof path[0], "%s/%s", test_folder(), name);
-    CHECK_OK(artefact_make_folder(par, out));
-    return out;
 }
 
 /* What one rank alone makes of it, each rank in a folder of its own. */

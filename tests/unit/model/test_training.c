@@ -9,6 +9,7 @@
 #include "model/vit.h"
 #include "nn/dropout.h"
 #include "nn/gemm.h"
+#include "numbers.h"
 #include "test_main.h"
 
 enum { TOKENS = 131, SIZE = 36, E = 32 };
@@ -23,30 +24,10 @@ static void *take(int64_t n)
     return x;
 }
 
-/* Numbers in -0.5 .. 0.5 with full mantissas. */
-static real *numbers(int64_t n, uint32_t seed)
-{
-    real *x = take(n);
-    uint32_t state = seed * 2654435761u + 1;
-    for (int64_t i = 0; i < n; i++) {
-        state = state * 1664525u + 1013904223u;
-        x[i] = (real)(state >> 8) / (real)(1 << 24) - (real)0.5;
-    }
-    return x;
-}
-
 static bool same(const real *a, const real *b, int64_t n) { return memcmp(a, b, sizeof *a * (size_t)n) == 0; }
 
-/* Two or three blocks of float, in which sums are taken in another order: 1e-6 of the largest. */
-static bool near(const real *a, const real *b, int64_t n)
-{
-    double difference = 0, largest = 0;
-    for (int64_t i = 0; i < n; i++) {
-        difference = fmax(difference, fabs((double)a[i] - (double)b[i]));
-        largest = fmax(largest, fabs((double)b[i]));
-    }
-    return difference <= 5e-6 * largest;
-}
+/* Sums in another order: float rounds those of a product to a few 1e-7 of the largest, and there are a dozen in a row. */
+static bool near(const real *a, const real *b, int64_t n) { return numbers_apart(a, b, n) <= 5e-6; }
 
 typedef struct {
     Params params;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "nn/gemm.h"
+#include "numbers.h"
 #include "test_main.h"
 
 /* n_in -> n_out of the models: tiny, odd, between, published. */
@@ -16,27 +17,7 @@ enum {
 /* Sums of up to 3072 products of numbers below 1/2: float rounding leaves about 1e-6 of the largest. */
 static const double same_numbers = 5e-6;
 
-static real *numbers(int64_t n, uint32_t seed)
-{
-    real *x;
-    if (!CHECK_OK(arena_new(&x, &test_arena, n))) CU_FAIL_FATAL("no memory");
-    uint32_t state = seed * 2654435761u + 12345;
-    for (int64_t i = 0; i < n; i++) {
-        state = state * 1664525u + 1013904223u;
-        x[i] = (real)(state >> 8) / (real)(1 << 24) - (real)0.5;
-    }
-    return x;
-}
-
-static bool near(const real *a, const real *b, int64_t n)
-{
-    double difference = 0, largest = 0;
-    for (int64_t i = 0; i < n; i++) {
-        difference = fmax(difference, fabs((double)a[i] - (double)b[i]));
-        largest = fmax(largest, fabs((double)b[i]));
-    }
-    return difference <= same_numbers * largest;
-}
+static bool near(const real *a, const real *b, int64_t n) { return numbers_apart(a, b, n) <= same_numbers; }
 
 static void compare(const GemmProvider *p, int64_t rows, int64_t n_in, int64_t n_out)
 {

@@ -8,6 +8,7 @@
 #include "nn/gemm.h"
 #include "nn/layernorm.h"
 #include "nn/panels.h"
+#include "numbers.h"
 #include "test_main.h"
 
 #ifdef NN_PANELS
@@ -15,18 +16,6 @@
 /* Of the largest number: float rounds sums of a few hundred products to a few 1e-7; bf16 keeps 8 bits of each factor, whose
    errors of 2^-9 add up at random. */
 static const double float_rounding = 3e-6, bf16_rounding = 1.5e-2;
-
-static real *numbers(int64_t n, uint32_t seed)
-{
-    real *x;
-    if (!CHECK_OK(arena_new(&x, &test_arena, n))) CU_FAIL_FATAL("no memory");
-    uint32_t state = seed * 2654435761u + 12345;
-    for (int64_t i = 0; i < n; i++) {
-        state = state * 1664525u + 1013904223u;
-        x[i] = (real)(state >> 8) / (real)(1 << 24) - (real)0.5;
-    }
-    return x;
-}
 
 static bool choose(int parts)
 {
@@ -39,12 +28,7 @@ static bool choose(int parts)
 
 static bool near(const real *a, const real *b, int64_t n, int parts)
 {
-    double difference = 0, largest = 0;
-    for (int64_t i = 0; i < n; i++) {
-        difference = fmax(difference, fabs((double)a[i] - (double)b[i]));
-        largest = fmax(largest, fabs((double)b[i]));
-    }
-    return difference <= (parts == 3 ? float_rounding : bf16_rounding) * largest;
+    return numbers_apart(a, b, n) <= (parts == 3 ? float_rounding : bf16_rounding);
 }
 
 /* Rows of x, panels_row(n) apart. */
