@@ -248,8 +248,8 @@ static size_t mark_trace(char *out, size_t size, double z, double foot, bool nam
 static Status write_traces(const Page *p, const char *name, const float *trace, int n, int64_t n_bins)
 {
     FILE *f;
-    char head[64 + 8 * MOST_TRACES] = "wavelength";
-    for (int t = 0; t < n; t++) snprintf(head + strlen(head), 8, ",s%d", t);
+    char head[64 + 16 * MOST_TRACES] = "wavelength";
+    for (int t = 0; t < n; t++) snprintf(head + strlen(head), 16, ",s%d", t);
     TRY(plot_data(&f, p, name, head));
     for (int64_t b = 0; b < n_bins; b++) {
         fprintf(f, "%.1f", GRID_START + GRID_STEP * ((double)b * BIN + 0.5 * (BIN - 1)));

@@ -35,22 +35,39 @@ Status plot_data_end(FILE *f, const Page *p, const char *name)
     return good ? OK : FAIL(E_OUTPUT, "%s/%s.csv cannot be written: %s", p->folder, name, strerror(errno));
 }
 
-/* *code: of gnuplot, 127 = it is not there. */
+/* In the page's folder, in a process group of its own: signals to the job are not for it, the stage ends by itself. */
+static int spawn_gnuplot(pid_t *child, const Page *p, char *const *words)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int failed = posix_spawn_file_actions_init(&actions);
+    if (failed != 0) return failed;
+    failed = posix_spawnattr_init(&attributes);
+    if (failed == 0) {
+        failed = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+        if (failed == 0) failed = posix_spawn_file_actions_addchdir_np(&actions, p->folder);
+        if (failed == 0) failed = posix_spawnp(child, "gnuplot", &actions, &attributes, words, environ);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return failed;
+}
+
+/* *code: of gnuplot, 127 = it is not there. Killed, it has said nothing about the numbers: the page is not finished. */
 static Status run_gnuplot(int *code, const Page *p, char *script)
 {
     char *const words[] = {"gnuplot", "-d", script, NULL}; /* -d: whatever the user set for it */
-    posix_spawn_file_actions_t actions;
     pid_t child;
-    int status = 0, failed = posix_spawn_file_actions_init(&actions);
-    if (failed == 0) failed = posix_spawn_file_actions_addchdir_np(&actions, p->folder);
-    if (failed == 0) failed = posix_spawnp(&child, "gnuplot", &actions, NULL, words, environ);
-    posix_spawn_file_actions_destroy(&actions);
+    int status = 0;
+    const int failed = spawn_gnuplot(&child, p, words);
     *code = 127;
     if (failed == ENOENT) return OK;
     if (failed != 0) return FAIL(E_OUTPUT, "gnuplot cannot be started: %s", strerror(failed));
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR) return FAIL(E_BUG, "lost gnuplot: %s", strerror(errno));
-    *code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    if (WIFSIGNALED(status))
+        return FAIL(E_OUTPUT, "gnuplot died of signal %d at %s/%s; run the stage again", WTERMSIG(status), p->folder, script);
+    *code = WEXITSTATUS(status);
     return OK;
 }
 

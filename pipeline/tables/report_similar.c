@@ -75,7 +75,7 @@ static Status write_direction(Page *p, const Objects *o, const Matches *m, int64
 static Status write_query(Page *p, const Objects *o, const Matches *m, int64_t query)
 {
     const Query *q = &m->query[query];
-    char title[128], flags[128] = "";
+    char title[256], flags[128] = "";
     for (const QueryFlagRow *row = query_flag_table; row->bit; row++)
         if (q->flag & row->bit) snprintf(flags + strlen(flags), sizeof flags - strlen(flags), " %s", row->name);
     snprintf(title, sizeof title, "%s%s%s", q->asked, flags[0] ? ":" : "", flags);

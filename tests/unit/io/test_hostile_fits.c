@@ -167,7 +167,7 @@ static void a_gzip_trailer_that_claims_too_much_is_refused(void)
     CHECK_OK(fitsfile_finish(&f));
     load(plain);
     const size_t whole = n_bytes;
-    char packed[FITS_PATH];
+    char packed[FITS_PATH + 8];
     snprintf(packed, sizeof packed, "%s.gz", plain);
     CHECK_OK(gzip_file(packed, plain));
     load(packed);

@@ -169,6 +169,26 @@ static void without_gnuplot_the_page_names_the_numbers(void)
     CU_ASSERT_FALSE(has(text, "<img"));
 }
 
+/* A job that is told to stop would else leave a finished page without its plots. */
+static void a_gnuplot_that_is_killed_is_an_error_and_the_signal_reaches_nobody_else(void)
+{
+    char name[600], *path = strdup(getenv("PATH"));
+    Page p = page_in("killed");
+    write_numbers(&p, "line-1");
+    snprintf(name, sizeof name, "%s/gnuplot", p.folder);
+    FILE *f = fopen(name, "w");
+    CU_ASSERT_FATAL(f != NULL);
+    fputs("#!/bin/sh\nkill -TERM 0\nsleep 5\n", f); /* 0: all of its process group */
+    fclose(f);
+    CU_ASSERT_FATAL(chmod(name, 0755) == 0);
+    snprintf(name, sizeof name, "%s:%s", p.folder, path);
+    setenv("PATH", name, 1);
+    CHECK_FAILS(plot_draw(&p, "line-1", "line-1", PLOT_WIDTH, commands, "A line", "A line in words"), E_OUTPUT);
+    setenv("PATH", path, 1);
+    free(path);
+    CHECK_OK(page_close(&p));
+}
+
 /* A start file of the user's would change the plots, or end gnuplot. */
 static void a_plot_is_drawn_whatever_the_user_set_for_gnuplot(void)
 {
@@ -211,4 +231,6 @@ TEST_MAIN("page", {"text is never markup", text_is_never_markup},
           {"a folder that is not there is an error", a_folder_that_is_not_there_is_an_error},
           {"without gnuplot the page names the numbers", without_gnuplot_the_page_names_the_numbers},
           {"a plot is drawn whatever the user set for gnuplot", a_plot_is_drawn_whatever_the_user_set_for_gnuplot},
+          {"a gnuplot that is killed is an error and the signal reaches nobody else",
+           a_gnuplot_that_is_killed_is_an_error_and_the_signal_reaches_nobody_else},
           {"a plot that gnuplot refuses is left out", a_plot_that_gnuplot_refuses_is_left_out})
