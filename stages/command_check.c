@@ -101,9 +101,13 @@ static void print_table(const StagePlan *plan, const State *state, int64_t n, co
 
 static void print_rates(const Rates *r)
 {
-    printf("seconds per object and rank: image %.3g, spectrum %.3g (%s), reading %.3g (%s)\n", r->image, r->spectrum,
-           r->measured ? "measured here" : "assumed; --measure measures", r->reading,
-           r->read ? "measured here" : "assumed");
+    printf("seconds per object and rank: image %.3g, spectrum %.3g (%s%s), reading %.3g (%s)\n",
+           r->embed[MODALITY_IMAGE], r->embed[MODALITY_SPECTRUM],
+           r->measured ? "measured here, matrix products by " : "assumed; --measure measures",
+           r->measured ? r->products : "", r->reading, r->read ? "measured here" : "assumed");
+    if (r->stretch > 1.1)
+        printf("other programs were running: by the clock encoding took %.1f times as long as on a core of its own\n",
+               r->stretch);
 }
 
 /* What embedding and training cost on whole nodes. */
@@ -142,8 +146,8 @@ static void print_for_programs(const StagePlan *plan, const State *state, int64_
     printf("release.spectra.root\t%s\nrelease.images.root\t%s\nrelease.labels\t%s\n",
            release_spectra(release)->root(release->spectra.config),
            release_images(release)->root(release->images.config), release->labels);
-    printf("seconds_per_image\t%.6g\nseconds_per_spectrum\t%.6g\nseconds_reading\t%.6g\nmeasured\t%d\n\n", r->image,
-           r->spectrum, r->reading, r->measured);
+    printf("seconds_per_image\t%.6g\nseconds_per_spectrum\t%.6g\nseconds_reading\t%.6g\nmeasured\t%d\n\n",
+           r->embed[MODALITY_IMAGE], r->embed[MODALITY_SPECTRUM], r->reading, r->measured);
     printf("stage\tstate\tfinished\trows\tread_bytes\twrite_bytes\tmax_ranks\trank_bytes\tshared_bytes\tseconds\t"
            "rank_seconds\n");
     for (int64_t i = 0; i < n; i++) {

@@ -41,9 +41,23 @@ static Status fill_weights(Model *model, const EmbedConfig *c, Arena *a)
     return OK;
 }
 
-/* Behind the weights their matrices in the order of products. */
-Status embedder_load_weights(NodeMemory *memory, Model *model, const EmbedConfig *c, const Par *par, Arena *a)
+static Fingerprint weights_of(Model *model, const char *encoder)
 {
+    const Params *p = model_params(model);
+    HashState *h = hash_open();
+    for (int64_t i = 0; i < p->n_params; i++) {
+        if (strncmp(p->param[i].name, encoder, strlen(encoder)) != 0) continue;
+        hash_add_text(h, p->param[i].name);
+        hash_add(h, params_at(p, i), (size_t)p->param[i].n * sizeof(real));
+    }
+    return hash_close(h);
+}
+
+/* Behind the weights their matrices in the order of products. */
+Status embedder_load_weights(NodeMemory *memory, WeightSums *sums, Model *model, const EmbedConfig *c, const Par *par,
+                             Arena *a)
+{
+    static const char *const encoder[N_MODALITIES] = {"image_encoder.", "spectrum_encoder."};
     Params *p = model_params(model);
     TRY(nodememory_open(memory, par, (int64_t)sizeof(real) * (p->n_reals + model_kept_reals(model))));
     real *values = memory->base;
@@ -54,19 +68,17 @@ Status embedder_load_weights(NodeMemory *memory, Model *model, const EmbedConfig
     clock_end("load weights");
     TRY(par_agree(par, st));
     nodememory_barrier(memory);
+    for (int m = 0; m < N_MODALITIES && par->rank == 0; m++) sums->of[m] = weights_of(model, encoder[m]);
+    par_bcast(par, sums, sizeof *sums, 0);
     return par_agree(par, model_prepare(model, a));
 }
 
 /* Configuration, weights, and everything about the input rows that the embeddings depend on. */
-static Fingerprint fingerprint_of(const Run *run, Model *model, const Catalog *catalog)
+static Fingerprint fingerprint_of(const Run *run, const WeightSums *sums, const Catalog *catalog)
 {
     HashState *h = stage_hash(run, &embed_stage);
-    const Params *p = model_params(model);
     hash_add_text(h, catalog->manifest.text);
-    for (int64_t i = 0; i < p->n_params; i++) {
-        hash_add_text(h, p->param[i].name);
-        hash_add(h, params_at(p, i), (size_t)p->param[i].n * sizeof(real));
-    }
+    for (int m = 0; m < N_MODALITIES; m++) hash_add_text(h, sums->of[m].text);
     return hash_close(h);
 }
 
@@ -99,19 +111,7 @@ static void add_lines(FILE *out, const char *text, const char *prefix, const cha
             fprintf(out, "%.*s\n", (int)strcspn(line, "\n"), line);
 }
 
-static Fingerprint weights_of(Model *model, const char *encoder)
-{
-    const Params *p = model_params(model);
-    HashState *h = hash_open();
-    for (int64_t i = 0; i < p->n_params; i++) {
-        if (strncmp(p->param[i].name, encoder, strlen(encoder)) != 0) continue;
-        hash_add_text(h, p->param[i].name);
-        hash_add(h, params_at(p, i), (size_t)p->param[i].n * sizeof(real));
-    }
-    return hash_close(h);
-}
-
-static Status make_recipe(const char **out, const Run *run, Model *model, Modality m)
+static Status make_recipe(const char **out, const Run *run, const WeightSums *sums, Modality m)
 {
     static const struct {
         const ConfigSection *section;
@@ -121,14 +121,13 @@ static Status make_recipe(const char **out, const Run *run, Model *model, Modali
                  {&images_section, {"images.", NULL}},
                  {&spectra_section, {NULL, "spectra."}},
                  {&release_section, {"release.images.", "release.spectra."}}};
-    static const char *const encoder[N_MODALITIES] = {"image_encoder.", "spectrum_encoder."};
     static const char *const other[N_MODALITIES] = {"model.spectrum.", "model.image."};
     char *text = NULL, *recipe = NULL;
     size_t size = 0;
     Status st = OK;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return FAIL(E_MEMORY, "no memory for a text");
-    fprintf(stream, "revision=%d\nweights=%s\nproducts=%s\n", embed_stage.revision, weights_of(model, encoder[m]).text,
+    fprintf(stream, "revision=%d\nweights=%s\nproducts=%s\n", embed_stage.revision, sums->of[m].text,
             gemm_provider_text());
     for (size_t i = 0; i < sizeof parts / sizeof *parts && st == OK; i++) {
         char *lines = NULL;
@@ -143,10 +142,10 @@ static Status make_recipe(const char **out, const Run *run, Model *model, Modali
     return st;
 }
 
-Status embedder_make_recipes(Embedder *e, const Run *run, Model *model)
+Status embedder_make_recipes(Embedder *e, const Run *run, const WeightSums *sums)
 {
     for (int m = 0; m < N_MODALITIES; m++)
-        if (e->want[m]) TRY(make_recipe(&e->recipe[m], run, model, (Modality)m));
+        if (e->want[m]) TRY(make_recipe(&e->recipe[m], run, sums, (Modality)m));
     return OK;
 }
 
@@ -232,6 +231,7 @@ static Status run_embed(Run *run)
     Catalog catalog = {0};
     Model *model = NULL;
     NodeMemory memory = {0};
+    WeightSums sums;
     Embedder e = {0};
     EmbedLedger ledger;
     Envelope envelope;
@@ -243,10 +243,10 @@ static Status run_embed(Run *run)
     TRY_DONE(par_agree(par, gemm_choose(rc->gemm, (int)rc->threads)));
     TRY_DONE(par_agree(par, gemm_precision(embed_precisions[c->precision])));
     TRY_DONE(par_agree(par, model_declare(&model, config_get(run->config, &model_section), run->arena)));
-    TRY_DONE(embedder_load_weights(&memory, model, c, par, run->arena));
+    TRY_DONE(embedder_load_weights(&memory, &sums, model, c, par, run->arena));
 
     Fingerprint fingerprint = {0};
-    if (par->rank == 0) fingerprint = fingerprint_of(run, model, &catalog);
+    if (par->rank == 0) fingerprint = fingerprint_of(run, &sums, &catalog);
     par_bcast(par, &fingerprint, sizeof fingerprint, 0);
     embedder_set_up(&e, run, model, &catalog);
     e.force = run->force;
@@ -269,7 +269,7 @@ static Status run_embed(Run *run)
     TRY_DONE(par_agree(par, st));
     TRY_DONE(
         par_agree(par, stage_envelope(&envelope, run, "embeddings", EMBEDDINGS_VERSION, &embed_stage, fingerprint)));
-    TRY_DONE(par_agree(par, embedder_make_recipes(&e, run, model)));
+    TRY_DONE(par_agree(par, embedder_make_recipes(&e, run, &sums)));
     TRY_DONE(par_agree(par, lost_open(&e.lost, &catalog, e.release, run->arena)));
     e.whole = fingerprint;
     TRY_DONE(find_earlier(&earlier, c, path, &fingerprint, run));
@@ -323,6 +323,7 @@ static Status plan_embed(Run *run, FILE *out)
     embedder_set_up(&e, run, model, &catalog);
     int64_t row_bytes = 0;
     for (int s = 0; s < N_SETS; s++) row_bytes += 4 * e.dim[s];
+    const bool aligned = embed_lists(&c->sets, "aligned"), single = embed_lists(&c->sets, "single");
     double weights_mb = 4e-6 * (double)model_params(model)->n_reals;
     const double image_bytes = 4.0 * N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS;
     double batch_mb = 1e-6 * (double)c->batch * image_bytes + 1e-6 * (double)(c->block_rows * row_bytes);
@@ -333,7 +334,8 @@ static Status plan_embed(Run *run, FILE *out)
         weights_mb, c->read_ahead ? "two batches (one is read while one is encoded)" : "a batch", (long long)c->batch,
         (c->read_ahead ? 2 : 1) * batch_mb);
     fprintf(out, "embed: %.2f GFLOP per image, %.2f GFLOP per spectrum; %lld bytes of embeddings per row\n",
-            1e-9 * (double)model_flops(model, true), 1e-9 * (double)model_flops(model, false), (long long)row_bytes);
+            1e-9 * (double)model_flops(model, true, aligned, single),
+            1e-9 * (double)model_flops(model, false, aligned, single), (long long)row_bytes);
     if (known)
         fprintf(out, "embed: %lld rows in %s, %.3g GB of embeddings\n", (long long)catalog.n, path,
                 1e-9 * (double)catalog.n * (double)row_bytes);

@@ -175,12 +175,13 @@ static Status embed_share(Query *query, float *x[N_MODALITIES], const Newcomers 
 
 /* ---- the model ---- */
 
-static Status check_recipe(const Run *run, Model *model, Embeddings *e, const Newcomers *w)
+static Status check_recipe(const Run *run, const Model *model, const WeightSums *sums, Embeddings *e,
+                           const Newcomers *w)
 {
     static const char *const attribute[N_MODALITIES] = {"image_recipe", "spectrum_recipe"};
     Embedder here;
     embedder_set_up(&here, run, model, NULL);
-    TRY(embedder_make_recipes(&here, run, model));
+    TRY(embedder_make_recipes(&here, run, sums));
     for (int64_t k = 0; k < w->n_files; k++) {
         const Modality m = w->file[k].modality;
         char *there = NULL, what[256];
@@ -222,6 +223,7 @@ Status newcomers_embed(FreshObjects *out, const Run *run, const SearchConfig *c,
     const Par *par = &run->par;
     Model *model = NULL;
     NodeMemory memory = {0};
+    WeightSums sums;
     Newcomers w = {.run = run};
     Status st = OK;
     *out = (FreshObjects){0};
@@ -230,8 +232,8 @@ Status newcomers_embed(FreshObjects *out, const Run *run, const SearchConfig *c,
     TRY(par_agree(par, gemm_choose(rc->gemm, (int)rc->threads)));
     TRY(par_agree(par, gemm_precision(embed_precisions[embed->precision])));
     TRY_DONE(par_agree(par, model_declare(&model, config_get(run->config, &model_section), run->arena)));
-    TRY_DONE(embedder_load_weights(&memory, model, embed, par, run->arena));
-    TRY_DONE(par_agree(par, check_recipe(run, model, e, &w)));
+    TRY_DONE(embedder_load_weights(&memory, &sums, model, embed, par, run->arena));
+    TRY_DONE(par_agree(par, check_recipe(run, model, &sums, e, &w)));
     w.model = model;
     w.dim = out->dim = model_embed_dim(model);
     log_info("search: %lld new objects from %lld files", (long long)w.n, (long long)w.n_files);

@@ -258,7 +258,7 @@ static void size_pack(StagePlan *p, const Campaign *c)
 static void size_embed(StagePlan *p, const Campaign *c)
 {
     const EmbedConfig *embed = config_get(c->run->config, &embed_section);
-    double object = c->rates->image + c->rates->spectrum + c->rates->reading;
+    const double encoding = c->rates->embed[MODALITY_IMAGE] + c->rates->embed[MODALITY_SPECTRUM];
     double image = 4.0 * N_BANDS * CUTOUT_PIXELS * CUTOUT_PIXELS;
     p->read = c->data_bytes >= 0 ? c->data_bytes : (int64_t)(rows_of(c) * (spectrum_bytes + cutout_bytes));
     p->write = (int64_t)rows_of(c) * (c->row_bytes + 128);
@@ -275,8 +275,8 @@ static void size_embed(StagePlan *p, const Campaign *c)
     const double bands = (double)embed->batch * 300 * 300 < whole ? band_bytes / 2 : band_bytes;
     p->memory += fmax(arms, embed_lists(&embed->modalities, modality_name[MODALITY_IMAGE]) ? bands : 0);
     p->seconds += 10 + c->weights / disk_speed;
-    p->encoding = rows_of(c) * (c->rates->image + c->rates->spectrum);
-    p->seconds_shared = rows_of(c) * object;
+    p->encoding = rows_of(c) * encoding;
+    p->seconds_shared = rows_of(c) * (encoding + c->rates->reading);
     p->finished = c->finished;
 }
 
@@ -291,7 +291,6 @@ static void split_over_ranks(StagePlan *p, double alone, double all, double repl
 static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(TrainingCost *, Run *))
 {
     const TrainConfig *train = config_get(c->run->config, &train_section);
-    const double rate[N_MODALITIES] = {[MODALITY_IMAGE] = c->rates->image, [MODALITY_SPECTRUM] = c->rates->spectrum};
     const double replicas = (double)train->replicas;
     TrainingCost cost;
     if (cost_of(&cost, c->run) != OK) { /* the stage says what is wrong */
@@ -309,7 +308,7 @@ static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(Tra
     split_over_ranks(p, training_optimizer_bytes(&cost, train, 1, train->sharded),
                      training_optimizer_bytes(&cost, train, train->replicas, train->sharded), replicas);
     split_over_ranks(p, cost.step_bytes_alone, cost.step_bytes, replicas);
-    for (int m = 0; m < N_MODALITIES; m++) p->encoding += samples * rate[m] * cost.passes[m];
+    for (int m = 0; m < N_MODALITIES; m++) p->encoding += samples * c->rates->pass[m] * cost.passes[m];
     p->seconds_shared = p->encoding;
     p->seconds += 10;
 }

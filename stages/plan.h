@@ -5,13 +5,18 @@
 #ifndef STAGES_PLAN_H
 #define STAGES_PLAN_H
 
+#include "data/flags.h"
 #include "stages.h"
 
-/* Seconds per object on one rank alone, and whether they were measured here or are assumed. */
+/* Seconds per object on one rank alone, and whether they were measured here or are assumed. The image encoder makes aligned and
+   own embeddings in a pass each. */
 typedef struct {
-    double image, spectrum; /* through the encoder                */
-    double reading;         /* of a row: its spectrum and cutout  */
-    bool measured, read;    /* encoders; reading                  */
+    double embed[N_MODALITIES]; /* all of embed.sets; 0 = not in embed.modalities */
+    double pass[N_MODALITIES];  /* tokens once, as trainings do                   */
+    double reading;             /* of a row: its spectrum and cutout  */
+    bool measured, read;        /* encoders; reading                  */
+    double stretch;    /* encoders by the clock over their processor time, which was taken; 0 = the clock's was */
+    char products[96]; /* who multiplied, and how precisely */
 } Rates;
 
 /* On r ranks a rank takes memory + memory_shared / r bytes and the stage seconds + seconds_shared / r. */

@@ -25,6 +25,16 @@ Status seal_file(const char *path, const Par *par, Arena *scratch);
    says nothing of itself passes. */
 Status seal_check(H5File *f, const Par *par, Arena *scratch);
 
+/* Where a walk over a file leaves what it reads, so that it is read once. */
+typedef struct SealPlaces {
+    /* Memory for all rows of a dataset, or NULL: nobody wants them. */
+    void *(*of)(struct SealPlaces *p, const char *dataset, const H5Shape *shape);
+} SealPlaces;
+
+/* Local. As seal_check of a file open on this rank, whose datasets are read into `places` on the way; what is there after a
+   failure is worth nothing. */
+Status seal_check_into(H5File *f, SealPlaces *places, Arena *scratch);
+
 /* Local. What the file says of itself; false when it says nothing. */
 bool seal_recorded(Fingerprint *out, H5File *f, Arena *scratch);
 

@@ -13,7 +13,7 @@ typedef struct {
     int64_t (*dim)(const void *config);               /* width of tokens and of the single-modal embedding */
     int64_t (*input)(const void *config);             /* image: pixels of a side; spectrum: 0, any length  */
     int64_t (*tokens)(const void *config, int64_t n); /* tokens that the head gathers, for an input of size n */
-    int64_t (*flops)(const void *config, int64_t n);  /* multiply-adds x 2 to make them */
+    int64_t (*flops)(const void *config, int64_t n, bool tokens, bool single); /* multiply-adds x 2 of `encode` */
     /* *encoder: the encoder's state, in `a`; its parameters are declared behind `prefix`. */
     Status (*build)(void **encoder, const void *config, Params *p, const char *prefix, Arena *a);
     /* Of `count` objects: tokens (count, tokens(n), dim) and single (count, dim) may each be NULL. input: (count, 3, n, n)

@@ -33,10 +33,11 @@ Status model_build_scaled(Model **out, const ModelConfig *config, double scale, 
 Status model_declare(Model **out, const ModelConfig *config, Arena *a);
 Params *model_params(Model *m);
 int64_t model_embed_dim(const Model *m);
-int64_t model_image_dim(const Model *m);         /* of the single-modal class token  */
-int64_t model_spectrum_dim(const Model *m);      /* of the single-modal token mean   */
-int64_t model_image_size(const Model *m);        /* pixels after the centre crop, 144 */
-int64_t model_flops(const Model *m, bool image); /* multiply-adds x 2 per object, for plans */
+int64_t model_image_dim(const Model *m);    /* of the single-modal class token  */
+int64_t model_spectrum_dim(const Model *m); /* of the single-modal token mean   */
+int64_t model_image_size(const Model *m);   /* pixels after the centre crop, 144 */
+/* Multiply-adds x 2 for the embeddings asked for of an object, for plans. */
+int64_t model_flops(const Model *m, bool image, bool aligned, bool single);
 
 /* Precomputes what depends on weights alone (projected query). Call after the weights are set. */
 Status model_prepare(Model *m, Arena *a);

@@ -50,10 +50,10 @@ static int64_t vit_plugin_dim(const void *config) { return ((const VitConfig *)c
 static int64_t vit_plugin_input(const void *config) { return ((const VitConfig *)config)->image_size; }
 static int64_t vit_plugin_tokens(const void *config, int64_t n) { return vit_tokens(config, n, VIT_PATCHES); }
 
-static int64_t vit_plugin_flops(const void *config, int64_t n)
+static int64_t vit_plugin_flops(const void *config, int64_t n, bool tokens, bool single)
 {
     (void)n; /* images come cropped to the own size */
-    return vit_flops(config, VIT_PATCHES);
+    return (tokens ? vit_flops(config, VIT_PATCHES) : 0) + (single ? vit_flops(config, VIT_CLASS) : 0);
 }
 
 static Status vit_plugin_build(void **encoder, const void *config, Params *p, const char *prefix, Arena *a)
@@ -168,8 +168,9 @@ static int64_t specformer_plugin_tokens(const void *config, int64_t n)
     return prepare_spectrum_tokens(n, c->slice_section_length, c->slice_overlap);
 }
 
-static int64_t specformer_plugin_flops(const void *config, int64_t n)
+static int64_t specformer_plugin_flops(const void *config, int64_t n, bool tokens, bool single)
 {
+    if (!tokens && !single) return 0;
     return specformer_flops(config, specformer_plugin_tokens(config, n));
 }
 

@@ -98,10 +98,11 @@ int64_t model_image_dim(const Model *m) { return m->image.encoder->dim(m->image.
 int64_t model_spectrum_dim(const Model *m) { return m->spectrum.encoder->dim(m->spectrum.config); }
 int64_t model_image_size(const Model *m) { return m->image.encoder->input(m->image.config); }
 
-int64_t model_flops(const Model *m, bool image)
+int64_t model_flops(const Model *m, bool image, bool aligned, bool single)
 {
     const Branch *b = image ? &m->image : &m->spectrum;
-    return b->encoder->flops(b->config, b->input) + head_flops(&b->head.config, b->n_tokens);
+    return b->encoder->flops(b->config, b->input, aligned, single) +
+           (aligned ? head_flops(&b->head.config, b->n_tokens) : 0);
 }
 
 Status model_prepare(Model *m, Arena *a)

@@ -66,7 +66,8 @@ static Status run_gnuplot(int *code, const Page *p, char *script)
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR) return FAIL(E_BUG, "lost gnuplot: %s", strerror(errno));
     if (WIFSIGNALED(status))
-        return FAIL(E_OUTPUT, "gnuplot died of signal %d at %s/%s; run the stage again", WTERMSIG(status), p->folder, script);
+        return FAIL(E_OUTPUT, "gnuplot died of signal %d at %s/%s; run the stage again", WTERMSIG(status), p->folder,
+                    script);
     *code = WEXITSTATUS(status);
     return OK;
 }

@@ -64,14 +64,19 @@ Status checkpoint_save(const char *path, const Params *p, const Envelope *envelo
 
 /* ---- reading ---- */
 
-/* Weights that were damaged after they were written would embed a whole survey wrongly: reading them once more costs less. */
-Status checkpoint_open(H5File *f, char ***names, int64_t *n, const char *path, Arena *a)
+static Status open_weights(H5File *f, char ***names, int64_t *n, const char *path, Arena *a)
 {
     Envelope e;
     TRY(h5_open(f, path, NULL));
     TRY(artefact_read(&e, f, "checkpoint", CHECKPOINT_VERSION, "import", a));
-    TRY(seal_check(f, &par_alone, a));
     return h5_list(names, n, f, "weights", a);
+}
+
+/* Weights that were damaged after they were written would embed a whole survey wrongly: reading them once more costs less. */
+Status checkpoint_open(H5File *f, char ***names, int64_t *n, const char *path, Arena *a)
+{
+    TRY(open_weights(f, names, n, path, a));
+    return seal_check(f, &par_alone, a);
 }
 
 Status checkpoint_get(float **values, H5Shape *shape, H5File *f, const char *name, Arena *a)
@@ -117,27 +122,47 @@ static bool all_finite(const real *x, int64_t n)
     return found == 0;
 }
 
-static Status load_tensor(Params *p, int64_t i, H5File *f, const char *path, const char *const *needed)
+/* Does a tensor fit its dataset, or may it be missing? */
+static Status match_tensor(const Param *t, H5File *f, const char *const *needed)
 {
     char name[PARAM_NAME + 16];
-    const Param *t = &p->param[i];
     H5Shape shape;
     TRY(dataset_name(name, t->name));
     if (!h5_has(f, name))
-        return is_needed(t->name, needed) ? FAIL(E_INPUT, "%s: tensor %s is missing", path, t->name) : OK;
+        return is_needed(t->name, needed) ? FAIL(E_INPUT, "%s: tensor %s is missing", f->path, t->name) : OK;
     TRY(h5_shape(&shape, f, name));
-    TRY(same_shape(t, &shape, path));
-    real *value = params_at(p, i);
-    TRY(h5_read_rows(value, f, name, H5_F32, 0, 0, shape.n_dims > 0 ? shape.dims[0] : 1));
-    return all_finite(value, t->n) ? OK : FAIL(E_INPUT, "%s: tensor %s holds NaN or Inf", path, t->name);
+    if (shape.type != H5_F32) return FAIL(E_INPUT, "%s: tensor %s is not of type float", f->path, t->name);
+    return same_shape(t, &shape, f->path);
 }
 
-static Status load(Params *p, H5File *f, char **names, int64_t n_names, const char *const *needed)
+/* The values of a table as places for what a walk reads. */
+typedef struct {
+    SealPlaces base; /* first: the walk knows nothing else */
+    const Params *params;
+} Places;
+
+static void *place_of(SealPlaces *base, const char *dataset, const H5Shape *shape)
 {
+    static const char group[] = "weights/";
+    const Params *p = ((const Places *)base)->params;
+    (void)shape; /* match_tensor saw it */
+    if (strncmp(dataset, group, sizeof group - 1) != 0) return NULL;
+    const Param *t = params_find(p, dataset + sizeof group - 1);
+    return t ? p->value + t->offset : NULL;
+}
+
+/* Each tensor is read once: for the checksum of the file, into its place. */
+static Status load(Params *p, H5File *f, char **names, int64_t n_names, const char *const *needed, Arena *scratch)
+{
+    Places places = {{place_of}, p};
     for (int64_t i = 0; i < n_names; i++)
         if (!params_find(p, names[i]))
             return FAIL(E_INPUT, "%s: tensor %s is not part of the configured model", f->path, names[i]);
-    for (int64_t i = 0; i < p->n_params; i++) TRY(load_tensor(p, i, f, f->path, needed));
+    for (int64_t i = 0; i < p->n_params; i++) TRY(match_tensor(&p->param[i], f, needed));
+    TRY(seal_check_into(f, &places.base, scratch));
+    for (int64_t i = 0; i < p->n_params; i++)
+        if (!all_finite(params_at(p, i), p->param[i].n))
+            return FAIL(E_INPUT, "%s: tensor %s holds NaN or Inf", f->path, p->param[i].name);
     return OK;
 }
 
@@ -155,9 +180,9 @@ Status checkpoint_load_parts(Params *p, const char *path, const char *const *nee
     H5File f = {0};
     char **names = NULL;
     int64_t n_names = 0;
-    Status st = checkpoint_open(&f, &names, &n_names, path, scratch);
+    Status st = open_weights(&f, &names, &n_names, path, scratch);
     if (st == OK) {
-        st = load(p, &f, names, n_names, needed);
+        st = load(p, &f, names, n_names, needed, scratch);
         if (st != OK) note_sizes(&f, scratch);
     }
     Status closed = h5_close(&f);

@@ -17,7 +17,7 @@ make_sky
 # ---- what sizes are made of: measured where it is asked for, and alike for the same file ----
 check() { "$ASTROCLIP_BIN" check "$yaml" "${roots[@]}" --set "run.output=$work/none" "$@" 2> "$work/check.log"; }
 check | grep -q 'seconds per object and rank: .*assumed' || fail "check does not say that its times are assumed"
-check --measure | grep -q 'seconds per object and rank: .*(measured here), reading' || fail "check --measure does not measure the encoders"
+check --measure | grep -q 'seconds per object and rank: .*(measured here, matrix products by .*), reading' || fail "check --measure does not measure the encoders"
 [ "$(check --plan)" = "$(check --plan)" ] || fail "two plans of one file differ"
 rows=$(check --plan | awk -F'\t' '$1 == "embed" { print $4 }')
 [ "${rows:-0}" -ge 96 ] || fail "before the catalogue is there the source files do not say how many rows there are: $rows"

@@ -35,13 +35,24 @@ hurt() {
     finished_hold good hurt
 }
 
-# comes_by STAGE POINT: false where it is known that the stage does not; what it takes to find out for a sky is left to ASTROCLIP_LONG
+# comes_by STAGE POINT: false where it is known that the stage does not; whether that is still so is for ASTROCLIP_LONG
 comes_by() {
     local owner=${2%%.*}
-    case $owner in
-    train) [[ " $trainings baselines " == *" $1 "* ]] ;;
-    torch) [ "$1" = export ] ;;
-    *) [[ " $all_stages " != *" $owner "* || $owner = "$1" ]] && [[ $1 != mock || $2 = artefact.publish || -n ${ASTROCLIP_LONG:-} ]] ;;
+    [ -z "${ASTROCLIP_LONG:-}" ] || owner=long
+    case $owner.$1 in
+    long.*) ;;
+    torch.export) ;;
+    torch.*) false ;;
+    train.*)
+        case $2.$1 in
+        train.teach.train_image) ;;
+        train.teach.*) false ;;
+        *) [[ " $trainings baselines " == *" $1 "* ]] ;;
+        esac
+        ;;
+    predictions.*) [ "$1" = probe ] ;;
+    h5.tables | h5.report | h5.search | h5.export | h5.mock | artefact.report) false ;;
+    *) [[ " $all_stages " != *" $owner "* || $owner = "$1" ]] && [[ $1 != mock || $2 = artefact.publish ]] ;;
     esac
 }
 

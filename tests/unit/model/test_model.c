@@ -111,7 +111,10 @@ static void sizes_are_those_of_the_configuration(void)
     CU_ASSERT_EQUAL(model_image_dim(m), 24);
     CU_ASSERT_EQUAL(model_spectrum_dim(m), 24);
     CU_ASSERT_EQUAL(model_image_size(m), CROP);
-    CU_ASSERT(model_flops(m, true) > 0 && model_flops(m, false) > model_flops(m, true)); /* 778 tokens against 36 */
+    CU_ASSERT(model_flops(m, true, true, false) > 0 && model_flops(m, true, false, false) == 0);
+    CU_ASSERT(model_flops(m, false, true, false) > model_flops(m, true, true, false)); /* 778 tokens against 36 */
+    CU_ASSERT(model_flops(m, true, true, true) > 1.9 * (double)model_flops(m, true, true, false)); /* two passes */
+    CU_ASSERT(model_flops(m, false, true, true) == model_flops(m, false, true, false));            /* one */
     CU_ASSERT_PTR_NOT_NULL(params_find(model_params(m), "image_encoder.backbone.blocks.1.1.attn.qkv.weight"));
     CU_ASSERT_PTR_NOT_NULL(
         params_find(model_params(m), "spectrum_encoder.cross_attention.multihead_attn.k_proj_weight"));
