@@ -25,9 +25,10 @@ program() {
     for n in $ranks; do "${mpirun[@]}" -n "$n" "$build/tests/$target" "$@" || return 1; done
 }
 
-# train WHAT: a step beside PyTorch's with as many threads as ranks, a replica for each; then several ranks beside one with the same replicas
+# train WHAT: a step beside PyTorch's with as many threads as ranks, a replica for each; then several ranks beside one with the same replicas. Of images one rank.
 train() {
-    local what=$1 precision n step="$build/tests/bench_train"
+    local what=$1 precision n step="$build/tests/bench_train" ranks=$ranks
+    [ "$what" != image ] || ranks=1
     cmake --build "$build" --target bench_train > /dev/null || { echo "run.sh: cannot build bench_train in $build (\$BUILD)" >&2; return 1; }
     for n in $ranks; do
         for precision in f32 bf16; do
@@ -93,6 +94,7 @@ declare -A benchmarks=(
     [optimizer]='program bench_optimizer'
     [train_spectrum]='train spectrum'
     [train_heads]='train heads'
+    [train_image]='train image'
     [probes]='probes leave_one_out knn mlp'
     [ridge_vs_sklearn]='probes ridge'
     [knn_vs_faiss]='probes knn_faiss'

@@ -1,21 +1,24 @@
 #!/usr/bin/env python3
 """A training step of ours beside PyTorch's, for run.sh: rounds of both in turn, one JSON line.
 
-train.py spectrum|heads f32|bf16 THREADS ROUNDS COMMAND... [-- OTHER...]
+train.py spectrum|heads|image f32|bf16 THREADS ROUNDS COMMAND... [-- OTHER...]
 
 COMMAND: bench_train with its arguments, on THREADS ranks. OTHER: another such command to stand where PyTorch stands, one rank with the same replicas.
 
 PyTorch at its best: fused attention (scaled_dot_product_attention), the fused AdamW, the whole batch at once, THREADS threads, compiled or
 not, whichever takes less processor time in its first steps; bf16 by autocast. Time is that of the clock, medians over the rounds; cpu_ours and cpu_theirs are the
-processor time of the same steps, which tells where other programs disturbed (of ranks: that of the busiest).
+processor time of the same steps, which tells where other programs disturbed (of ranks: that of the busiest); mb_ours and mb_theirs the most memory of a process.
 """
+import copy
 import json
+import os
+import resource
 import statistics
 import subprocess
 import sys
 import time
 
-SPECTRA, PAIRS = 8, 256
+SPECTRA, PAIRS, IMAGES = 8, 256, 2
 
 
 def ours(command):
@@ -108,10 +111,93 @@ def build_heads(torch):
     return model, loss
 
 
+def build_image(torch):
+    """Student and teacher of DINOv2 with iBOT and KoLeo on 2 whole and 8 local crops; the centres stay 0."""
+    from torch import nn
+    import torch.nn.functional as F
+
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "peers"))
+    from astroclip import Vit
+
+    class Encoder(Vit):
+        def __init__(self, dim=1024):
+            super().__init__(dim)
+            self.cls_token, self.mask_token = nn.Parameter(torch.zeros(1, 1, dim)), nn.Parameter(torch.zeros(1, dim))
+            self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 145, dim))
+
+        def position(self, patches):
+            if patches == 144:
+                return self.pos_embed
+            side = int(patches**0.5)
+            grid = self.pos_embed[:, 1:].unflatten(1, (12, 12)).permute(0, 3, 1, 2)
+            grid = F.interpolate(grid, size=(side, side), mode="bicubic").flatten(2).transpose(1, 2)
+            return torch.cat([self.pos_embed[:, :1], grid], 1)
+
+        def forward(self, x, hidden=None):
+            x = self.patch_embed(x)
+            if hidden is not None:
+                x = torch.where(hidden[..., None], self.mask_token.to(x.dtype), x)
+            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.position(x.shape[1])
+            for block in self.blocks:
+                x = block(x)
+            return self.norm(x)
+
+    class Head(nn.Module):
+        def __init__(self, dim=1024, inner=2048, bottleneck=256, prototypes=65536):
+            super().__init__()
+            self.mlp = nn.Sequential(nn.Linear(dim, inner), nn.GELU(), nn.Linear(inner, inner), nn.GELU(), nn.Linear(inner, bottleneck))
+            self.last_layer = nn.utils.parametrizations.weight_norm(nn.Linear(bottleneck, prototypes, bias=False))
+
+        def forward(self, x):
+            return self.last_layer(F.normalize(self.mlp(x), dim=-1))
+
+    class Student(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.head = Encoder(), Head()
+
+        def forward(self, whole, local, hidden):
+            """Logits of class tokens of whole crops, of local ones, of hidden patches; class tokens of the whole."""
+            tokens = self.encoder(whole, hidden)
+            rows = [tokens[:, 0], tokens[:, 1:][hidden]]
+            if local is not None:
+                rows.append(self.encoder(local)[:, 0])
+            return (*self.head(torch.cat(rows)).split([len(r) for r in rows]), tokens[:, 0])
+
+    student = Student()
+    teacher = copy.deepcopy(student).requires_grad_(False)
+
+    def loss(forward):
+        whole, local = torch.rand(2 * IMAGES, 3, 144, 144), torch.rand(8 * IMAGES, 3, 60, 60)
+        hidden = torch.zeros(2 * IMAGES, 144, dtype=torch.bool)
+        for i, share in enumerate((0.2, 0.4)):  # half of the crops, 10 to 50 % of the patches
+            hidden[2 * i, torch.randperm(144)[: int(144 * share)]] = True
+        with torch.no_grad():
+            tokens = teacher.encoder(whole)
+            own = torch.cat([tokens[IMAGES:, 0], tokens[:IMAGES, 0]])
+            wanted = torch.softmax(teacher.head(torch.cat([own, tokens[:, 1:][hidden]])).float() / 0.04, -1)
+        wanted, wanted_patches = wanted[: 2 * IMAGES], wanted[2 * IMAGES :]
+        whole_logits, patch_logits, local_logits, classes = forward(whole, local, hidden)
+        log = lambda logits: F.log_softmax(logits.float() / 0.1, -1)
+        crops = torch.stack([log(local_logits).unflatten(0, (8, IMAGES)).sum(0), log(whole_logits).unflatten(0, (2, IMAGES)).sum(0)]).sum(0)
+        dino = -(wanted.unflatten(0, (2, IMAGES)).sum(0) * crops).sum(-1).mean() / 18
+        ibot = -(wanted_patches * log(patch_logits)).sum(-1).mean()
+        x = F.normalize(classes.float(), dim=-1).unflatten(0, (2, IMAGES))
+        near = torch.stack([(half[0] - half[1]).norm() for half in x])
+        return dino + ibot - 0.1 * torch.log(near + 1e-8).sum()
+
+    def after():
+        with torch.no_grad():
+            torch._foreach_lerp_(list(teacher.parameters()), list(student.parameters()), 0.008)
+
+    return student, loss, after
+
+
 class Theirs:
     def __init__(self, torch, what, precision):
         self.torch, self.precision = torch, precision
-        self.model, self.loss = (build_specformer if what == "spectrum" else build_heads)(torch)
+        self.model, self.loss, *after = {"spectrum": build_specformer, "heads": build_heads, "image": build_image}[what](torch)
+        self.after = after[0] if after else lambda: None
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-5, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
         self.forward, self.how = self.model, "eager"
         plain = min(self.step()[1] for _ in range(2))
@@ -125,7 +211,7 @@ class Theirs:
         self.forward, self.how = (self.forward, "compiled") if faster else (self.model, "eager")
 
     def step(self):
-        """(seconds, processor seconds)"""
+        """(seconds, processor seconds, most memory so far in bytes)"""
         since, busy = time.perf_counter(), time.process_time()
         self.optimizer.zero_grad(set_to_none=True)
         with self.torch.autocast("cpu", self.torch.bfloat16, enabled=self.precision == "bf16"):
@@ -133,7 +219,8 @@ class Theirs:
         loss.backward()
         self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
-        return time.perf_counter() - since, time.process_time() - busy
+        self.after()
+        return time.perf_counter() - since, time.process_time() - busy, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def open_theirs(what, precision, threads):
@@ -174,7 +261,10 @@ def main():
         line[name.format("ours")] = round(statistics.median(t[k] for t in mine), 4)
         if theirs:
             line[name.format("theirs")] = round(statistics.median(t[k] for t in other), 4)
+    if mine:
+        line["mb_ours"] = round(max(t[2] for t in mine) / 1e6)
     if theirs:
+        line["mb_theirs"] = round(max(t[2] for t in other) / 1e6)
         line["ratio"] = round(line["theirs"] / line["ours"], 3)
     print(json.dumps(line), flush=True)
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/seal.h"
 #include "test_main.h"
 #include "train/checkpoint.h"
 
@@ -93,8 +94,26 @@ static void changed_weights_are_refused(void)
     CHECK_FAILS(st, E_INPUT);
 }
 
+/* Such a dataset's values are left out of the checksum of a file: as weights they would be read by nobody. */
+static void weights_with_checksums_of_their_own_are_refused(void)
+{
+    Params a;
+    H5File f = {0};
+    declare(&a, 4);
+    params_deterministic(&a, 5);
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(checkpoint_save(file_name(), &a, &envelope)));
+    CU_ASSERT_TRUE_FATAL(CHECK_OK(h5_modify(&f, file_name(), NULL)));
+    CHECK_OK(h5_put_attr_text(&f, "weights/image_encoder.mlp.encoder.bias", SEAL_ATTRIBUTE,
+                              "weights/image_encoder.mlp.encoder.weight"));
+    CHECK_OK(h5_close(&f));
+    const Status st = checkpoint_load(&a, file_name(), &test_arena);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fail_record()->text, "checksums of its rows"));
+    CHECK_FAILS(st, E_INPUT);
+}
+
 TEST_MAIN("checkpoint", {"what is written is what is read", round_trip},
           {"another shape is refused and the tensor named", other_shapes_are_refused},
           {"missing and extra tensors are refused", missing_and_extra_tensors_are_refused},
           {"NaN weights are refused", nan_weights_are_refused},
-          {"weights that were changed on disk are refused", changed_weights_are_refused})
+          {"weights that were changed on disk are refused", changed_weights_are_refused},
+          {"weights with checksums of their own are refused", weights_with_checksums_of_their_own_are_refused})
