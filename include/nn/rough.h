@@ -28,5 +28,7 @@ void rough_products(real *y, const RoughRows *left, int64_t first, int64_t rows,
 
 /* e: the product of a and b is off by at most e |a| |b|, and by what floats lose below FLT_MIN. */
 double rough_bound(const RoughRows *left, const RoughRows *right);
+/* The same for products of gemm(). */
+double rough_float_bound(int64_t dim);
 
 #endif

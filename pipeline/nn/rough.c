@@ -31,10 +31,14 @@ static bool rounds(void)
 #endif
 }
 
+static double rounding(int64_t dim, int factor) { return factor * (double)(dim + 16) * (FLT_EPSILON / 2); }
+
+double rough_float_bound(int64_t dim) { return rounding(dim, 8); }
+
 double rough_bound(const RoughRows *left, const RoughRows *right)
 {
-    const double terms = (double)(left->dim + 16) * (rounds() ? 2 : 8);
-    return left->off + right->off + left->off * right->off + terms * (FLT_EPSILON / 2);
+    if (!rounds()) return rough_float_bound(left->dim);
+    return left->off + right->off + left->off * right->off + rounding(left->dim, 2);
 }
 
 #ifdef NN_PANELS
