@@ -9,7 +9,7 @@
    Those that reach it are noted with half = limit(y) - p: what is left of (d^2 - |q|^2) / 2 then lies between
    half - w |q|^2 / 2 and half + w |q|^2 / 2 + w |y|^2. Where k of them have halves of at most h, others are among the k nearest
    only with one of at most h + w (|q|^2 + the largest |y|^2): a limit too, before any distance is known. What stays of all that
-   were offered at once is looked at in the end. */
+   were offered at once is looked at in the end. Below FLT_MIN floats lose more than w: 8 dim FLT_MIN has room for it. */
 #include "probe/knn.h"
 
 #include <float.h>
@@ -184,6 +184,12 @@ static double half(const KnnSearch *s, double square)
     return square < longest ? square * (1 - s->unsure) / 2 - 8 * (double)s->dim * FLT_MIN : NAN;
 }
 
+/* What halves of the k nearest may exceed those of k others by. */
+static double slack(const KnnSearch *s, double square)
+{
+    return s->unsure * (square + s->most) + 8 * (double)s->dim * FLT_MIN;
+}
+
 /* What a product with query i must reach, without the candidate's part. */
 static float limit_of(const KnnSearch *s, int64_t i)
 {
@@ -191,7 +197,7 @@ static float limit_of(const KnnSearch *s, int64_t i)
     double looked = -INFINITY;
     if (!(square < longest)) return NAN;
     if (s->found[i] == s->k) looked = half(s, square) - s->best[(i + 1) * s->k - 1].square / 2;
-    return (float)fmax(looked, -(s->kth[i] + s->unsure * (square + s->most)));
+    return (float)fmax(looked, -(s->kth[i] + slack(s, square)));
 }
 
 static bool any_reaches(const float *product, const float *limit, float more)
@@ -230,7 +236,7 @@ static void narrow(KnnSearch *s, int64_t i)
     for (int64_t j = 0; j < s->found[i]; j++)
         s->middle[n++] = (s->best[i * s->k + j].square - square) / 2 - s->unsure * (square / 2 + s->most);
     s->kth[i] = select_kth(s->middle, n, k - 1);
-    const double last = s->kth[i] + s->unsure * (square + s->most);
+    const double last = s->kth[i] + slack(s, square);
     for (int64_t j = 0; j < s->n_noted[i]; j++) {
         noted[stay] = noted[j];
         stay += noted[j].half <= last;
