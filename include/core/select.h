@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* The k-th smallest of n values (0-based), none of them NaN, which are reordered: none before place k is larger. */
+/* The k-th smallest of n values (0-based), none of them NaN, which are used up. */
 double select_kth(double *x, int64_t n, int64_t k);
 
 /* The middle value of the `among` smallest of n, the mean of the two middle ones where `among` is even; 0 for none. Values are not

@@ -1,11 +1,12 @@
-/* select.c - by partition around the middle one of what is left (Hoare 1961, CACM 4, 321); the median of many, where
-   compilers make vectors of counting, by halving the range of values that holds it until few are left. */
+/* select.c - by partition around the middle one of what is left (Hoare 1961, CACM 4, 321); where there are many values,
+   the range that holds the wanted ones is halved before, by counting, of which compilers make vectors. */
 #include "core/select.h"
 
 #include <math.h>
 #include <stdbool.h>
 
-double select_kth(double *x, int64_t n, int64_t k)
+/* The value at place k, and none before it larger. */
+static double partition(double *x, int64_t n, int64_t k)
 {
     int64_t low = 0, high = n - 1;
     while (low < high) {
@@ -92,19 +93,29 @@ static int64_t keep_range(double *x, int64_t n, const Range *r)
     return kept;
 }
 
+/* Many values become few, with numbers k - 1 and k of the order among them. */
+static void thin_out(double *x, int64_t *n, int64_t *k)
+{
+    if (*n <= 4 * SAMPLE) return;
+    Range r = range_near(x, *n, *k);
+    if (!holds(&r, *k)) return;
+    halve(&r, x, *n, *k);
+    *n = keep_range(x, *n, &r);
+    *k -= r.below_low;
+}
+
+double select_kth(double *x, int64_t n, int64_t k)
+{
+    thin_out(x, &n, &k);
+    return partition(x, n, k);
+}
+
 double select_median(double *x, int64_t n, int64_t among)
 {
     int64_t k = among / 2;
     if (among == 0) return 0;
-    if (n > 4 * SAMPLE) {
-        Range near = range_near(x, n, k);
-        if (holds(&near, k)) {
-            halve(&near, x, n, k);
-            n = keep_range(x, n, &near);
-            k -= near.below_low;
-        }
-    }
-    const double upper = select_kth(x, n, k);
+    thin_out(x, &n, &k);
+    const double upper = partition(x, n, k);
     if (among % 2 == 1) return upper;
     double lower = x[0]; /* k > 0: there is one before the middle */
     for (int64_t i = 1; i < k; i++)
