@@ -13,6 +13,9 @@ Status gzip_file(const char *to, const char *from);
 /* True when `bytes` bytes are one whole gzip stream that unpacks to at most `most` bytes. */
 bool gzip_ends(const void *data, size_t bytes, int64_t most);
 
+/* The stream's `size` bytes; false when it is damaged or has another number of them. */
+bool gzip_unpack(void *out, size_t size, const void *data, size_t bytes);
+
 /* True when the gzip file at `path` unpacks to as many bytes, modulo 2^32, as `claimed`. Unpacks it, in little memory. */
 bool gzip_unpacks_to(const char *path, int64_t claimed);
 

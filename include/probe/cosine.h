@@ -1,13 +1,14 @@
 /* cosine.h - exact nearest neighbours by cosine, in one block of memory: the k best of all candidates offered, for many
    queries at once. Vectors are compared as spec.md 6.7 says: divided by their lengths, nothing else.
 
-   A product of matrices in float says which candidates can be among the best, products in double say where, so that the
-   answer is that of exact scores whatever the provider of the product rounds. Best first; equal scores by TARGETID, then by
+   A product of matrices that may be far off (nn/rough.h) says which candidates can be among the best, products in double say
+   where, so that the answer is that of exact scores whatever the product rounds. Best first; equal scores by TARGETID, then by
    row: the order in which candidates come never matters. Local. */
 #ifndef PROBE_COSINE_H
 #define PROBE_COSINE_H
 
 #include "core/arena.h"
+#include "nn/rough.h"
 
 typedef struct {
     double score; /* -1 .. 1 */
@@ -23,9 +24,12 @@ typedef struct {
     CosineMatch *best;   /* (n, k) in order */
     int64_t *found;      /* (n) */
     /* of the search itself: */
-    double *norm;   /* (n) lengths of the queries */
-    float *unit;    /* (n, dim) queries of length 1, about */
-    float *product; /* (n, COSINE_BLOCK) */
+    double *norm;    /* (n) lengths of the queries */
+    float *unit;     /* (n, dim) queries of length 1, about */
+    RoughRows rough; /* the same */
+    float *room;     /* for a block, as rough products read it */
+    float *product;  /* (n, COSINE_BLOCK) */
+    bool fine;       /* rough products told too little: those of floats instead */
 } CosineSearch;
 
 /* The length of a vector; 0 where it has no direction: something is not finite, or all is 0. Such queries find nothing, such

@@ -48,14 +48,30 @@ Status spectra_batch(SpectrumBatch *out, int64_t n, Arena *a)
     return arena_take((void **)&out->stats, a, n, N_SPECTRUM_STATS * sizeof *out->stats);
 }
 
-/* isfinite in a form that compilers make vectors of. */
-static inline bool is_number(float x) { return x - x == 0; }
+/* Floats as bits, from which compilers make vectors where comparing floats would be branches. */
+static inline uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float float_of(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* All ones, or 0: the bits are those of a finite number, of a number above zero or NaN. */
+static inline uint32_t if_finite(uint32_t bits) { return -(uint32_t)((bits & 0x7f800000u) != 0x7f800000u); }
+static inline uint32_t if_above_zero(uint32_t bits) { return -(uint32_t)((int32_t)bits > 0); }
 
 /* One arm as numbers that loops without branches can take; GRID_PIXELS at most. */
 typedef struct {
+    int64_t n, start;
     float flux[GRID_PIXELS];   /* 0 where not finite */
     float weight[GRID_PIXELS]; /* ivar; 0 where masked or not finite */
-    double snr[GRID_PIXELS];
 } ArmNumbers;
 
 /* False where the file held NaN or Inf. */
@@ -63,70 +79,87 @@ static bool take_arm(ArmNumbers *out, const Arm *arm)
 {
     static const uint32_t none[GRID_PIXELS];
     const uint32_t *mask = arm->mask ? arm->mask : none;
-    const float *flux = arm->flux, *ivar = arm->ivar;
     const int64_t n = arm->n;
-    uint32_t bad = 0;
+    uint32_t all = ~0u;
+    out->n = n;
+    out->start = arm->start;
     for (int64_t k = 0; k < n; k++) {
-        const float weight = mask[k] == 0 ? ivar[k] : 0;
-        const bool flux_ok = is_number(flux[k]), ivar_ok = is_number(ivar[k]);
-        out->flux[k] = flux_ok ? flux[k] : 0;
-        out->weight[k] = flux_ok & ivar_ok & (weight > 0) ? weight : 0;
+        const uint32_t flux = bits_of(arm->flux[k]), ivar = bits_of(arm->ivar[k]);
+        const uint32_t flux_ok = if_finite(flux), both_ok = flux_ok & if_finite(ivar);
+        out->flux[k] = float_of(flux & flux_ok);
+        out->weight[k] = float_of(ivar & both_ok & if_above_zero(ivar) & -(uint32_t)(mask[k] == 0));
+        all &= both_ok;
     }
-    for (int64_t k = 0; k < n; k++) {
-        const float sum = flux[k] * 0 + ivar[k] * 0;
-        bad |= sum == sum ? 0u : 1u;
-    }
-    return !bad;
+    return all != 0;
 }
 
-/* Median signal to noise; *n_good counts the pixels with information. */
-static float arm_snr(int64_t *n_good, ArmNumbers *arm, int64_t n)
+/* x, or infinite where the bits `yes` are 0 and not all ones. */
+static inline double or_infinite(double x, uint32_t yes)
 {
-    for (int64_t k = 0; k < n; k++) arm->snr[k] = (double)arm->flux[k] * sqrt((double)arm->weight[k]);
-    *n_good = 0;
-    for (int64_t k = 0; k < n; k++) {
-        arm->snr[*n_good] = arm->snr[k];
-        *n_good += arm->weight[k] > 0;
-    }
-    return (float)select_median(arm->snr, *n_good);
+    const uint64_t keep = (uint64_t)(int64_t)(int32_t)yes;
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits & keep) | (UINT64_C(0x7ff0000000000000) & ~keep);
+    memcpy(&x, &bits, sizeof x);
+    return x;
 }
 
-/* What the arms give together. */
+/* Median signal to noise; *n_good counts the pixels with information: the others lie behind them, infinite. */
+static float arm_snr(int64_t *n_good, const ArmNumbers *arm)
+{
+    double snr[GRID_PIXELS];
+    uint32_t good = 0;
+    for (int64_t k = 0; k < arm->n; k++) {
+        const uint32_t has_weight = if_above_zero(bits_of(arm->weight[k]));
+        snr[k] = or_infinite((double)arm->flux[k] * sqrt((double)arm->weight[k]), has_weight);
+        good -= has_weight;
+    }
+    *n_good = good;
+    return (float)select_median(snr, arm->n, good);
+}
+
+/* What the arms give together, in pieces that stay in the first cache. */
+enum { PIECE = 512 };
 typedef struct {
-    double sum[GRID_PIXELS], weights[GRID_PIXELS];
-    float last[GRID_PIXELS];      /* flux of the last arm there */
-    uint8_t covered[GRID_PIXELS]; /* by how many */
+    double sum[PIECE], weights[PIECE];
+    float last[PIECE];      /* flux of the last arm there */
+    uint8_t covered[PIECE]; /* by how many */
 } Merged;
 
-static void add_arm(Merged *m, const ArmNumbers *arm, int64_t start, int64_t n)
+/* The part of an arm that lies in grid pixels [from, from + n). */
+static void add_arm(Merged *m, const ArmNumbers *arm, int64_t from, int64_t n)
 {
-    double *sum = m->sum + start, *weights = m->weights + start;
-    float *last = m->last + start;
-    for (int64_t k = 0; k < n; k++) {
-        const double weight = arm->weight[k];
-        weights[k] += weight;
-        sum[k] += weight * (double)arm->flux[k];
-        last[k] = arm->flux[k];
+    const int64_t first = arm->start > from ? arm->start : from,
+                  end = arm->start + arm->n < from + n ? arm->start + arm->n : from + n;
+    if (end <= first) return;
+    double *sum = m->sum + (first - from), *weights = m->weights + (first - from);
+    float *last = m->last + (first - from);
+    uint8_t *covered = m->covered + (first - from);
+    const float *flux = arm->flux + (first - arm->start), *weight = arm->weight + (first - arm->start);
+    for (int64_t k = 0; k < end - first; k++) {
+        const double w = weight[k];
+        weights[k] += w;
+        sum[k] += w * (double)flux[k];
+        last[k] = flux[k];
     }
-    for (int64_t k = 0; k < n; k++) m->covered[start + k]++;
+    for (int64_t k = 0; k < end - first; k++) covered[k]++;
 }
 
 /* False where two weights together are beyond float32: nothing is known there. Without weights the sum is 0. */
-static bool finish_merge(float *flux, float *ivar, Merged *m, const SpectraConfig *config)
+static bool finish_merge(float *flux, float *ivar, Merged *m, int64_t n, const SpectraConfig *config)
 {
-    int bad = 0;
-    for (int64_t p = 0; p < GRID_PIXELS; p++) m->sum[p] /= m->weights[p] > 0 ? m->weights[p] : 1;
-    for (int64_t p = 0; config->merge == MERGE_DESISPEC_2024 && p < GRID_PIXELS; p++)
+    uint32_t all = ~0u;
+    for (int64_t p = 0; p < n; p++) m->sum[p] /= m->weights[p] > 0 ? m->weights[p] : 1;
+    for (int64_t p = 0; config->merge == MERGE_DESISPEC_2024 && p < n; p++)
         if (m->covered[p] == 1 && (m->weights[p] > 0 || config->bad_pixels == BAD_PIXELS_RELEASED))
             m->sum[p] = m->last[p];
-    for (int64_t p = 0; p < GRID_PIXELS; p++) {
-        const float weight = (float)m->weights[p], value = (float)m->sum[p];
-        const bool fits = is_number(weight);
-        flux[p] = fits ? value : 0;
-        ivar[p] = fits ? weight : 0;
-        bad |= !fits;
+    for (int64_t p = 0; p < n; p++) {
+        const uint32_t weight = bits_of((float)m->weights[p]), fits = if_finite(weight);
+        flux[p] = float_of(bits_of((float)m->sum[p]) & fits);
+        ivar[p] = float_of(weight & fits);
+        all &= fits;
     }
-    return !bad;
+    return all != 0;
 }
 
 /* Shares of the arms' ranges without information, and the flags that follow from the pixels of row i. */
@@ -145,23 +178,35 @@ static void count_bad(SpectrumBatch *out, int64_t i, const SpectraConfig *config
     if ((double)n_bad > config->max_masked_fraction * GRID_PIXELS) out->flag[i] |= SPECTRUM_MASKED;
 }
 
+/* False where a weight is beyond float32. */
+static bool merge_arms(float *flux, float *ivar, const ArmNumbers arm[N_ARMS], const SpectraConfig *config)
+{
+    bool fits = true;
+    for (int64_t from = 0; from < GRID_PIXELS; from += PIECE) {
+        const int64_t n = from + PIECE < GRID_PIXELS ? PIECE : GRID_PIXELS - from;
+        Merged m;
+        memset(&m, 0, sizeof m);
+        for (int b = 0; b < N_ARMS; b++) add_arm(&m, &arm[b], from, n);
+        fits &= finish_merge(flux + from, ivar + from, &m, n, config);
+    }
+    return fits;
+}
+
 void spectra_merge(SpectrumBatch *out, int64_t i, const Arm arm[N_ARMS], const SpectraConfig *config)
 {
     MUST(i >= 0 && i < out->n);
-    ArmNumbers numbers;
-    Merged m;
+    ArmNumbers numbers[N_ARMS];
     int32_t flag = 0;
-    memset(&m, 0, sizeof m);
     for (int b = 0; b < N_ARMS; b++) {
-        const int64_t n = arm[b].flux ? arm[b].n : 0;
+        const Arm none = {0}, *from = arm[b].flux ? &arm[b] : &none;
         int64_t n_good;
-        MUST(n >= 0 && (n == 0 || (arm[b].start >= 0 && arm[b].start + n <= GRID_PIXELS)));
-        if (n > 0 && !take_arm(&numbers, &arm[b])) flag |= SPECTRUM_NONFINITE;
-        if (n > 0) add_arm(&m, &numbers, arm[b].start, n);
-        out->stats[i * N_SPECTRUM_STATS + STAT_SNR_B + b] = arm_snr(&n_good, &numbers, n);
+        MUST(from->n >= 0 && from->start >= 0 && from->start + from->n <= GRID_PIXELS);
+        if (!take_arm(&numbers[b], from)) flag |= SPECTRUM_NONFINITE;
+        out->stats[i * N_SPECTRUM_STATS + STAT_SNR_B + b] = arm_snr(&n_good, &numbers[b]);
         if (n_good == 0) flag |= SPECTRUM_MISSING_ARM;
     }
-    if (!finish_merge(out->flux + i * GRID_PIXELS, out->ivar + i * GRID_PIXELS, &m, config)) flag |= SPECTRUM_NONFINITE;
+    if (!merge_arms(out->flux + i * GRID_PIXELS, out->ivar + i * GRID_PIXELS, numbers, config))
+        flag |= SPECTRUM_NONFINITE;
     out->flag[i] = flag;
     count_bad(out, i, config);
 }
@@ -182,7 +227,7 @@ void spectra_take(SpectrumBatch *out, int64_t i, const float *flux, const float 
         ArmNumbers numbers;
         int64_t n_good;
         take_arm(&numbers, &range);
-        const float snr = arm_snr(&n_good, &numbers, range.n);
+        const float snr = arm_snr(&n_good, &numbers);
         out->stats[i * N_SPECTRUM_STATS + STAT_SNR_B + b] = ivar ? snr : 0;
         if (n_good == 0) flag |= SPECTRUM_MISSING_ARM;
     }

@@ -319,6 +319,9 @@ static Status read_pixels(void *out, FitsFile *f, int type, void *null, int64_t 
     from[axes - 1] = first;
     to[axes - 1] = first + n;
     corner[axes - 1] = first + 1;
+    bool done = false;
+    if (type == TFLOAT) TRY(fitsfile_read_tiles(&done, out, f, from, to));
+    if (done) return OK;
     TRY(fitsfile_check_tiles(f, from, to));
     fits_read_pixll(f->handle, type, corner, total, null, out, &any, &code);
     if (code)
@@ -348,7 +351,11 @@ static Status read_box(float *out, FitsFile *f, const int64_t dims[2], int64_t p
                          (long long)y0, (long long)y1, (long long)x0, (long long)x1, (long long)dims[0],
                          (long long)dims[1]);
     if (y1 == y0 || x1 == x0) return OK;
-    TRY(fitsfile_check_tiles(f, (int64_t[]){x0, y0, plane}, (int64_t[]){x1, y1, plane + 1}));
+    const int64_t first[FITS_AXES] = {x0, y0, plane}, end[FITS_AXES] = {x1, y1, plane + 1};
+    bool done;
+    TRY(fitsfile_read_tiles(&done, out, f, first, end));
+    if (done) return OK;
+    TRY(fitsfile_check_tiles(f, first, end));
     long from[FITS_AXES] = {(long)x0 + 1, (long)y0 + 1, (long)plane + 1},
          to[FITS_AXES] = {(long)x1, (long)y1, (long)plane + 1}, step[FITS_AXES] = {1, 1, 1};
     fits_read_subset(f->handle, TFLOAT, from, to, step, null_value(FITS_F32), out, &any, &code);

@@ -1,82 +1,25 @@
-/* fitsfile_tiles.c - walks the compressed tiles that a read will touch, before cfitsio decodes them.
+/* fitsfile_tiles.c - walks the compressed tiles that a read touches: floats in RICE codes, which is what surveys publish, are
+   decoded here, straight to where they belong; of all others the codes are looked at before cfitsio decodes them.
 
-   cfitsio's RICE decoder looks for the next 1 bit until it finds one, also beyond the tile's bytes and beyond the
-   memory of the program: one damaged byte can kill a rank. The walk follows the same codes (FITS standard 4.0, section
-   10.4.1), only counts bits, and costs a quarter of the decoding. HCOMPRESS codes carry their own image size, which
-   cfitsio believes: it is held against the tile. A gzip stream that is cut short, or unpacks to more than the tile, makes cfitsio take
-   memory until there is none. PLIO checks itself. */
+   A damaged RICE code would lead cfitsio beyond its memory (fitsfile_rice.c). HCOMPRESS codes carry their own image size, which
+   cfitsio believes: it is held against the tile. A gzip stream that is cut short, or unpacks to more than the tile, makes cfitsio
+   take memory until there is none. PLIO checks itself. */
+#include <endian.h>
 #include <fitsio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fitsfile_impl.h"
 #include "io/gzip.h"
 
-enum { PAD = 8, MAX_PIXEL = 8, HCOMPRESS_HEAD = 25, MAX_BITPLANES = 63, AT_ONCE = 57 };
+enum { MAX_PIXEL = 8, HCOMPRESS_HEAD = 25, MAX_BITPLANES = 63 };
 
 typedef struct {
-    unsigned char *bytes; /* one tile's codes and PAD zeros */
-    int64_t room;
+    unsigned char *bytes; /* one tile's codes and RICE_PAD zeros */
+    uint32_t *numbers;    /* what RICE codes stand for */
+    int64_t room, room_numbers;
 } Codes;
-
-static uint64_t bits_from(const unsigned char *bytes, int64_t at)
-{
-    uint64_t word;
-    memcpy(&word, bytes + (at >> 3), sizeof word);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    word = __builtin_bswap64(word);
-#endif
-    return word << (at & 7); /* at least AT_ONCE bits are there, zeros behind them */
-}
-
-/* n differences: zeros up to a 1, then code - 1 plain bits. */
-static bool skip_block(int64_t *bit, int64_t end, const unsigned char *bytes, int64_t n, int64_t code)
-{
-    int64_t at = *bit, left = 0;
-    uint64_t word = 0;
-    for (int64_t i = 0; i < n;) {
-        if (left <= 0) {
-            if (at >= end) return false;
-            word = bits_from(bytes, at);
-            left = AT_ONCE;
-        }
-        if (word == 0) { /* the run of zeros goes on */
-            at += left;
-            left = 0;
-            continue;
-        }
-        int64_t used = __builtin_clzll(word) + code;
-        at += used;
-        left -= used;
-        if (left > 0) word <<= used;
-        i++;
-    }
-    *bit = at;
-    return true;
-}
-
-/* Whether the codes of `n_pixels` pixels end within `length` bytes. Blocks of `block` pixels share one split position;
-   a difference is a unary number and `split` plain bits. Code 0: all differences are 0. The highest code: plain
-   numbers. */
-static bool rice_ends(const unsigned char *bytes, int64_t length, int64_t n_pixels, int block, int bytes_per_pixel)
-{
-    int code_bits = bytes_per_pixel == 4 ? 5 : bytes_per_pixel == 2 ? 4 : 3;
-    int64_t plain = bytes_per_pixel == 4 ? 26 : bytes_per_pixel == 2 ? 15 : 7;
-    int64_t end = 8 * length, at = 8 * (int64_t)bytes_per_pixel; /* the first pixel stands in front */
-    for (int64_t done = 0; done < n_pixels; done += block) {
-        int64_t n = n_pixels - done < block ? n_pixels - done : block;
-        if (at + code_bits > end) return false;
-        int64_t code = (int64_t)(bits_from(bytes, at) >> (64 - code_bits));
-        at += code_bits;
-        if (code > plain) return false;
-        if (code == plain)
-            at += n * 8 * bytes_per_pixel;
-        else if (code > 0 && !skip_block(&at, end, bytes, n, code))
-            return false;
-        if (at > end) return false;
-    }
-    return true;
-}
 
 static int64_t big_endian_32(const unsigned char *b)
 {
@@ -106,26 +49,43 @@ static Status tile_length(LONGLONG *length, FitsFile *f, int column, int64_t row
     return OK;
 }
 
-/* The bytes of a tile, followed by PAD zeros. */
+static void close_codes(Codes *codes)
+{
+    free(codes->bytes);
+    free(codes->numbers);
+}
+
+static Status room_for_numbers(Codes *codes, FitsFile *f, int64_t n)
+{
+    if (n <= codes->room_numbers) return OK;
+    free(codes->numbers);
+    codes->room_numbers = n;
+    codes->numbers = malloc((size_t)n * sizeof *codes->numbers);
+    return codes->numbers ? OK : FITS_FAIL(f, E_MEMORY, 0, "no memory for a tile of %lld pixels", (long long)n);
+}
+
+/* The bytes of a tile, followed by RICE_PAD zeros. */
 static Status read_codes(Codes *codes, FitsFile *f, int column, int64_t row, int64_t length)
 {
     int code = 0, any = 0;
-    if (length + PAD > codes->room) {
+    if (length + RICE_PAD > codes->room) {
         free(codes->bytes);
-        codes->room = 2 * length + PAD;
+        codes->room = 2 * length + RICE_PAD;
         codes->bytes = malloc((size_t)codes->room);
         if (!codes->bytes) return FITS_FAIL(f, E_MEMORY, 0, "no memory for a tile of %lld bytes", (long long)length);
     }
     fits_read_col(f->handle, TBYTE, column, row + 1, 1, length, NULL, codes->bytes, &any, &code);
     if (code) return FITS_FAIL(f, E_INPUT, code, "tile %lld: cannot be read", (long long)row);
-    memset(codes->bytes + length, 0, PAD);
+    memset(codes->bytes + length, 0, RICE_PAD);
     return OK;
 }
 
 static bool codes_end(const FITSfile *image, int type, const Codes *codes, int64_t length, int64_t n_pixels)
 {
     switch (type) {
-    case RICE_1: return rice_ends(codes->bytes, length, n_pixels, image->rice_blocksize, image->rice_bytepix);
+    case RICE_1:
+        return fitsfile_rice(codes->numbers, codes->bytes, length, n_pixels, image->rice_blocksize,
+                             image->rice_bytepix);
     case HCOMPRESS_1: return hcompress_fits(codes->bytes, length, n_pixels);
     case GZIP_1:
     case GZIP_2: return gzip_ends(codes->bytes, (size_t)length, n_pixels * MAX_PIXEL);
@@ -149,35 +109,201 @@ static Status check_tile(FitsFile *f, Codes *codes, int64_t row, int64_t n_pixel
         if (length == 0) return OK;
     }
     TRY(read_codes(codes, f, column, row, length));
+    if (type == RICE_1) TRY(room_for_numbers(codes, f, n_pixels));
     if (codes_end(image, type, codes, length, n_pixels)) return OK;
     return FITS_FAIL(f, E_INPUT, 0, "tile %lld: its compressed pixels are damaged", (long long)row);
 }
 
+/* ---- tiles of a box ---- */
+
+/* How an image is cut, and the box of it that is wanted; axes as FITS orders them, unused ones of length 1. */
+typedef struct {
+    int64_t side[FITS_AXES], tile[FITS_AXES], from[FITS_AXES], to[FITS_AXES];
+} Cut;
+
+static bool is_dithered(const FITSfile *image)
+{
+    return image->quantize_method == SUBTRACTIVE_DITHER_1 || image->quantize_method == SUBTRACTIVE_DITHER_2;
+}
+
+static Status cut_of(Cut *c, FitsFile *f, const int64_t from[FITS_AXES], const int64_t to[FITS_AXES])
+{
+    const FITSfile *image = ((fitsfile *)f->handle)->Fptr;
+    for (int i = 0; i < FITS_AXES; i++) {
+        c->side[i] = i < image->zndim ? image->znaxis[i] : 1;
+        c->tile[i] = i < image->zndim ? image->tilesize[i] : 1;
+        c->from[i] = from[i];
+        c->to[i] = to[i];
+        if (c->tile[i] < 1) return FITS_FAIL(f, E_INPUT, 0, "has tiles of no size");
+    }
+    if (is_dithered(image) && image->dither_seed < 1) /* cfitsio would look in front of its random values */
+        return FITS_FAIL(f, E_INPUT, 0, "ZDITHER0 = %d is not 1 to 10000: damaged header", image->dither_seed);
+    return OK;
+}
+
+/* One tile: its row in the table of tiles, its first pixel, its sides. */
+typedef struct {
+    int64_t row, first[FITS_AXES], side[FITS_AXES], n_pixels;
+} Tile;
+
+/* Tile t by its place among the tiles. */
+static Tile tile_at(const Cut *c, const int64_t t[FITS_AXES])
+{
+    Tile out = {.row = 0, .n_pixels = 1};
+    for (int i = FITS_AXES - 1; i >= 0; i--) {
+        const int64_t left = c->side[i] - t[i] * c->tile[i];
+        out.row = out.row * ((c->side[i] + c->tile[i] - 1) / c->tile[i]) + t[i];
+        out.first[i] = t[i] * c->tile[i];
+        out.side[i] = left < c->tile[i] ? left : c->tile[i];
+        out.n_pixels *= out.side[i];
+    }
+    return out;
+}
+
+/* The tiles that meet the box, in the order of their rows: the one after t; false = there is none. Before the first t[0] is -1. */
+static bool next_tile(int64_t t[FITS_AXES], const Cut *c)
+{
+    for (int i = 0; i < FITS_AXES; i++) {
+        if ((t[i] + 1) * c->tile[i] < c->to[i]) {
+            t[i]++;
+            return true;
+        }
+        t[i] = c->from[i] / c->tile[i];
+    }
+    return false;
+}
+
+static void before_first(int64_t t[FITS_AXES], const Cut *c)
+{
+    for (int i = 0; i < FITS_AXES; i++) t[i] = c->from[i] / c->tile[i];
+    t[0]--;
+}
+
 Status fitsfile_check_tiles(FitsFile *f, const int64_t from[FITS_AXES], const int64_t to[FITS_AXES])
+{
+    int code = 0;
+    Cut c;
+    Codes codes = {0};
+    Status st = OK;
+    int64_t t[FITS_AXES];
+    if (!fits_is_compressed_image(f->handle, &code)) return OK;
+    TRY(cut_of(&c, f, from, to));
+    for (before_first(t, &c); st == OK && next_tile(t, &c);) {
+        const Tile tile = tile_at(&c, t);
+        st = check_tile(f, &codes, tile.row, tile.n_pixels);
+    }
+    close_codes(&codes);
+    return st;
+}
+
+/* ---- floats in RICE codes ---- */
+
+/* Scale and zero in columns, no scaling on top of them, one blank for all tiles or none; gzip for what they cannot hold. */
+static bool is_usual(FitsFile *f)
 {
     const FITSfile *image = ((fitsfile *)f->handle)->Fptr;
     int code = 0;
-    if (!fits_is_compressed_image(f->handle, &code)) return OK;
-    int64_t side[FITS_AXES] = {1, 1, 1}, tile[FITS_AXES] = {1, 1, 1}, count[FITS_AXES], t[FITS_AXES];
-    for (int i = 0; i < image->zndim && i < FITS_AXES; i++) {
-        side[i] = image->znaxis[i];
-        tile[i] = image->tilesize[i];
-        if (tile[i] < 1) return FITS_FAIL(f, E_INPUT, 0, "has tiles of no size");
+    return fits_is_compressed_image(f->handle, &code) && image->compress_type == RICE_1 &&
+           image->zbitpix == FLOAT_IMG && image->rice_bytepix == 4 && image->cn_zscale > 0 && image->cn_zzero > 0 &&
+           image->cn_zblank <= 0 && image->cn_uncompressed <= 0 && image->cn_bscale == 1 && image->cn_bzero == 0 &&
+           image->cn_actual_bzero == 0;
+}
+
+static Status levels_of(FitsLevels *l, FitsFile *f, int64_t row)
+{
+    const FITSfile *image = ((fitsfile *)f->handle)->Fptr;
+    int code = 0, any = 0;
+    *l = (FitsLevels){.dithered = is_dithered(image),
+                      .keeps_zero = image->quantize_method == SUBTRACTIVE_DITHER_2,
+                      .has_blank = image->cn_zblank == -1,
+                      .blank = (uint32_t)image->zblank};
+    fits_read_col(f->handle, TDOUBLE, image->cn_zscale, row + 1, 1, 1, NULL, &l->scale, &any, &code);
+    fits_read_col(f->handle, TDOUBLE, image->cn_zzero, row + 1, 1, 1, NULL, &l->zero, &any, &code);
+    if (code) return FITS_FAIL(f, E_INPUT, code, "tile %lld: cannot read its scale", (long long)row);
+    fitsfile_levels(l, row + (l->dithered ? image->dither_seed - 1 : 0));
+    return OK;
+}
+
+/* n numbers of a tile; levels NULL = they are floats, big-endian, which become what cfitsio makes of them: 0 what is below
+   FLT_MIN, NaN what is infinite. out NULL = they are passed over. */
+static void put_numbers(float *out, FitsLevels *l, const uint32_t *numbers, int64_t n)
+{
+    if (l) {
+        fitsfile_floats(out, l, numbers, n);
+        return;
     }
-    for (int i = 0; i < FITS_AXES; i++) count[i] = (side[i] + tile[i] - 1) / tile[i];
-    Codes codes = {NULL, 0};
+    for (int64_t i = 0; out && i < n; i++) {
+        const uint32_t bits = be32toh(numbers[i]), exponent = bits & 0x7f800000u;
+        float value;
+        memcpy(&value, &bits, sizeof value);
+        out[i] = exponent == 0 ? 0 : exponent == 0x7f800000u ? NAN : value;
+    }
+}
+
+/* Lines of a tile that lie in the box, to their places in it. */
+static void place_tile(float *out, const Cut *c, const Tile *tile, FitsLevels *l, const uint32_t *numbers)
+{
+    int64_t at[FITS_AXES], low = c->from[0] - tile->first[0], high = c->to[0] - tile->first[0];
+    if (low < 0) low = 0;
+    if (high > tile->side[0]) high = tile->side[0];
+    for (at[2] = tile->first[2]; at[2] < tile->first[2] + tile->side[2]; at[2]++)
+        for (at[1] = tile->first[1]; at[1] < tile->first[1] + tile->side[1]; at[1]++, numbers += tile->side[0]) {
+            const bool wanted = at[1] >= c->from[1] && at[1] < c->to[1] && at[2] >= c->from[2] && at[2] < c->to[2];
+            const int64_t line = (at[2] - c->from[2]) * (c->to[1] - c->from[1]) + at[1] - c->from[1];
+            float *to = wanted ? out + line * (c->to[0] - c->from[0]) + tile->first[0] + low - c->from[0] : NULL;
+            put_numbers(NULL, l, numbers, low);
+            put_numbers(to, l, numbers + low, high - low);
+            put_numbers(NULL, l, numbers + high, tile->side[0] - high);
+        }
+}
+
+/* A tile that the quantisation could not hold: gzipped floats, where *done. */
+static Status read_gzipped(bool *done, float *out, FitsFile *f, Codes *codes, const Cut *c, const Tile *tile)
+{
+    const int column = ((fitsfile *)f->handle)->Fptr->cn_gzip_data;
+    const size_t size = (size_t)tile->n_pixels * sizeof *codes->numbers;
+    LONGLONG length = 0;
+    TRY(tile_length(&length, f, column, tile->row));
+    if (length == 0) return OK;
+    TRY(read_codes(codes, f, column, tile->row, length));
+    *done = gzip_unpack(codes->numbers, size, codes->bytes, (size_t)length);
+    if (*done) place_tile(out, c, tile, NULL, codes->numbers);
+    return OK;
+}
+
+/* *done is false where the tile is kept in another way. */
+static Status read_tile(bool *done, float *out, FitsFile *f, Codes *codes, const Cut *c, const Tile *tile)
+{
+    const FITSfile *image = ((fitsfile *)f->handle)->Fptr;
+    LONGLONG length = 0;
+    FitsLevels levels;
+    *done = false;
+    TRY(tile_length(&length, f, image->cn_compressed, tile->row));
+    TRY(room_for_numbers(codes, f, tile->n_pixels));
+    if (length == 0) return read_gzipped(done, out, f, codes, c, tile);
+    TRY(levels_of(&levels, f, tile->row));
+    if (levels.scale == 1 && levels.zero == 0) return OK;
+    TRY(read_codes(codes, f, image->cn_compressed, tile->row, length));
+    *done = codes_end(image, RICE_1, codes, length, tile->n_pixels);
+    if (!*done) return FITS_FAIL(f, E_INPUT, 0, "tile %lld: its compressed pixels are damaged", (long long)tile->row);
+    place_tile(out, c, tile, &levels, codes->numbers);
+    return OK;
+}
+
+Status fitsfile_read_tiles(bool *done, float *out, FitsFile *f, const int64_t from[FITS_AXES],
+                           const int64_t to[FITS_AXES])
+{
+    Cut c;
+    Codes codes = {0};
     Status st = OK;
-    for (t[2] = from[2] / tile[2]; t[2] * tile[2] < to[2]; t[2]++)
-        for (t[1] = from[1] / tile[1]; t[1] * tile[1] < to[1]; t[1]++)
-            for (t[0] = from[0] / tile[0]; t[0] * tile[0] < to[0]; t[0]++) {
-                int64_t n = 1;
-                for (int i = 0; i < FITS_AXES; i++) {
-                    int64_t left = side[i] - t[i] * tile[i];
-                    n *= left < tile[i] ? left : tile[i];
-                }
-                TRY_DONE(check_tile(f, &codes, (t[2] * count[1] + t[1]) * count[0] + t[0], n));
-            }
-done:
-    free(codes.bytes);
+    int64_t t[FITS_AXES];
+    *done = is_usual(f);
+    if (!*done) return OK;
+    TRY(cut_of(&c, f, from, to));
+    for (before_first(t, &c); st == OK && *done && next_tile(t, &c);) {
+        const Tile tile = tile_at(&c, t);
+        st = read_tile(done, out, f, &codes, &c, &tile);
+    }
+    close_codes(&codes);
     return st;
 }

@@ -35,6 +35,18 @@ bool gzip_ends(const void *data, size_t bytes, int64_t most)
     return good;
 }
 
+bool gzip_unpack(void *out, size_t size, const void *data, size_t bytes)
+{
+    z_stream z = {.next_in = (unsigned char *)data,
+                  .avail_in = (unsigned)bytes,
+                  .next_out = out,
+                  .avail_out = (unsigned)size};
+    if (bytes > UINT32_MAX || size > UINT32_MAX || inflateInit2(&z, 15 + 16) != Z_OK) return false;
+    const bool good = inflate(&z, Z_FINISH) == Z_STREAM_END && z.avail_out == 0;
+    inflateEnd(&z);
+    return good;
+}
+
 bool gzip_unpacks_to(const char *path, int64_t claimed)
 {
     char buffer[1 << 16];

@@ -1,9 +1,9 @@
-/* cosine.c - the search. With u = 2^-24: a query divided by its length and rounded to float is off by u of its length; the
-   product with a candidate y, summed in any order, by (dim + 2) u / (1 - (dim + 2) u) |y| (Higham 2002, section 3.1; Cauchy and
-   Schwarz), where a provider multiplies floats as three parts each (pipeline/nn/amx.h) by six times as many terms and 3 u for
-   those left out: a factor of 8 holds all; the comparison below rounds three times. A candidate whose product falls short of the last match by more than all
-   that, `slack`, is passed over; every other one is scored in double. Lengths at which floats overflow or lose digits bound
-   nothing: those candidates are always scored. */
+/* cosine.c - the search. A query divided by its length and rounded to float is off by u = 2^-24 of its length, the product p of it
+   and a candidate y by at most w |y| (nn/rough.h); the comparison below rounds three times, for which w has room. A candidate
+   whose product falls short of the last match by more than all that, `slack`, is passed over; every other one is scored in
+   double. Lengths at which floats overflow or lose digits bound nothing: those candidates are always scored.
+
+   Where all vectors look much the same way, rough products pass over too few, and those of floats (gemm) take their place. */
 #include "probe/cosine.h"
 
 #include <float.h>
@@ -11,7 +11,11 @@
 
 #include "nn/gemm.h"
 
-enum { LANES = 8, FEW = 8 }; /* queries for which a product costs more than it spares */
+enum {
+    LANES = 8,
+    FEW = 8,   /* queries for which a product costs more than it spares */
+    PAYS = 16, /* one scored in double of so many costs more than a product of floats instead of a rough one */
+};
 
 static const double shortest = 1e-20, longest = 1e20; /* lengths that floats bear well */
 
@@ -34,23 +38,28 @@ double cosine_norm(const float *x, int64_t dim)
 
 Status cosine_open(CosineSearch *s, int64_t k, int64_t dim, const float *query, int64_t n, Arena *a)
 {
+    float *room;
     *s = (CosineSearch){.k = k, .dim = dim, .n = n, .query = query};
     TRY(arena_new(&s->best, a, n * k));
     TRY(arena_new(&s->found, a, n));
     TRY(arena_new(&s->norm, a, n));
     TRY(arena_new(&s->unit, a, n * dim));
     TRY(arena_new(&s->product, a, n * COSINE_BLOCK));
+    TRY(arena_new(&s->room, a, rough_reals(COSINE_BLOCK, dim)));
+    TRY(arena_new(&room, a, rough_reals(n, dim)));
     for (int64_t i = 0; i < n; i++) {
         s->norm[i] = cosine_norm(query + i * dim, dim);
         for (int64_t d = 0; d < dim && s->norm[i] > 0; d++)
             s->unit[i * dim + d] = (float)((double)query[i * dim + d] / s->norm[i]);
     }
+    rough_left(&s->rough, room, s->unit, n, dim);
     return OK;
 }
 
 double cosine_bytes(int64_t k, int64_t dim, int64_t n)
 {
-    return (double)n * (double)(k * (int64_t)sizeof(CosineMatch) + 16 + 4 * dim + 4 * COSINE_BLOCK);
+    return (double)n * (double)(k * (int64_t)sizeof(CosineMatch) + 16 + 6 * dim + 4 * COSINE_BLOCK) +
+           2.0 * COSINE_BLOCK * (double)dim;
 }
 
 int cosine_compare(const void *a, const void *b)
@@ -104,18 +113,49 @@ static bool any_hit(const float *product, const float *length, float cut, int64_
     return hits != 0;
 }
 
+/* The products of all queries with a block; returns how far they may be off. */
+static double multiply(CosineSearch *s, const Block *b)
+{
+    RoughRows block;
+    if (s->fine) {
+        gemm()->forward(s->product, s->unit, b->x, NULL, s->n, b->m, s->dim);
+        return rough_float_bound(s->dim);
+    }
+    rough_right(&block, s->room, b->x, b->m, s->dim);
+    rough_products(s->product, &s->rough, 0, s->n, &block);
+    return rough_bound(&s->rough, &block);
+}
+
+/* Scores what products do not pass over for query i; returns how many. */
+static int64_t sieve(CosineSearch *s, int64_t i, const Block *b, double slack)
+{
+    const float *product = s->product + i * b->m;
+    int64_t n = 0;
+    if (!any_hit(product, b->length, cut_of(s, i, slack), b->m)) return 0;
+    for (int64_t j = 0; j < b->m; j++)
+        if (!(product[j] < cut_of(s, i, slack) * b->length[j])) {
+            score(s, i, b, j);
+            n++;
+        }
+    return n;
+}
+
 static void add_block(CosineSearch *s, const Block *b)
 {
-    const double u = FLT_EPSILON / 2, off = 8 * (double)(s->dim + 16) * u, slack = off / (1 - off);
-    const bool rough = s->n >= FEW;
-    if (rough) gemm()->forward(s->product, s->unit, b->x, NULL, s->n, b->m, s->dim);
+    const bool some = s->n >= FEW;
+    const double off = some ? multiply(s, b) : 0, slack = off / (1 - off);
+    int64_t n_sure = 0, n_scored = 0; /* of queries with k matches */
     for (int64_t i = 0; i < s->n; i++) {
-        const float *product = s->product + i * b->m;
         if (s->norm[i] == 0) continue;
-        if (rough && !any_hit(product, b->length, cut_of(s, i, slack), b->m)) continue;
-        for (int64_t j = 0; j < b->m; j++)
-            if (!rough || !(product[j] < cut_of(s, i, slack) * b->length[j])) score(s, i, b, j);
+        const bool sure = s->found[i] == s->k;
+        if (some) {
+            const int64_t n = sieve(s, i, b, slack);
+            n_sure += sure;
+            n_scored += sure ? n : 0;
+        }
+        for (int64_t j = 0; j < b->m && !some; j++) score(s, i, b, j);
     }
+    if (n_scored * PAYS > n_sure * b->m) s->fine = true;
 }
 
 void cosine_add(CosineSearch *s, const float *x, const double *norm, const int64_t *targetid, const int64_t *row,

@@ -9,7 +9,7 @@
 #include "core/clock.h"
 #include "probe/fit.h"
 
-enum { BATCH = 2048, PIECE_NUMBERS = 1 << 20 }; /* queries at a time; numbers of train rows on their way */
+enum { BATCH = 4096, PIECE_NUMBERS = 1 << 23 }; /* queries at a time; numbers of train rows on their way */
 
 /* Rows side by side: standardised features, the values of a group's labels, row numbers in the catalogue. */
 typedef struct {
@@ -65,23 +65,28 @@ static Status read_tables(Knn *k, Arena *a)
     return read_table(&k->query, is_query, k->task, k, a);
 }
 
+/* How many of n rows go round at once. What nobody has to receive does: the more are offered at once, the fewer of them have
+   to be looked at exactly. */
+static int64_t piece_rows(int64_t n, int64_t dim, const Par *par)
+{
+    const int64_t most = par->n_ranks > 1 ? PIECE_NUMBERS / dim + 1 : n;
+    return n < most ? n : most;
+}
+
 /* Collective. The train rows of one rank, offered to everybody. */
-static void go_round(KnnSearch *s, const Knn *k, Table *piece, int from, int64_t n_from)
+static void go_round(KnnSearch *s, const Knn *k, Table piece, int from, int64_t n_from)
 {
     const Par *par = k->task->par;
-    const int64_t dim = k->task->input->dim, most = PIECE_NUMBERS / dim + 1;
+    const int64_t dim = k->task->input->dim;
     const int n_values = k->group->n;
-    for (int64_t at = 0; at < n_from; at += most) {
-        const int64_t n = n_from - at < most ? n_from - at : most;
-        if (par->rank == from) {
-            memcpy(piece->x, k->train.x + at * dim, (size_t)(n * dim) * sizeof *piece->x);
-            memcpy(piece->value, k->train.value + at * n_values, (size_t)(n * n_values) * sizeof *piece->value);
-            memcpy(piece->row, k->train.row + at, (size_t)n * sizeof *piece->row);
-        }
-        par_bcast(par, piece->x, n * dim * (int64_t)sizeof *piece->x, from);
-        par_bcast(par, piece->value, n * n_values * (int64_t)sizeof *piece->value, from);
-        par_bcast(par, piece->row, n * (int64_t)sizeof *piece->row, from);
-        knn_add(s, piece->x, piece->value, n_values, piece->row, n);
+    for (int64_t at = 0, n; at < n_from; at += n) {
+        n = piece_rows(n_from - at, dim, par);
+        if (par->rank == from)
+            piece = (Table){n, k->train.x + at * dim, k->train.value + at * n_values, k->train.row + at};
+        par_bcast(par, piece.x, n * dim * (int64_t)sizeof *piece.x, from);
+        par_bcast(par, piece.value, n * n_values * (int64_t)sizeof *piece.value, from);
+        par_bcast(par, piece.row, n * (int64_t)sizeof *piece.row, from);
+        knn_add(s, piece.x, piece.value, n_values, piece.row, n);
         clock_tick();
     }
 }
@@ -95,12 +100,15 @@ static Status predict_batch(RowPredictions *const *out, const Knn *k, int64_t fi
     const Mark mark = arena_mark(a);
     KnnSearch s;
     Table piece;
-    Status st = take_table(&piece, PIECE_NUMBERS / dim + 1, k, a);
+    int64_t most = 0; /* train rows that come from elsewhere at once */
+    for (int r = 0; r < t->par->n_ranks; r++)
+        if (r != t->par->rank && n_train[r] > most) most = n_train[r];
+    Status st = take_table(&piece, piece_rows(most, dim, t->par), k, a);
     if (st == OK) st = knn_open(&s, n_neighbours, dim, k->query.x + (n > 0 ? first * dim : 0), n, a);
     s.self = n > 0 ? k->query.row + first : NULL;
     if (st == OK) st = par_continue();
     TRY(par_agree(t->par, st));
-    for (int r = 0; r < t->par->n_ranks; r++) go_round(&s, k, &piece, r, n_train[r]);
+    for (int r = 0; r < t->par->n_ranks; r++) go_round(&s, k, piece, r, n_train[r]);
     for (int64_t i = 0; i < n; i++) {
         double mean[N_LABELS];
         knn_mean(mean, &s, i, k->group->n);
@@ -153,9 +161,8 @@ static Status fit_nothing(ProbeFit *fit, int n, const ProbeTask *t, Arena *a)
 int64_t knn_memory(const KnnConfig *c, int64_t rows, int64_t dim, int64_t n_targets, int n_ranks)
 {
     const int64_t mine = rows / n_ranks + 4096, batch = mine < BATCH ? mine : BATCH;
-    const int64_t neighbour = (int64_t)(sizeof(KnnNeighbour) + N_LABELS * sizeof(double));
-    const int64_t search = batch * (c->k * neighbour + 4 * dim + 6 * KNN_BLOCK) + 4 * KNN_BLOCK * dim;
-    return 8 * (mine * (dim + n_targets + 1) + PIECE_NUMBERS + 2 * dim) + search;
+    const int64_t piece = n_ranks > 1 ? PIECE_NUMBERS + 2 * dim : 0;
+    return 8 * (mine * (dim + n_targets + 1) + piece) + knn_bytes(c->k, dim, batch);
 }
 
 const ProbeKind knn_probe = {"knn", "the nearest train rows, weighted by 1 / distance", fit_nothing, predict_knn};

@@ -1,7 +1,8 @@
 /* probe.c - the time of fitting and predicting with one kind of probe: one property from rows of normal features in memory.
 
-   bench_probe KIND TRAIN TEST DIM: one JSON line; KIND is ridge (5 folds, 9 penalties), leave_one_out (9 penalties), knn (k = 64) or
-   mlp (the published settings). Train and test rows are all predicted. */
+   bench_probe KIND TRAIN TEST DIM FOLDER: one JSON line; KIND is ridge (5 folds, 9 penalties), leave_one_out (9 penalties), knn
+   (k = 64) or mlp (the published settings). Train and test rows are all predicted. For a peer rank 0 writes what there was and
+   what its own rows became: FOLDER/x.f32 (TRAIN + TEST, DIM), FOLDER/predicted.f64. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,18 @@ static Status make_rows(ProbeRows *rows, Data *d, int64_t train, int64_t test, i
     return OK;
 }
 
-static Status measure(const char *kind, int64_t train, int64_t test, int64_t dim, const Par *par, Arena *a)
+static Status write_file(const char *folder, const char *name, const void *data, int64_t bytes)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "wb");
+    const bool good = f && fwrite(data, 1, (size_t)bytes, f) == (size_t)bytes;
+    if (f) fclose(f);
+    return good ? OK : FAIL(E_OUTPUT, "cannot write %s", path);
+}
+
+static Status measure(const char *kind, int64_t train, int64_t test, int64_t dim, const char *folder, const Par *par,
+                      Arena *a)
 {
     static double penalties[] = {1e-3, 1e-2, 1e-1, 1, 10, 1e2, 1e3, 1e4, 1e5}, wide[] = {64, 64};
     const ProbeConfig config = {.min_rows = 10,
@@ -90,11 +102,14 @@ static Status measure(const char *kind, int64_t train, int64_t test, int64_t dim
     double all = clock_now() - start;
     par_max_f64(par, &fitted, 1);
     par_max_f64(par, &all, 1);
-    if (par->rank == 0)
+    if (par->rank == 0) {
+        TRY(write_file(folder, "x.f32", data.x, rows.total * dim * (int64_t)sizeof *data.x));
+        TRY(write_file(folder, "predicted.f64", out.value, rows.n * (int64_t)sizeof *out.value));
         printf("{\"name\": \"probe %s\", \"ranks\": %d, \"train\": %lld, \"predicted\": %lld, \"dim\": %lld, "
                "\"fit_s\": %.3f, "
                "\"predict_s\": %.3f}\n",
                kind, par->n_ranks, (long long)train, (long long)(train + test), (long long)dim, fitted, all - fitted);
+    }
     return OK;
 }
 
@@ -103,11 +118,12 @@ int main(int argc, char **argv)
     Par par;
     Arena a = {0};
     Status st = par_init(&par, &argc, &argv);
-    if (st == OK && argc != 5) st = FAIL(E_CONFIG, "usage: bench_probe ridge|leave_one_out|knn|mlp TRAIN TEST DIM");
+    if (st == OK && argc != 6)
+        st = FAIL(E_CONFIG, "usage: bench_probe ridge|leave_one_out|knn|mlp TRAIN TEST DIM FOLDER");
     if (st == OK) st = arena_init(&a, "bench", 0);
     log_quiet(true);
     if (st == OK) st = gemm_choose("auto", 1);
-    if (st == OK) st = measure(argv[1], atoll(argv[2]), atoll(argv[3]), atoll(argv[4]), &par, &a);
+    if (st == OK) st = measure(argv[1], atoll(argv[2]), atoll(argv[3]), atoll(argv[4]), argv[5], &par, &a);
     arena_free(&a);
     return par_finish(&par, par_agree(&par, st));
 }

@@ -77,10 +77,12 @@ class Cutouts:
         self.ours = Ours(command, "cutouts", f"{folder}/sky/legacy", f"{folder}/positions", folder)
         pixels = np.fromfile(f"{folder}/pixels.f32", "f4").reshape(-1, 3, SIDE, SIDE)
         ways = {"whole bands": lambda: self.cut(False, True), ".section": lambda: self.cut(True, True)}
-        tried = {way: timed(work) for way, work in ways.items()}
-        for way, (_, found) in tried.items():
+        tried = {way: [] for way in ways}
+        for way in list(ways) * 3: # in turn: a machine that others use, too, has slow moments
+            seconds, found = timed(ways[way])
+            tried[way].append(seconds)
             assert len(found) == len(pixels) and (found == pixels).all(), f"{way}: other pixels"
-        best = min(tried, key=lambda way: tried[way][0])
+        best = min(ways, key=lambda way: min(tried[way]))
         self.against = f"astropy, {best}"
         self.theirs = ways[best]
         self.more = {"windows": len(pixels), "images_alone": round(timed(lambda: self.cut(best == ".section", False))[0], 4)}

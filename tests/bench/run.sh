@@ -44,7 +44,7 @@ probes() {
     local kind
     cmake --build "$build" --target bench_probe > /dev/null || { echo "run.sh: cannot build bench_probe in $build (\$BUILD)" >&2; return 1; }
     for kind in "$@"; do
-        "$ASTROCLIP_PYTHON" tests/bench/probe.py "$kind" 20000 4000 1024 "${mpirun[@]}" -n 1 "$build/tests/bench_probe" || return 1
+        "$ASTROCLIP_PYTHON" tests/bench/probe.py "$kind" 20000 4000 1024 "${ROUNDS:-3}" "${mpirun[@]}" -n 1 "$build/tests/bench_probe" || return 1
     done
 }
 

@@ -264,6 +264,7 @@ static void absurd_sizes_are_refused(void)
         {"PACKED", "ZNAXIS", "5000"},
         {"PACKED", "ZBITPIX", "3"},
         {"PACKED", "ZTILE1", "0"},
+        {"PACKED", "ZDITHER0", "0"},
         {"PACKED", "ZTILE2", "-3"},
         {"PACKED", "ZTILE1", "2000000000"},
         {"PACKED", "NAXIS2", "1000000000"},

@@ -29,6 +29,11 @@ static void fill(double *x, int64_t n, int kind)
     }
 }
 
+static double middle_of(const double *sorted, int64_t n)
+{
+    return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+}
+
 static void as_sorting(void)
 {
     static double x[MOST], sorted[MOST], used[MOST];
@@ -39,13 +44,24 @@ static void as_sorting(void)
             memcpy(sorted, x, sizeof x);
             memcpy(used, x, sizeof x);
             qsort(sorted, (size_t)n, sizeof *sorted, in_order);
-            const double middle = n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
-            wrong += select_median(used, n) != middle;
+            wrong += select_median(used, n, n) != middle_of(sorted, n);
+            memcpy(used, x, sizeof x); /* every fifth does not count */
+            int64_t among = 0;
+            for (int64_t i = 0; i < n; i++) {
+                if (i % 5 == 4)
+                    used[i] = INFINITY;
+                else
+                    sorted[among++] = x[i];
+            }
+            qsort(sorted, (size_t)among, sizeof *sorted, in_order);
+            wrong += select_median(used, n, among) != middle_of(sorted, among);
+            memcpy(sorted, x, sizeof x);
+            qsort(sorted, (size_t)n, sizeof *sorted, in_order);
             memcpy(used, x, sizeof x);
             wrong += select_kth(used, n, n / 3) != sorted[n / 3];
         }
     CU_ASSERT_EQUAL(wrong, 0);
-    CU_ASSERT_EQUAL(select_median(x, 0), 0);
+    CU_ASSERT_EQUAL(select_median(x, 0, 0), 0);
 }
 
 TEST_MAIN("select", {"the median is that of sorting", as_sorting})

@@ -234,6 +234,41 @@ static void inverse_variance_images_are_near_and_lossless_ones_equal(void)
     fitsfile_close(&f);
 }
 
+/* Floats, which are decoded here, beside doubles, which cfitsio decodes. */
+static void floats_in_rice_codes_are_those_of_cfitsio(void)
+{
+    enum { SIDE = 230, N = SIDE * SIDE, Y0 = 90, Y1 = 215, X0 = 33, X1 = 201 };
+    static const FitsCompression how[] = {FITS_RICE_FLUX, FITS_RICE_IVAR};
+    static float sky[N], back[N], box[(Y1 - Y0) * (X1 - X0)];
+    static double exact[N];
+    char path[PATH];
+    FitsFile f;
+    for (int kind = 0; kind < 4; kind++) {
+        make_sky(sky, N, kind / 2);
+        for (int i = 0; i < 100 * SIDE; i++) /* tiles without noise, which are gzipped */
+            if (i % SIDE >= 100) sky[i] = i % SIDE < 200 ? 3.5f : i % 3 == 0 ? INFINITY : i % 3 == 1 ? -0.0f : 1e-40f;
+        CHECK_OK(fitsfile_create(&f, path_of(path, "floats.fits.fz")));
+        CHECK_OK(fitsfile_new_image(&f, "", FITS_F32, false, (int64_t[]){SIDE, SIDE}, 2, how[kind % 2]));
+        CHECK_OK(fitsfile_write_pixels(&f, FITS_F32, sky, N));
+        CHECK_OK(fitsfile_finish(&f));
+        CHECK_OK(fitsfile_open(&f, path));
+        CHECK_OK(fitsfile_goto_image(&f));
+        CHECK_OK(fitsfile_read_rows(back, &f, FITS_F32, 0, SIDE));
+        CHECK_OK(fitsfile_read_rows(exact, &f, FITS_F64, 0, SIDE));
+        CHECK_OK(fitsfile_read_box(box, &f, Y0, Y1, X0, X1));
+        int64_t wrong = 0, wrong_box = 0;
+        for (int64_t i = 0; i < N; i++) {
+            const float value = (float)exact[i];
+            wrong += isnan(value) ? !isnan(back[i]) : memcmp(&value, &back[i], sizeof value) != 0;
+        }
+        for (int64_t y = Y0; y < Y1; y++)
+            wrong_box += memcmp(box + (y - Y0) * (X1 - X0), back + y * SIDE + X0, (X1 - X0) * sizeof *box) != 0;
+        CU_ASSERT_EQUAL(wrong, 0);
+        CU_ASSERT_EQUAL(wrong_box, 0);
+        fitsfile_close(&f);
+    }
+}
+
 static void a_compressed_image_shows_its_image_header(void)
 {
     char path[PATH], *cards = NULL;
@@ -323,4 +358,5 @@ TEST_MAIN("fitsfile_image", {"images come back in C order", images_come_back_in_
           {"flux images keep the step, zeros and NaN", flux_images_keep_the_step_zeros_and_nan},
           {"inverse variance images are near, lossless ones equal",
            inverse_variance_images_are_near_and_lossless_ones_equal},
+          {"floats in RICE codes are those of cfitsio", floats_in_rice_codes_are_those_of_cfitsio},
           {"a compressed image shows its image header", a_compressed_image_shows_its_image_header})

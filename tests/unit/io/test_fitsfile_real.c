@@ -310,6 +310,39 @@ static void a_truncated_cutout_is_named_as_such(void)
     }
 }
 
+/* Floats, which are decoded here, beside doubles, which cfitsio decodes. */
+static void floats_in_rice_codes_are_those_of_cfitsio(void)
+{
+    static const char *const files[] = {"data/legacy/legacysurvey-0959p805-image-g.fits.fz",
+                                        "data/legacy/legacysurvey-0959p805-invvar-g.fits.fz",
+                                        "data/legacy/legacysurvey-1102p240-image-z.fits.fz",
+                                        "data/legacy/legacysurvey-1102p240-invvar-z.fits.fz",
+                                        "data/legacy/legacysurvey-1102p240-model-z.fits.fz"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const Mark mark = arena_mark(&test_arena);
+        FitsFile f;
+        int64_t dims[FITS_AXES] = {0}, wrong = 0;
+        int axes = 0;
+        float *pixels = NULL;
+        double *exact = NULL;
+        if (!open_shared(&f, files[i])) return;
+        CHECK_OK(fitsfile_goto_image(&f));
+        CHECK_OK(fitsfile_image_size(dims, &axes, &f));
+        const int64_t rows = dims[0] < BAND ? dims[0] : BAND, first = (dims[0] - rows) / 2, n = rows * dims[1];
+        CHECK_OK(arena_new(&pixels, &test_arena, n));
+        CHECK_OK(arena_new(&exact, &test_arena, n));
+        CHECK_OK(fitsfile_read_rows(pixels, &f, FITS_F32, first, rows));
+        CHECK_OK(fitsfile_read_rows(exact, &f, FITS_F64, first, rows));
+        for (int64_t k = 0; k < n; k++) {
+            const float value = (float)exact[k];
+            wrong += isnan(value) ? !isnan(pixels[k]) : memcmp(&value, &pixels[k], sizeof value) != 0;
+        }
+        CU_ASSERT_EQUAL(wrong, 0);
+        fitsfile_close(&f);
+        arena_reset(&test_arena, mark);
+    }
+}
+
 TEST_MAIN("fitsfile_real", {"packed masks agree with inverse variances", packed_masks_agree_with_inverse_variances},
           {"plain masks lose their offset", plain_masks_lose_their_offset},
           {"wavelengths are the published grid", wavelengths_are_the_published_grid},
@@ -322,4 +355,5 @@ TEST_MAIN("fitsfile_real", {"packed masks agree with inverse variances", packed_
           {"all products of a brick open", all_products_of_a_brick_open},
           {"catalogues open in either case", catalogues_open_in_either_case},
           {"cutouts are cubes or six images", cutouts_are_cubes_or_six_images},
-          {"a truncated cutout is named as such", a_truncated_cutout_is_named_as_such})
+          {"a truncated cutout is named as such", a_truncated_cutout_is_named_as_such},
+          {"floats in RICE codes are those of cfitsio", floats_in_rice_codes_are_those_of_cfitsio})

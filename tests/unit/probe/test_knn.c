@@ -84,6 +84,7 @@ static void as_comparing_all(void)
         compare(1e18, -1e21, 16, 0); /* products beyond float */
         compare(1e40, 0, 16, 0);     /* numbers beyond float */
         compare(1e-30, 0, 16, 0);
+        compare(2e-19, 0, 16, 0); /* squares about as small as floats are */
     }
     CHECK_OK(gemm_choose("auto", 1));
 }
