@@ -12,16 +12,24 @@ build=${BUILD:-build/release}
 ranks=${RANKS:-1 2}
 mpirun=(${ASTROCLIP_MPIRUN:-mpirun} --allow-run-as-root --oversubscribe --bind-to none --quiet)
 
-if [ -z "${ASTROCLIP_TORCH:-}" ] || [ -z "${ASTROCLIP_PYTHON:-}" ]; then
-    peers=$(tests/bench/peers/venv.sh) || { echo "run.sh: no environment for the peers: set ASTROCLIP_TORCH and ASTROCLIP_PYTHON" >&2; exit 1; }
-    export ASTROCLIP_TORCH=${ASTROCLIP_TORCH:-$peers} ASTROCLIP_PYTHON=${ASTROCLIP_PYTHON:-$peers}
-fi
+# peers: $ASTROCLIP_TORCH and $ASTROCLIP_PYTHON, whose environment is made for the first measurement that wants one
+peers() {
+    local made
+    [ -z "${ASTROCLIP_TORCH:-}" ] || [ -z "${ASTROCLIP_PYTHON:-}" ] || return 0
+    made=$(tests/bench/peers/venv.sh) || { echo "run.sh: no environment for the peers: set ASTROCLIP_TORCH and ASTROCLIP_PYTHON" >&2; return 1; }
+    export ASTROCLIP_TORCH=${ASTROCLIP_TORCH:-$made} ASTROCLIP_PYTHON=${ASTROCLIP_PYTHON:-$made}
+}
+
+# built TARGET...: made where it is missing
+built() {
+    cmake --build "$build" --target "$@" > /dev/null || { echo "run.sh: cannot build $* in $build (\$BUILD)" >&2; return 1; }
+}
 
 # program TARGET [arguments...]: built where needed, then on each number of ranks
 program() {
     local target=$1 n
     shift
-    cmake --build "$build" --target "$target" > /dev/null || { echo "run.sh: cannot build $target in $build (\$BUILD)" >&2; return 1; }
+    built "$target" || return 1
     for n in $ranks; do "${mpirun[@]}" -n "$n" "$build/tests/$target" "$@" || return 1; done
 }
 
@@ -29,7 +37,7 @@ program() {
 train() {
     local what=$1 precision n step="$build/tests/bench_train" ranks=$ranks
     [ "$what" != image ] || ranks=1
-    cmake --build "$build" --target bench_train > /dev/null || { echo "run.sh: cannot build bench_train in $build (\$BUILD)" >&2; return 1; }
+    peers && built bench_train || return 1
     for n in $ranks; do
         for precision in f32 bf16; do
             "$ASTROCLIP_TORCH" tests/bench/train.py "$what" "$precision" "$n" "${ROUNDS:-3}" "${mpirun[@]}" -n "$n" "$step" "$what" "$precision" 1 "$n" || return 1
@@ -42,7 +50,7 @@ train() {
 # probes KIND...: fits and predictions beside scikit-learn's, or FAISS's (knn_faiss), one rank and one thread
 probes() {
     local kind
-    cmake --build "$build" --target bench_probe > /dev/null || { echo "run.sh: cannot build bench_probe in $build (\$BUILD)" >&2; return 1; }
+    peers && built bench_probe || return 1
     for kind in "$@"; do
         "$ASTROCLIP_PYTHON" tests/bench/probe.py "$kind" 20000 4000 1024 "${ROUNDS:-3}" "${mpirun[@]}" -n 1 "$build/tests/bench_probe" || return 1
     done
@@ -50,26 +58,25 @@ probes() {
 
 # read_files WHAT: windows of bricks, spectra of coadds beside astropy and numpy
 read_files() {
-    cmake --build "$build" --target bench_read astroclip > /dev/null || { echo "run.sh: cannot build bench_read in $build (\$BUILD)" >&2; return 1; }
+    peers && built bench_read astroclip || return 1
     "$ASTROCLIP_PYTHON" tests/bench/read.py "$1" "$build/astroclip" "${ROUNDS:-7}" "$build/tests/bench_read"
 }
 
 # search: exact neighbours by cosine beside FAISS's flat index, and that they are the same
 search() {
-    cmake --build "$build" --target bench_search > /dev/null || { echo "run.sh: cannot build bench_search in $build (\$BUILD)" >&2; return 1; }
-    "${ASTROCLIP_PYTHON:-python3}" -c 'import faiss' || { echo "run.sh: search_vs_faiss wants a python3 (\$ASTROCLIP_PYTHON) with faiss, numpy" >&2; return 1; }
-    "${ASTROCLIP_PYTHON:-python3}" tests/bench/search.py 50000 4096 8 1024 "$build/tests/bench_search"
+    peers && built bench_search || return 1
+    "$ASTROCLIP_PYTHON" tests/bench/search.py 50000 4096 8 1024 "$build/tests/bench_search"
 }
 
 # embed WHAT PRECISION: one core's embedding beside PyTorch's and beside its matrix products
 embed() {
-    cmake --build "$build" --target bench_embed > /dev/null || { echo "run.sh: cannot build bench_embed in $build (\$BUILD)" >&2; return 1; }
+    peers && built bench_embed || return 1
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 "$ASTROCLIP_TORCH" tests/bench/embed.py "$1" "$2" "${ROUNDS:-5}" "$build/tests/bench_embed"
 }
 
 # start: from the command to the first object with published sizes
 start() {
-    cmake --build "$build" --target bench_start > /dev/null || { echo "run.sh: cannot build bench_start in $build (\$BUILD)" >&2; return 1; }
+    built bench_start || return 1
     python3 tests/bench/start.py "$build/astroclip" "${ROUNDS:-3}" "$build/tests/bench_start"
 }
 
@@ -82,7 +89,7 @@ release() {
 bf16_safe() {
     local folder status
     [ -f runs/demo/astroclip.ckpt.h5 ] || { echo "run.sh: bf16_safe wants trained weights: run jobs/demo.sh first" >&2; return 1; }
-    folder=$(mktemp -d) || return 1
+    peers && folder=$(mktemp -d) || return 1
     "$ASTROCLIP_PYTHON" tests/bench/bf16.py "$build/astroclip" config/demo.yaml "$PWD/runs/demo/astroclip.ckpt.h5" "$folder" "${OBJECTS:-10000}" "${mpirun[@]}" -n 2
     status=$?
     rm -rf "$folder"
