@@ -66,7 +66,8 @@ static Status run_gnuplot(int *code, const Page *p, char *script)
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR) return FAIL(E_BUG, "lost gnuplot: %s", strerror(errno));
     if (WIFSIGNALED(status))
-        return FAIL(E_OUTPUT, "gnuplot died of signal %d at %s/%s; run the stage again", WTERMSIG(status), p->folder, script);
+        return FAIL(E_OUTPUT, "gnuplot died of signal %d at %s/%s; run the stage again", WTERMSIG(status), p->folder,
+                    script);
     *code = WEXITSTATUS(status);
     return OK;
 }
@@ -76,7 +77,7 @@ static Status write_script(const char *path, const char *name, int width, const 
     FILE *f = fopen(path, "w");
     bool good =
         f && fprintf(f,
-                     "set terminal svg size %d,%d dynamic enhanced font 'sans-serif,13' background 'white'\n"
+                     "set terminal svg size %d,%d dynamic enhanced font 'sans-serif,13'\n"
                      "set encoding utf8\nset output '%s.svg'\nset datafile separator ','\nset datafile missing ''\n"
                      "set border 3 lc rgb '#5b6570'\nset tics nomirror\nset grid lc rgb '#e3e7eb'\n"
                      "set key outside top center horizontal\n%s\n",

@@ -39,6 +39,8 @@ static const char *const texts[] = {"scores.csv",
                                     "train_spectrum/metrics.csv",
                                     "train_image/metrics.csv",
                                     "align/metrics.csv",
+                                    "baselines/resnet18/metrics.csv",
+                                    "baselines/conv_att/metrics.csv",
                                     NULL};
 
 Status report_path(char **out, const Report *r, const char *name)
