@@ -75,6 +75,8 @@ Status matches_create(RowSpan span[N_MATCH_TABLES], const char *part, const Enve
     TRY(fitsfile_create(&f, part));
     TRY_DONE(fitsfile_put_text(&f, "EXTNAME", "PRIMARY", "tables: MATCHES, QUERIES"));
     TRY_DONE(artefact_write_fits(&f, e));
+    TRY_DONE(fitsfile_put_i64(&f, "ROWSIN", n_queries, "rows of QUERIES"));
+    TRY_DONE(fitsfile_put_i64(&f, "ROWSOUT", n_matches, "rows of MATCHES"));
     TRY_DONE(fitsfile_put_text(&f, "FPCAT", catalog->text, "fingerprint of catalog.h5"));
     TRY_DONE(fitsfile_put_text(&f, "FPEMB", embeddings->text, "fingerprint of embeddings.h5"));
     TRY_DONE(fitsfile_put_checksum(&f));
@@ -91,6 +93,7 @@ Status matches_close(const char *part, const uint32_t datasum[N_MATCH_TABLES])
     FitsFile f = {0};
     Status st = OK;
     TRY(fitsfile_reopen(&f, part));
+    TRY_DONE(artefact_put_seconds_fits(&f));
     for (int t = 0; t < N_MATCH_TABLES; t++) {
         TRY_DONE(fitsfile_goto(&f, tables[t].name));
         TRY_DONE(fitsfile_put_datasum(&f, datasum[t]));

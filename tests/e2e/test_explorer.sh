@@ -9,6 +9,9 @@ make_sky
 for name in catalog embed probe search report; do
     stage "$name" out 2 --set search.sample=5 --set report.queries=1 --set report.map_objects=40 > "$work/$name.log" 2>&1 || { fail "$name"; tail -5 "$work/$name.log"; finish; }
 done
+for name in catalog.h5 embeddings.h5 probes.h5 predictions.h5 matches.fits; do
+    grep -q "class=\"run\"><th scope=\"row\">$name</th><td class=\"n\">" "$work/out/report/index.html" || fail "the report does not say how long $name took"
+done
 "$ASTROCLIP_BIN" serve "$yaml" "${roots[@]}" --set "run.output=$work/out" --set serve.port=0 --set serve.timeout_seconds=3 > "$work/url" 2> "$work/serve.log" &
 server=$!
 trap 'kill $server 2> /dev/null; rm -rf "$work"' EXIT
