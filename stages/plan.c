@@ -53,6 +53,7 @@ typedef struct {
     int64_t finished;   /* blocks of embeddings     */
     int64_t packed;     /* bytes of dataset.h5      */
     int64_t entries;    /* of it that are on disk   */
+    int64_t matched;    /* rows of matches.fits that are there, or of one that was cut off */
 } Campaign;
 
 /* ---- rows ---- */
@@ -191,6 +192,14 @@ static Status find_packed(Campaign *c)
     TRY(stage_path(&path, c->run, "dataset.h5"));
     TRY(dataset_count_finished(&c->entries, path, a));
     arena_reset(a, mark);
+    return OK;
+}
+
+static Status find_matched(Campaign *c)
+{
+    char *path = NULL;
+    TRY(stage_path(&path, c->run, "matches.fits"));
+    c->matched = access(path, F_OK) == 0 ? 1 : search_count_saved(path);
     return OK;
 }
 
@@ -373,6 +382,7 @@ static void size_search(StagePlan *p, const Campaign *c)
     p->read = (int64_t)rows_of(c) * c->row_bytes;
     p->write = (int64_t)(passes * queries * (double)search->neighbours * MATCH_BYTES + queries * QUERY_BYTES);
     p->max_ranks = ranks_for(c, 4096);
+    p->finished = c->matched;
     p->memory += search_memory(search, dim);
     p->memory_shared = row * rows_of(c);
     p->seconds += 5;
@@ -395,7 +405,7 @@ static const struct {
              {&baselines_stage, size_baselines, "baselines.h5", false},
              {&probe_stage, size_probe, "probes.h5", true},
              {&tables_stage, size_tables, "properties.fits", false},
-             {&search_stage, size_search, "matches.fits", true},
+             {&search_stage, size_search, NULL, true},
              {&export_stage, size_weights, "astroclip.ckpt", true}};
 
 static bool needs_model(const Stage *stage)
@@ -436,6 +446,7 @@ Status plan_stages(StagePlan *out, Run *run, const Rates *rates, int64_t rows)
     Status st = rows > 0 ? OK : find_rows(&c);
     if (st == OK) st = find_weights(&c);
     if (st == OK && runs(run, &pack_stage)) st = find_packed(&c);
+    if (st == OK) st = find_matched(&c);
     if (st == OK) st = volume_count_finished(&c.finished, rc->output, run->arena);
     for (int64_t i = 0; st == OK && i < rc->stages.n; i++) st = plan_stage(&out[i], stage_find(rc->stages.item[i]), &c);
     catalog_close(&c.catalog);

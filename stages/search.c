@@ -94,7 +94,7 @@ static Status run_search(Run *run)
     TRY_DONE(par_agree(par, gemm_choose(rc->gemm, (int)rc->threads))); /* finds neighbours sooner, never others */
     TRY_DONE(par_agree(par, stage_envelope(&envelope, run, "matches", MATCHES_VERSION, &search_stage, fingerprint)));
     envelope.provider = in.embeddings.envelope.provider; /* the only products that matter here are the encoders' */
-    const SearchSources sources = {c, &in.catalog, &in.embeddings, &fresh};
+    const SearchSources sources = {c, &in.catalog, &in.embeddings, &fresh, run->force};
     TRY_DONE(search_run(&told, in.path, &envelope, &sources, par, run->arena));
     tell(&told, in.path);
 done:

@@ -23,6 +23,7 @@ typedef struct {
     bool self;     /* a row may find itself */
     int64_t batch; /* queries that are looked for at a time */
     double keep_gb;
+    double save_minutes;
 } SearchConfig;
 extern const ConfigSection search_section; /* "search" */
 

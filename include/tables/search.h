@@ -24,6 +24,7 @@ typedef struct {
     Catalog *catalog;
     Embeddings *embeddings;
     const FreshObjects *fresh;
+    bool again; /* from the beginning, whatever an earlier run has saved */
 } SearchSources;
 
 typedef struct {
@@ -32,9 +33,13 @@ typedef struct {
     double seconds;  /* of comparing */
 } SearchTold;
 
-/* Collective. Writes PATH (matches.h) through PATH.part; nothing is left there after a failure. */
+/* Collective. Writes PATH (matches.h) through PATH.part, which is removed after a failure. But a run that was asked to stop, or had saved
+   (`save_minutes`), leaves it with PATH.state.part beside it, and the next one with the same fingerprint goes on there. */
 Status search_run(SearchTold *out, const char *path, const Envelope *e, const SearchSources *s, const Par *par,
                   Arena *a);
+
+/* Local. Rows of PATH that a search which was cut off has saved. */
+int64_t search_count_saved(const char *path);
 
 /* Bytes of a rank that has `rows` of embeddings of `dim` numbers, and those that go with its share. */
 double search_memory(const SearchConfig *c, int64_t dim);

@@ -37,6 +37,8 @@ static const ConfigField search_fields[] = {
     FIELD_INT(SearchConfig, batch, "4096", 1, 1e6, EFFORT, "queries that are looked for at a time"),
     FIELD_REAL(SearchConfig, keep_gb, "4", 0, 1e6, EFFORT,
                "GB of embeddings that a rank keeps; what is beyond is read again for each batch of queries"),
+    FIELD_REAL(SearchConfig, save_minutes, "2", 0, 1e6, EFFORT,
+               "after which the batches done so far are saved, for a run that is cut off to go on there"),
     FIELD_END};
 
 static Status check(const void *config)

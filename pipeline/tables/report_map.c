@@ -71,7 +71,7 @@ typedef struct {
 
 static Status make_map(Map *m, const Drawn *drawn, int64_t n, Catalog *c, Embeddings *e, Modality modality, Arena *a)
 {
-    const EmbeddingSet set = modality == MODALITY_IMAGE ? SET_IMAGE : SET_SPECTRUM;
+    const EmbeddingSet set = embedding_aligned[modality];
     const int64_t dim = e->dim[set];
     float *x = NULL;
     m->n = 0;
@@ -250,7 +250,7 @@ done:
 
 static Status write_modality(Page *p, const Report *r, Catalog *c, Embeddings *e, Modality modality)
 {
-    const EmbeddingSet set = modality == MODALITY_IMAGE ? SET_IMAGE : SET_SPECTRUM;
+    const EmbeddingSet set = embedding_aligned[modality];
     const bool zero = r->images->missing_band == MISSING_BAND_ZERO;
     const Mark mark = arena_mark(r->arena);
     Drawn *drawn = NULL;

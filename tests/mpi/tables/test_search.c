@@ -54,7 +54,8 @@ static SearchConfig usual(void)
                           .directions = {4, all_directions},
                           .neighbours = 5,
                           .batch = 1000,
-                          .keep_gb = 1};
+                          .keep_gb = 1,
+                          .save_minutes = 1000};
 }
 
 static void write_inputs(void)
@@ -67,17 +68,19 @@ static void write_inputs(void)
     par_barrier(&test_par);
 }
 
+static SearchTold told; /* of the last search */
+static Envelope envelope = {.kind = "matches", .version = MATCHES_VERSION, .made_by = "search", .config = ""};
+static bool again;
+
 static Status search(const char *name, const SearchConfig *c, const FreshObjects *fresh, const Par *par)
 {
     static const FreshObjects none;
-    const Envelope e = {.kind = "matches", .version = MATCHES_VERSION, .made_by = "search", .config = ""};
     Catalog catalog = {0};
     Embeddings embeddings = {0};
-    SearchTold told;
     Status st = catalog_open(&catalog, path_of("catalog.h5"), NULL, &test_arena);
     if (st == OK) st = embeddings_open(&embeddings, path_of("wide.h5"), NULL, &test_arena);
-    const SearchSources s = {c, &catalog, &embeddings, fresh ? fresh : &none};
-    if (st == OK) st = search_run(&told, path_of(name), &e, &s, par, &test_arena);
+    const SearchSources s = {c, &catalog, &embeddings, fresh ? fresh : &none, again};
+    if (st == OK) st = search_run(&told, path_of(name), &envelope, &s, par, &test_arena);
     catalog_close(&catalog);
     embeddings_close(&embeddings);
     return st;
@@ -313,6 +316,92 @@ static void a_failure_at_any_point_on_any_rank_leaves_nothing(void)
         }
 }
 
+/* Every batch is saved, and then the search fails: on one rank or on all, in batches of other sizes, it goes on where it was. */
+static void what_was_saved_is_not_done_again(void)
+{
+    char want[2][80] = {""}, got[2][80] = {""};
+    SearchConfig c = usual();
+    int64_t runs = 0;
+    double products = 0, all;
+    Status st = E_OUTPUT;
+    c.all = true;
+    snprintf(envelope.fingerprint.text, sizeof envelope.fingerprint.text, "00000000000000000000000000000007");
+    write_inputs();
+    CHECK_OK(search("whole.fits", &c, NULL, &test_par));
+    all = told.products;
+    sums_of(want, "whole.fits");
+    c.save_minutes = 0;
+    for (; st == E_OUTPUT && runs < 40; runs++) {
+        const bool alone = runs % 3 == 2;
+        par_barrier(&test_par);
+        c.batch = runs % 2 ? 100 : 59;
+        setenv("FAIL_POINT", runs < 5 ? "search.saved:0" : "", 1);
+        if (!alone)
+            st = search("cut.fits", &c, NULL, &test_par);
+        else if (test_par.rank == 0)
+            st = search("cut.fits", &c, NULL, &par_alone);
+        unsetenv("FAIL_POINT");
+        CU_ASSERT(there("cut.fits.part") == (st != OK) || alone);
+        if (st != OK) fail_clear();
+        par_bcast(&test_par, &st, sizeof st, 0);
+        products += told.products;
+    }
+    CU_ASSERT(st == OK && runs == 6);
+    if (test_par.rank == 0) CU_ASSERT_DOUBLE_EQUAL(products, all, 0);
+    par_barrier(&test_par);
+    CU_ASSERT(!there("cut.fits.part") && !there("cut.fits.state.part"));
+    sums_of(got, "cut.fits");
+    CU_ASSERT(memcmp(want, got, sizeof want) == 0);
+}
+
+static void cut_off(const SearchConfig *c)
+{
+    setenv("FAIL_POINT", "search.saved:0", 1);
+    CHECK_FAILS(search("hurt.fits", c, NULL, &test_par), E_OUTPUT);
+    unsetenv("FAIL_POINT");
+    par_barrier(&test_par);
+    CU_ASSERT(there("hurt.fits.part") && search_count_saved(path_of("hurt.fits")) > 0);
+    par_barrier(&test_par);
+}
+
+static void what_was_saved_for_another_question_or_damaged_is_done_again(void)
+{
+    char want[2][80] = {""}, got[2][80] = {""};
+    SearchConfig c = usual();
+    c.all = true;
+    c.save_minutes = 0;
+    write_inputs();
+    CHECK_OK(search("whole.fits", &c, NULL, &test_par));
+    const double all = told.products;
+    sums_of(want, "whole.fits");
+    for (int k = 0; k < 4; k++) {
+        snprintf(envelope.fingerprint.text, sizeof envelope.fingerprint.text, "00000000000000000000000000000007");
+        cut_off(&c);
+        if (k == 0) envelope.fingerprint.text[0] = '1';
+        if (k == 1 && test_par.rank == 0) { /* one bit of a row */
+            FILE *f = fopen(path_of("hurt.fits.part"), "r+");
+            fseek(f, 30000, SEEK_SET);
+            const int byte = fgetc(f);
+            fseek(f, 30000, SEEK_SET);
+            fputc(byte ^ 4, f);
+            fclose(f);
+        }
+        if (k == 2 && test_par.rank == 0) CU_ASSERT(truncate(path_of("hurt.fits.state.part"), 60) == 0);
+        again = k == 3; /* --force */
+        par_barrier(&test_par);
+        CHECK_OK(search("hurt.fits", &c, NULL, &test_par));
+        again = false;
+        CU_ASSERT_DOUBLE_EQUAL(told.products, all, 0);
+        par_barrier(&test_par);
+        CU_ASSERT(!there("hurt.fits.part") && !there("hurt.fits.state.part"));
+        sums_of(got, "hurt.fits");
+        CU_ASSERT(memcmp(want, got, sizeof want) == 0);
+        par_barrier(&test_par);
+        if (test_par.rank == 0) remove(path_of("hurt.fits"));
+        par_barrier(&test_par);
+    }
+}
+
 TEST_MAIN("search", {"everybody finds the matches of brute force", everybody_finds_the_matches_of_brute_force},
           {"the same bytes on any ranks, in any batch, kept or read again",
            the_same_bytes_on_any_ranks_in_any_batch_kept_or_read_again},
@@ -321,4 +410,7 @@ TEST_MAIN("search", {"everybody finds the matches of brute force", everybody_fin
           {"without a query some rows with both are drawn", without_a_query_some_rows_with_both_are_drawn},
           {"new objects find rows and are found by none", new_objects_find_rows_and_are_found_by_none},
           {"more neighbours than rows are all rows", more_neighbours_than_rows_are_all_rows},
-          {"a failure at any point on any rank leaves nothing", a_failure_at_any_point_on_any_rank_leaves_nothing})
+          {"a failure at any point on any rank leaves nothing", a_failure_at_any_point_on_any_rank_leaves_nothing},
+          {"what was saved is not done again", what_was_saved_is_not_done_again},
+          {"what was saved for another question, or is damaged, is done again",
+           what_was_saved_for_another_question_or_damaged_is_done_again})
