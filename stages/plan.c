@@ -34,8 +34,9 @@ static const double reading_bytes = 4.5e6;          /* of cfitsio, while images 
 static const double spectrum_bytes = 430e3;         /* of a coadd file per object */
 static const double cutout_bytes = 350e3;           /* of images per object, where bricks are shared by about 100 */
 static const double solve_speed = 10e9;             /* operations per second of sums and solutions in double */
-static const double product_speed = 50e9;           /* of products in float */
-static const double disk_speed = 100e6;             /* bytes per second and rank */
+static const double search_speed =
+    80e9; /* of products in float that pass over who is no neighbour (bench search_vs_faiss) */
+static const double disk_speed = 100e6; /* bytes per second and rank */
 
 /* What all stages of a run depend on. */
 typedef struct {
@@ -47,6 +48,7 @@ typedef struct {
     int64_t source_bytes;
     int64_t data_bytes; /* spectra and images, -1 = not known */
     int64_t row_bytes;  /* of embeddings            */
+    int64_t aligned;    /* numbers of an aligned embedding */
     double weights;     /* bytes                    */
     double kept;        /* bytes of their matrices in the order of products */
     double room;        /* bytes of what a batch of objects works in */
@@ -162,6 +164,7 @@ static Status find_weights(Campaign *c)
     Model *model = NULL;
     TRY(model_build(&model, config_get(c->run->config, &model_section), c->run->arena));
     const EmbedConfig *embed = config_get(c->run->config, &embed_section);
+    c->aligned = model_embed_dim(model);
     bool aligned = embed_lists(&embed->sets, "aligned"), single = embed_lists(&embed->sets, "single");
     for (int m = 0; m < N_MODALITIES; m++) {
         if (!embed_lists(&embed->modalities, modality_name[m])) continue;
@@ -372,21 +375,23 @@ static void size_tables(StagePlan *p, const Campaign *c)
     p->seconds_shared = (double)(p->read + p->write) / disk_speed + 1e-4 * rows_of(c);
 }
 
-/* Everybody with everybody, or a handful of queries that read everything once. */
+/* Queries times rows: everybody with everybody, or a handful. */
 static void size_search(StagePlan *p, const Campaign *c)
 {
     const SearchConfig *search = config_get(c->run->config, &search_section);
-    const int64_t dim = c->row_bytes / 8;
-    const double row = search_row_bytes(search, dim), passes = (double)search->directions.n;
-    const double queries = search->all ? rows_of(c) : 0;
+    const int64_t dim = c->aligned;
+    const double passes = (double)search->directions.n;
+    const double queries = (double)search_count_queries(search, (int64_t)rows_of(c));
+    SearchBytes bytes;
+    search_bytes(&bytes, search, dim, (int64_t)rows_of(c));
     p->read = (int64_t)rows_of(c) * c->row_bytes;
     p->write = (int64_t)(passes * queries * (double)search->neighbours * MATCH_BYTES + queries * QUERY_BYTES);
     p->max_ranks = ranks_for(c, 4096);
     p->finished = c->matched;
-    p->memory += search_memory(search, dim);
-    p->memory_shared = row * rows_of(c);
+    p->memory += bytes.rank;
+    p->memory_shared = bytes.share + bytes.kept;
     p->seconds += 5;
-    p->seconds_shared = passes * queries * rows_of(c) * 2 * (double)dim / product_speed + (double)p->read / disk_speed;
+    p->seconds_shared = passes * queries * rows_of(c) * 2 * (double)dim / search_speed + (double)p->read / disk_speed;
 }
 
 static const struct {

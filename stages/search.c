@@ -111,12 +111,17 @@ static Status plan_search(Run *run, FILE *out)
     if (open_inputs(&in, run) == OK) {
         const int64_t dim =
             in.embeddings.dim[SET_IMAGE] > 0 ? in.embeddings.dim[SET_IMAGE] : in.embeddings.dim[SET_SPECTRUM];
-        const double share = search_row_bytes(c, dim) * (double)in.catalog.n / run->par.n_ranks;
-        fprintf(out,
-                "search: %s among %lld rows in %lld directions, %lld matches each; %.3g GB of memory per rank on %d "
-                "ranks; writes %s\n",
-                c->all ? "every row" : "queries", (long long)in.catalog.n, (long long)c->directions.n,
-                (long long)c->neighbours, 1e-9 * (search_memory(c, dim) + share), run->par.n_ranks, in.path);
+        const int64_t queries = search_count_queries(c, in.catalog.n);
+        SearchBytes bytes;
+        search_bytes(&bytes, c, dim, in.catalog.n);
+        fprintf(
+            out,
+            "search: %lld queries among %lld rows in %lld directions, %lld matches each, %lld queries at a time; ranks "
+            "keep %.3g GB of embeddings together, where that is at most %.3g GB each (search.keep_gb), or else read "
+            "them again for each batch; besides, a rank takes %.3g GB, and %.3g GB are shared by all; writes %s\n",
+            (long long)queries, (long long)in.catalog.n, (long long)c->directions.n, (long long)c->neighbours,
+            (long long)c->batch, 1e-9 * bytes.kept, c->keep_gb, 1e-9 * (bytes.rank + bytes.again), 1e-9 * bytes.share,
+            in.path);
     } else {
         fail_clear();
         fprintf(out, "search: once catalog.h5 and embeddings.h5 are there; writes %s\n",

@@ -3,7 +3,7 @@
 
    Ranks hold contiguous shares of the catalogue. A batch of queries goes to all; each compares it with its share, block by
    block, keeping the best (probe/cosine.h); owners of queries join what the ranks found. Memory of a rank: its share of the
-   embeddings or `keep_gb` of them, 70 bytes a row, a batch; whatever the number of queries that are rows. */
+   embeddings, or a piece of them at a time where that is beyond `keep_gb`; 106 bytes of a row, a batch; whatever the number of queries that are rows. */
 #ifndef TABLES_SEARCH_H
 #define TABLES_SEARCH_H
 
@@ -41,8 +41,16 @@ Status search_run(SearchTold *out, const char *path, const Envelope *e, const Se
 /* Local. Rows of PATH that a search which was cut off has saved. */
 int64_t search_count_saved(const char *path);
 
-/* Bytes of a rank that has `rows` of embeddings of `dim` numbers, and those that go with its share. */
-double search_memory(const SearchConfig *c, int64_t dim);
-double search_row_bytes(const SearchConfig *c, int64_t dim);
+/* Queries, as far as the configuration tells. */
+int64_t search_count_queries(const SearchConfig *c, int64_t rows);
+
+/* What a search takes. Where kept / ranks is beyond `keep_gb`, embeddings are read again for each batch: then it is `again` instead. */
+typedef struct {
+    double rank;  /* bytes of each rank */
+    double share; /* of all ranks together: what is known of rows, queries of a batch */
+    double kept;  /* of all ranks together: embeddings */
+    double again; /* of each rank */
+} SearchBytes;
+void search_bytes(SearchBytes *out, const SearchConfig *c, int64_t dim, int64_t rows);
 
 #endif

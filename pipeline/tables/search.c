@@ -297,19 +297,38 @@ done:
     return st;
 }
 
-double search_memory(const SearchConfig *c, int64_t dim)
+/* ---- what it takes ---- */
+
+/* Of a rank besides what it asks for: HDF5 and messages; pieces of the catalogue while that is checked and read. Measured
+   (tests/bench/memory.sh). */
+static const double reading_bytes = 12e6, catalog_bytes = 6e6;
+
+/* Queries as far as the configuration tells; a table or files may hold any number. */
+int64_t search_count_queries(const SearchConfig *c, int64_t rows)
 {
-    const double n = (double)c->batch, piece = 4.0 * SEARCH_PIECE * (double)dim;
-    return cosine_bytes(c->neighbours, dim, c->batch) + 8 * n + 4 * n * (double)dim + piece +
-           n * search_join_bytes(c->neighbours);
+    const int64_t named = c->targetids.n + c->positions.n;
+    if (c->all) return rows;
+    if (c->objects[0] || c->spectra.n > 0 || c->cutouts.n > 0) return named + c->batch;
+    return named > 0 ? named : c->sample;
 }
 
-double search_row_bytes(const SearchConfig *c, int64_t dim)
+void search_bytes(SearchBytes *out, const SearchConfig *c, int64_t dim, int64_t rows)
 {
-    bool among[N_MODALITIES] = {false};
-    double bytes = sizeof(SearchKey);
-    for (int d = 0; d < N_DIRECTIONS; d++)
-        if (search_goes(c, d)) among[direction_table[d].to] = true;
-    for (int m = 0; m < N_MODALITIES; m++) bytes += 25 + (among[m] ? 4.0 * (double)dim : 0);
-    return bytes;
+    bool wants[N_MODALITIES] = {false}, among[N_MODALITIES] = {false};
+    const double n = (double)least(c->batch, search_count_queries(c, rows)), vector = 4.0 * (double)dim;
+    const double piece = vector * (double)least(SEARCH_PIECE, rows);
+    const double batch =
+        n * (vector + 8 + search_join_bytes(c->neighbours)) + cosine_bytes(c->neighbours, dim, (int64_t)n);
+    for (int d = 0; d < N_DIRECTIONS; d++) {
+        if (!search_goes(c, d)) continue;
+        wants[direction_table[d].from] = wants[direction_table[d].to] = among[direction_table[d].to] = true;
+    }
+    *out = (SearchBytes){.share = (double)rows * sizeof(SearchKey)};
+    for (int m = 0; m < N_MODALITIES; m++) {
+        out->share += (double)rows * (wants[m] ? 25 : 1);
+        out->kept += among[m] ? vector * (double)rows : 0;
+    }
+    out->share += n * vector; /* of a batch each rank reads its part */
+    out->rank = reading_bytes + fmax(fmax(batch, piece), catalog_bytes);
+    out->again = batch + piece - fmax(batch, piece);
 }

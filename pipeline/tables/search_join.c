@@ -126,4 +126,8 @@ Status search_join(Search *w, int direction, int64_t first, const CosineSearch *
     return par_agree(w->par, st);
 }
 
-double search_join_bytes(int64_t neighbours) { return 2 * (double)neighbours * (double)(sizeof(Sent) + sizeof(int)); }
+/* As they are sent, on their way, as they come, and as rows of the file. */
+double search_join_bytes(int64_t neighbours)
+{
+    return (double)neighbours * (double)(3 * sizeof(Sent) + sizeof(int) + MATCH_BYTES);
+}
