@@ -386,7 +386,7 @@ static void size_search(StagePlan *p, const Campaign *c)
     search_bytes(&bytes, search, dim, (int64_t)rows_of(c));
     p->read = (int64_t)rows_of(c) * c->row_bytes;
     p->write = (int64_t)(passes * queries * (double)search->neighbours * MATCH_BYTES + queries * QUERY_BYTES);
-    p->max_ranks = ranks_for(c, 4096);
+    p->max_ranks = ranks_for(c, search->index == INDEX_EXACT ? 4096 : search->index_rows);
     p->finished = c->matched;
     p->memory += bytes.rank;
     p->memory_shared = bytes.share + bytes.kept;

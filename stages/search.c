@@ -54,13 +54,18 @@ static Status fingerprint_of(Fingerprint *out, const Run *run, const Inputs *in)
     return st;
 }
 
-static void tell(const SearchTold *told, const char *path)
+static void tell(const SearchTold *told, const SearchConfig *c, const char *path)
 {
     if (told->not_found > 0)
         log_warn("search: %lld of %lld queries are no row of the catalogue (NOT_FOUND in HDU QUERIES)",
                  (long long)told->not_found, (long long)told->queries);
-    log_info("search: %lld queries, %lld matches; %.3g pairs compared in %.1f s", (long long)told->queries,
-             (long long)told->matches, told->products, told->seconds);
+    log_info("search: %lld queries, %lld matches; %.3g pairs%s in %.1f s", (long long)told->queries,
+             (long long)told->matches, told->products,
+             c->index == INDEX_EXACT ? " compared" : ", of which indices choose,", told->seconds);
+    for (int d = 0; d < N_DIRECTIONS; d++)
+        if (c->index != INDEX_EXACT && search_goes(c, d))
+            log_info("search: %s: recall %.4f of the exact matches, measured on a sample of the queries",
+                     direction_table[d].name, told->recall[d]);
     log_info("search: wrote %s", path);
 }
 
@@ -96,7 +101,7 @@ static Status run_search(Run *run)
     envelope.provider = in.embeddings.envelope.provider; /* the only products that matter here are the encoders' */
     const SearchSources sources = {c, &in.catalog, &in.embeddings, &fresh, run->force};
     TRY_DONE(search_run(&told, in.path, &envelope, &sources, par, run->arena));
-    tell(&told, in.path);
+    tell(&told, c, in.path);
 done:
     catalog_close(&in.catalog);
     embeddings_close(&in.embeddings);
@@ -145,7 +150,9 @@ const Stage search_stage = {
         "in FITS files, which\n"
         "are embedded on the way; without any, a few rows that TARGETIDs choose. The search is exact, over all "
         "ranks, and the same on\n"
-        "any number of them; equal scores come by TARGETID.",
+        "any number of them; equal scores come by TARGETID. Where the program has FAISS, search.index takes candidates "
+        "from an approximate index\n"
+        "instead, scores them as exactly, and measures how many of the exact matches it finds.",
     .revision = 1,
     .sections = sections,
     .tells = true,

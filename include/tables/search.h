@@ -31,6 +31,7 @@ typedef struct {
     int64_t queries, not_found, matches;
     double products; /* pairs that were compared */
     double seconds;  /* of comparing */
+    double recall[N_DIRECTIONS];
 } SearchTold;
 
 /* Collective. Writes PATH (matches.h) through PATH.part, which is removed after a failure. But a run that was asked to stop, or had saved

@@ -133,14 +133,22 @@ static Status run_batch(Search *w, int direction, int64_t first, int64_t n)
     for (int64_t i = 0; i < n && bars_itself(w, d); i++) self[i] = row_of_query(w, first + i);
     if (bars_itself(w, d)) s.self = self;
     clock_begin("compare");
-    st = share_compare(&s, w, d->to);
+    const bool indexed = w->config->index != INDEX_EXACT;
+    st = indexed ? index_compare(&s, w, d->to) : share_compare(&s, w, d->to);
     clock_end("compare");
     TRY(par_agree(w->par, st));
+    if (indexed) TRY(index_measure(w, direction, first, &s));
     clock_begin("join and write");
     st = search_join(w, direction, first, &s);
     clock_end("join and write");
     arena_reset(w->arena, mark);
     return st;
+}
+
+/* An index gets its queries in groups that do not depend on the batch. */
+static int64_t batch_of(const SearchConfig *c)
+{
+    return c->index == INDEX_EXACT ? c->batch : (c->batch + INDEX_GROUP - 1) / INDEX_GROUP * INDEX_GROUP;
 }
 
 /* Collective. Is it time to save? Rank 0's clock counts. */
@@ -165,10 +173,11 @@ static Status run_directions(SearchTold *out, Search *w, const Fingerprint *fing
         if (!search_goes(w->config, d)) continue;
         int64_t at = d < w->done.direction ? w->queries.n : d == w->done.direction ? w->done.queries : 0;
         done += at;
-        for (; at < w->queries.n; at += w->config->batch) {
-            const int64_t n = least(w->config->batch, w->queries.n - at);
+        for (int64_t n; at < w->queries.n; at += n) {
+            n = least(batch_of(w->config), w->queries.n - at);
             TRY(run_batch(w, d, at, n));
-            w->done = (SearchDone){d, at + n, w->written, w->sum[TABLE_MATCHES]};
+            w->done = (SearchDone){d, at + n, w->written, w->sum[TABLE_MATCHES], {{0, 0}}};
+            memcpy(w->done.recall, w->recall, sizeof w->recall);
             out->products += (double)n * (double)w->target[direction_table[d].to].total;
             progress_set(&progress, done += n);
             TRY(save_in_time(w, fingerprint));
@@ -187,6 +196,7 @@ static Status write_queries(Search *w, SearchTold *told)
     unsigned char *bytes = NULL;
     const Mark mark = arena_mark(w->arena);
     par_share(&first, &last, w->par, w->queries.n);
+    if (!w->queries.query) first = w->keys.first, last = first + w->keys.n;
     told->queries = w->queries.n;
     TRY(arena_new(&bytes, w->arena, least(SEARCH_PIECE, last - first) * QUERY_BYTES));
     for (int64_t at = first; at < last; at += SEARCH_PIECE) {
@@ -196,7 +206,7 @@ static Status write_queries(Search *w, SearchTold *told)
             if (w->queries.query) {
                 q = w->queries.query[at + i];
             } else {
-                q.key = w->keys.key[at + i - first]; /* both are shares of the catalogue */
+                q.key = w->keys.key[at + i - first];
                 for (int m = 0; m < N_MODALITIES; m++)
                     if (w->wants[m] && !w->target[m].usable[at + i - first]) q.flag |= lacks[m];
             }
@@ -217,16 +227,24 @@ static Status open_file(Search *w, const Envelope *e)
     Status st = FAIL_POINT("search.header");
     TRY(par_agree(w->par, st));
     if (!w->s->again) TRY(saved_load(w, &e->fingerprint));
+    w->begun = true;
     if (!w->saved && w->par->rank == 0) saved_remove(w);
     if (!w->saved && w->par->rank == 0)
         st = matches_create(w->span, w->part, e, &w->s->catalog->envelope.fingerprint,
-                            &w->s->embeddings->envelope.fingerprint, w->n_matches, w->queries.n);
+                            &w->s->embeddings->envelope.fingerprint, w->config, w->n_matches, w->queries.n);
     TRY(par_agree(w->par, st));
     par_bcast(w->par, w->span, sizeof w->span, 0);
     w->saved_at = log_elapsed();
     w->fd = open(w->part, O_WRONLY | O_CLOEXEC);
     if (w->fd < 0) st = FAIL(E_OUTPUT, "%s: cannot be opened for its rows: %s", w->part, strerror(errno));
     return par_agree(w->par, st);
+}
+
+/* Share of what the exact search finds for the sampled queries; 1 where it finds nothing. */
+static void search_recall(double out[N_DIRECTIONS], const Search *w)
+{
+    for (int d = 0; d < N_DIRECTIONS; d++)
+        out[d] = w->recall[d].all > 0 ? (double)w->recall[d].hits / (double)w->recall[d].all : 1;
 }
 
 /* Collective. */
@@ -236,8 +254,10 @@ static Status close_file(Search *w, const char *path)
     w->fd = -1;
     TRY(par_agree(w->par, st));
     par_sum_i64(w->par, w->sum, N_MATCH_TABLES);
+    double recall[N_DIRECTIONS];
+    search_recall(recall, w);
     const uint32_t sum[] = {fitssum_fold((uint64_t)w->sum[0]), fitssum_fold((uint64_t)w->sum[1])};
-    TRY(par_agree(w->par, w->par->rank == 0 ? matches_close(w->part, sum) : OK));
+    TRY(par_agree(w->par, w->par->rank == 0 ? matches_close(w->part, w->config, sum, recall) : OK));
     if (w->par->rank == 0) saved_remove(w);
     return artefact_publish(w->par, path);
 }
@@ -275,10 +295,10 @@ Status search_run(SearchTold *out, const char *path, const Envelope *e, const Se
     clock_begin("read embeddings");
     st = share_read(&w);
     clock_end("read embeddings");
-    TRY(par_agree(par, st));
+    TRY_DONE(par_agree(par, st));
     const uint8_t *const usable[N_MODALITIES] = {w.target[0].usable, w.target[1].usable};
-    TRY(queries_find(&w.queries, s->config, s->fresh, &w.keys, usable, s->catalog->n, par, a));
-    TRY(flag_queries(&w));
+    TRY_DONE(queries_find(&w.queries, s->config, s->fresh, &w.keys, usable, s->catalog->n, par, a));
+    TRY_DONE(flag_queries(&w));
     count_matches(&w);
     TRY_DONE(open_file(&w, e));
     TRY_DONE(run_directions(out, &w, &e->fingerprint));
@@ -287,13 +307,15 @@ Status search_run(SearchTold *out, const char *path, const Envelope *e, const Se
     TRY_DONE(close_file(&w, path));
     out->not_found = count_missing(&w.queries);
     out->matches = w.written;
+    search_recall(out->recall, &w);
 done:
     if (st == E_INTERRUPTED && w.fd >= 0) {
         const Status left = leave(&w, &e->fingerprint);
         if (left != OK) st = left;
     }
     if (w.fd >= 0) close(w.fd);
-    if (st != OK && !w.saved && par->rank == 0) remove(part);
+    index_free(&w);
+    if (st != OK && w.begun && !w.saved && par->rank == 0) remove(part);
     return st;
 }
 
@@ -310,6 +332,16 @@ int64_t search_count_queries(const SearchConfig *c, int64_t rows)
     if (c->all) return rows;
     if (c->objects[0] || c->spectra.n > 0 || c->cutouts.n > 0) return named + c->batch;
     return named > 0 ? named : c->sample;
+}
+
+/* Vectors twice, ours and FAISS's; of a block that is being indexed, unit vectors and FAISS's sample of them. A rank holds whole
+   blocks: up to one more than its part. */
+static void add_indices(SearchBytes *out, const SearchConfig *c, int64_t dim, int64_t rows, int modalities)
+{
+    const AnnKind kind = c->index == INDEX_HNSW ? ANN_HNSW : ANN_IVF;
+    const int64_t block = least(c->index_rows, rows);
+    out->kept += modalities * ann_bytes(kind, rows, dim);
+    out->rank += 8.0 * (double)(block * dim) + modalities * (ann_bytes(kind, block, dim) + 4.0 * (double)(block * dim));
 }
 
 void search_bytes(SearchBytes *out, const SearchConfig *c, int64_t dim, int64_t rows)
@@ -331,4 +363,5 @@ void search_bytes(SearchBytes *out, const SearchConfig *c, int64_t dim, int64_t 
     out->share += n * vector; /* of a batch each rank reads its part */
     out->rank = reading_bytes + fmax(fmax(batch, piece), catalog_bytes);
     out->again = batch + piece - fmax(batch, piece);
+    if (c->index != INDEX_EXACT) add_indices(out, c, dim, rows, among[0] + among[1]);
 }

@@ -3,9 +3,11 @@
 #ifndef TABLES_SEARCH_IMPL_H
 #define TABLES_SEARCH_IMPL_H
 
+#include "probe/ann.h"
 #include "probe/cosine.h"
 #include "tables/matches.h"
 
+enum { INDEX_GROUP = 256 };          /* queries that an index gets at a time */
 enum { SEARCH_PIECE = 4096 };        /* rows read at a time */
 #define SEARCH_STATE "%s.state.part" /* of PATH: how far the search came */
 
@@ -14,15 +16,23 @@ typedef struct {
     int64_t n, total; /* here; on all ranks */
     int64_t *row, *targetid;
     double *norm;
-    uint8_t *usable; /* (n of the share) */
-    float *x;        /* (n, dim); NULL = is read again for each batch */
+    uint8_t *usable;          /* (n of the share) */
+    float *x;                 /* (n, dim); NULL = is read again for each batch */
+    int64_t n_blocks, *block; /* first vector of each index (n_blocks + 1) */
+    Ann **index;              /* (n_blocks); NULL = none */
 } Targets;
+
+/* Of sampled queries: matches that the exact search finds, too; all that it finds. */
+typedef struct {
+    int64_t hits, all;
+} SearchRecall;
 
 /* How far the search came: all batches of earlier directions, and the first `queries` of this one. */
 typedef struct {
     int64_t direction, queries;
     int64_t written; /* rows of MATCHES */
     int64_t sum;     /* of their bytes (io/fitssum.h): this rank's part, or, as it is saved, all */
+    SearchRecall recall[N_DIRECTIONS];
 } SearchDone;
 
 typedef struct {
@@ -41,10 +51,12 @@ typedef struct {
     RowSpan span[N_MATCH_TABLES];
     int64_t sum[N_MATCH_TABLES]; /* of this rank's bytes, then of all */
     int64_t n_matches, written;
+    SearchRecall recall[N_DIRECTIONS];
     /* what an interruption leaves */
     char state[H5_PATH + 16];
     SearchDone done;
     double saved_at; /* log_elapsed */
+    bool begun;      /* PATH.part is this run's */
     bool saved;      /* something lies there for the next run */
 } Search;
 
@@ -53,7 +65,22 @@ Status share_read(Search *w);
 /* Local. A batch of queries against this rank's share. */
 Status share_compare(CosineSearch *s, const Search *w, Modality m);
 
-/* Collective. What all ranks found, joined by the owners of the queries, into the file. */
+/* Local. Indices of the share, a block of rows each. Whose candidates a batch of queries is compared with. */
+Status index_build(Search *w, Modality m);
+Status index_compare(CosineSearch *s, const Search *w, Modality m);
+void index_free(Search *w);
+/* Collective. Adds to w->recall what an exact search says of some queries of the batch, which begins at query `first`. */
+Status index_measure(Search *w, int direction, int64_t first, const CosineSearch *s);
+
+/* A match on its way to the owner of its query. */
+typedef struct {
+    int64_t query; /* of the batch */
+    CosineMatch match;
+    SearchKey key;
+} Sent;
+/* Collective. What all ranks found for the queries that this rank owns, by query, best first: at least the k best of each. */
+Status search_gather(Sent **got, int64_t *n_got, const Search *w, const CosineSearch *s);
+/* Collective. The same into the file. */
 Status search_join(Search *w, int direction, int64_t first, const CosineSearch *s);
 double search_join_bytes(int64_t neighbours); /* of a query of the batch */
 

@@ -7,13 +7,6 @@
 #include "data/join.h"
 #include "io/fitssum.h"
 
-/* A match on its way to the owner of its query. */
-typedef struct {
-    int64_t query; /* of the batch */
-    CosineMatch match;
-    SearchKey key;
-} Sent;
-
 static int by_query(const void *a, const void *b)
 {
     const Sent *x = a, *y = b;
@@ -106,17 +99,25 @@ static Status read_asking(SearchKey **out, Search *w, int64_t first, int64_t n)
     return par_exchange((void **)out, &n_out, w->par, mine, dest, n_mine, sizeof *mine, w->arena); /* by rank: by row */
 }
 
+Status search_gather(Sent **got, int64_t *n_got, const Search *w, const CosineSearch *s)
+{
+    Sent *sent = NULL;
+    int *dest = NULL;
+    int64_t n_sent = 0;
+    TRY(par_agree(w->par, pack_found(&sent, &dest, &n_sent, s, w)));
+    TRY(par_exchange((void **)got, n_got, w->par, sent, dest, n_sent, sizeof *sent, w->arena));
+    qsort(*got, (size_t)*n_got, sizeof **got, by_query);
+    return OK;
+}
+
 Status search_join(Search *w, int direction, int64_t first, const CosineSearch *s)
 {
-    Sent *sent = NULL, *got = NULL;
+    Sent *got = NULL;
     SearchKey *asking = NULL;
-    int *dest = NULL;
-    int64_t n_sent = 0, n_got, begin, end;
-    TRY(par_agree(w->par, pack_found(&sent, &dest, &n_sent, s, w)));
-    TRY(par_exchange((void **)&got, &n_got, w->par, sent, dest, n_sent, sizeof *sent, w->arena));
+    int64_t n_got, begin, end;
+    TRY(search_gather(&got, &n_got, w, s));
     TRY(read_asking(&asking, w, first, s->n));
     par_share(&begin, &end, w->par, s->n);
-    qsort(got, (size_t)n_got, sizeof *got, by_query);
     int64_t rows = count_rows(got, n_got, w->config->neighbours);
     const int64_t place = w->written + par_offset_i64(w->par, rows);
     Status st = FAIL_POINT("search.rows");

@@ -101,6 +101,7 @@ Status saved_load(Search *w, const Fingerprint *fingerprint)
     memcpy(w->span, s.span, sizeof w->span);
     w->done = s.done;
     w->written = s.done.written;
+    memcpy(w->recall, s.done.recall, sizeof w->recall);
     w->sum[TABLE_MATCHES] = w->par->rank == 0 ? s.done.sum : 0;
     w->saved = true;
     log_info("search: %lld of %lld matches are there from an earlier run", (long long)w->written,

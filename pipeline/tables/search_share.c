@@ -89,12 +89,19 @@ Status share_read(Search *w)
 {
     TRY(FAIL_POINT("search.read"));
     TRY(choose_sets(w));
-    TRY(search_keys_read(&w->keys, w->s->catalog, w->par, w->arena));
+    const bool indexed = w->config->index != INDEX_EXACT;
+    TRY(search_keys_read(&w->keys, w->s->catalog, indexed ? w->config->index_rows : 1, w->par, w->arena));
     TRY(check_rows(w));
     const bool keep = keeps(w);
+    if (indexed && !keep)
+        return FAIL(E_CONFIG,
+                    "search.index: %s wants the embeddings of a rank's rows in memory: raise search.keep_gb, take more "
+                    "ranks, or index: exact",
+                    search_indices[w->config->index]);
     for (int m = 0; m < N_MODALITIES; m++) {
         if (w->wants[m]) {
             TRY(read_targets(w, (Modality)m, keep && w->among[m]));
+            if (indexed && w->among[m]) TRY(index_build(w, (Modality)m));
         } else { /* nobody asks */
             TRY(arena_new(&w->target[m].usable, w->arena, w->keys.n));
             memset(w->target[m].usable, 1, (size_t)w->keys.n);
