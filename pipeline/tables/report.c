@@ -7,6 +7,7 @@
 
 #include "core/version.h"
 #include "io/artefact.h"
+#include "probe/ann.h"
 
 static const ConfigField report_fields[] = {
     FIELD_INT(ReportConfig, objects, "24", 0, 1000, RESULT, "galaxies in the gallery, chosen by their TARGETID"),
@@ -231,6 +232,17 @@ done:
     return st;
 }
 
+/* Of the program that writes the page; what made an artefact stands in the artefact. */
+static void write_versions(Page *p)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "astroclip %s (%s)\nMPI       %s\nHDF5      %s\ncfitsio   %s\nFAISS     %s\nCPU       %s\n",
+             program_version(), program_commit(), par_version(), h5_version(), fitsfile_version(),
+             ann_available() ? ann_version() : "not built in", program_instructions());
+    page_details(p, "Versions", text);
+}
+
 /* The configuration of the latest stage that tells it. */
 static Status write_config(Page *p, const Report *r)
 {
@@ -280,6 +292,7 @@ static Status write_artefacts(Page *p, const Report *r)
     page_table_end(p);
     TRY(write_times(p, r));
     TRY(write_inputs(p, r));
+    write_versions(p);
     return write_config(p, r);
 }
 
