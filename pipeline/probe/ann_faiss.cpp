@@ -78,9 +78,7 @@ int faiss_find(int64_t *found, char text[FAISS_TEXT], const void *index, const f
 {
     return guarded(text, [&] {
         std::vector<float> distance((size_t)(n * k));
-        std::vector<faiss::Index::idx_t> number((size_t)(n * k));
-        static_cast<const faiss::Index *>(index)->search(n, query, k, distance.data(), number.data());
-        std::copy(number.begin(), number.end(), found);
+        static_cast<const faiss::Index *>(index)->search(n, query, k, distance.data(), found);
     });
 }
 

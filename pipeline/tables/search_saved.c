@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/hash.h"
 #include "core/log.h"
 #include "io/fitssum.h"
 
@@ -23,16 +24,24 @@ typedef struct {
 } State;
 enum { N_NUMBERS = sizeof(State) / sizeof(int64_t) };
 
+/* Of the numbers: what was not written to its end, or is damaged, is not believed. */
+static Fingerprint seal_of(const int64_t number[N_NUMBERS])
+{
+    HashState *h = hash_open();
+    hash_add(h, number, N_NUMBERS * sizeof *number);
+    return hash_close(h);
+}
+
 /* print: the fingerprint that the state bears. */
 static bool read_state(State *s, char print[64], const char *path)
 {
-    char kind[32] = "", end[8] = "";
+    char kind[32] = "", seal[64] = "";
     int64_t number[N_NUMBERS];
     FILE *f = fopen(path, "r");
     if (!f) return false;
     bool good = fscanf(f, "%31s %63s", kind, print) == 2 && strcmp(kind, magic) == 0;
     for (int i = 0; i < N_NUMBERS; i++) good = good && fscanf(f, "%" SCNd64, &number[i]) == 1;
-    good = good && fscanf(f, "%7s", end) == 1 && strcmp(end, "end") == 0;
+    good = good && fscanf(f, "%63s", seal) == 1 && strcmp(seal, seal_of(number).text) == 0;
     fclose(f);
     if (good) memcpy(s, number, sizeof *s);
     return good;
@@ -47,7 +56,7 @@ static Status write_state(const State *s, const char *path, const Fingerprint *f
     FILE *f = fopen(part, "w");
     bool good = f && fprintf(f, "%s\n%s\n", magic, fingerprint->text) > 0;
     for (int i = 0; i < N_NUMBERS; i++) good = good && fprintf(f, "%" PRId64 "\n", number[i]) > 0;
-    good = good && fputs("end\n", f) >= 0;
+    good = good && fprintf(f, "%s\n", seal_of(number).text) > 0;
     if (f && fclose(f) != 0) good = false;
     return good ? OK : FAIL(E_OUTPUT, "%s cannot be written: %s", part, strerror(errno));
 }
@@ -102,7 +111,7 @@ Status saved_load(Search *w, const Fingerprint *fingerprint)
     w->done = s.done;
     w->written = s.done.written;
     memcpy(w->recall, s.done.recall, sizeof w->recall);
-    w->sum[TABLE_MATCHES] = w->par->rank == 0 ? s.done.sum : 0;
+    w->sum[TABLE_MATCHES] = w->done.sum = w->par->rank == 0 ? s.done.sum : 0;
     w->saved = true;
     log_info("search: %lld of %lld matches are there from an earlier run", (long long)w->written,
              (long long)w->n_matches);
