@@ -11,6 +11,7 @@
 #include "nn/gemm.h"
 #include "plan.h"
 #include "par/watchdog.h"
+#include "probe/ann.h"
 
 static const char usage[] =
     "astroclip: galaxy images and spectra to embeddings and property tables, at survey scale\n"
@@ -109,6 +110,7 @@ static void print_version(void)
     printf("cfitsio  %s\n", fitsfile_version());
     for (const GemmProvider *const *g = gemm_providers; *g; g++)
         if ((*g)->available()) printf("gemm     %s: %s\n", (*g)->name, (*g)->version());
+    printf("FAISS    %s\n", ann_available() ? ann_version() : "not built in (search.index: exact alone)");
     printf("CPU      %s\n", program_instructions());
 }
 

@@ -34,8 +34,9 @@ static const double reading_bytes = 4.5e6;          /* of cfitsio, while images 
 static const double spectrum_bytes = 430e3;         /* of a coadd file per object */
 static const double cutout_bytes = 350e3;           /* of images per object, where bricks are shared by about 100 */
 static const double solve_speed = 10e9;             /* operations per second of sums and solutions in double */
-static const double product_speed = 50e9;           /* of products in float */
-static const double disk_speed = 100e6;             /* bytes per second and rank */
+static const double search_speed =
+    80e9; /* of products in float that pass over who is no neighbour (bench search_vs_faiss) */
+static const double disk_speed = 100e6; /* bytes per second and rank */
 
 /* What all stages of a run depend on. */
 typedef struct {
@@ -47,12 +48,14 @@ typedef struct {
     int64_t source_bytes;
     int64_t data_bytes; /* spectra and images, -1 = not known */
     int64_t row_bytes;  /* of embeddings            */
+    int64_t aligned;    /* numbers of an aligned embedding */
     double weights;     /* bytes                    */
     double kept;        /* bytes of their matrices in the order of products */
     double room;        /* bytes of what a batch of objects works in */
     int64_t finished;   /* blocks of embeddings     */
     int64_t packed;     /* bytes of dataset.h5      */
     int64_t entries;    /* of it that are on disk   */
+    int64_t matched;    /* rows of matches.fits that are there, or of one that was cut off */
 } Campaign;
 
 /* ---- rows ---- */
@@ -161,6 +164,7 @@ static Status find_weights(Campaign *c)
     Model *model = NULL;
     TRY(model_build(&model, config_get(c->run->config, &model_section), c->run->arena));
     const EmbedConfig *embed = config_get(c->run->config, &embed_section);
+    c->aligned = model_embed_dim(model);
     bool aligned = embed_lists(&embed->sets, "aligned"), single = embed_lists(&embed->sets, "single");
     for (int m = 0; m < N_MODALITIES; m++) {
         if (!embed_lists(&embed->modalities, modality_name[m])) continue;
@@ -191,6 +195,14 @@ static Status find_packed(Campaign *c)
     TRY(stage_path(&path, c->run, "dataset.h5"));
     TRY(dataset_count_finished(&c->entries, path, a));
     arena_reset(a, mark);
+    return OK;
+}
+
+static Status find_matched(Campaign *c)
+{
+    char *path = NULL;
+    TRY(stage_path(&path, c->run, "matches.fits"));
+    c->matched = access(path, F_OK) == 0 ? 1 : search_count_saved(path);
     return OK;
 }
 
@@ -362,20 +374,23 @@ static void size_tables(StagePlan *p, const Campaign *c)
     p->seconds_shared = (double)(p->read + p->write) / disk_speed + 1e-4 * rows_of(c);
 }
 
-/* Everybody with everybody, or a handful of queries that read everything once. */
+/* Queries times rows: everybody with everybody, or a handful. */
 static void size_search(StagePlan *p, const Campaign *c)
 {
     const SearchConfig *search = config_get(c->run->config, &search_section);
-    const int64_t dim = c->row_bytes / 8;
-    const double row = search_row_bytes(search, dim), passes = (double)search->directions.n;
-    const double queries = search->all ? rows_of(c) : 0;
+    const int64_t dim = c->aligned;
+    const double passes = (double)search->directions.n;
+    const double queries = (double)search_count_queries(search, (int64_t)rows_of(c));
+    SearchBytes bytes;
+    search_bytes(&bytes, search, dim, (int64_t)rows_of(c));
     p->read = (int64_t)rows_of(c) * c->row_bytes;
     p->write = (int64_t)(passes * queries * (double)search->neighbours * MATCH_BYTES + queries * QUERY_BYTES);
-    p->max_ranks = ranks_for(c, 4096);
-    p->memory += search_memory(search, dim);
-    p->memory_shared = row * rows_of(c);
+    p->max_ranks = ranks_for(c, search->index == INDEX_EXACT ? 4096 : search->index_rows);
+    p->finished = c->matched;
+    p->memory += bytes.rank;
+    p->memory_shared = bytes.share + bytes.kept;
     p->seconds += 5;
-    p->seconds_shared = passes * queries * rows_of(c) * 2 * (double)dim / product_speed + (double)p->read / disk_speed;
+    p->seconds_shared = passes * queries * rows_of(c) * 2 * (double)dim / search_speed + (double)p->read / disk_speed;
 }
 
 static const struct {
@@ -394,7 +409,7 @@ static const struct {
              {&baselines_stage, size_baselines, "baselines.h5", false},
              {&probe_stage, size_probe, "probes.h5", true},
              {&tables_stage, size_tables, "properties.fits", false},
-             {&search_stage, size_search, "matches.fits", true},
+             {&search_stage, size_search, NULL, true},
              {&export_stage, size_weights, "astroclip.ckpt", true}};
 
 static bool needs_model(const Stage *stage)
@@ -435,6 +450,7 @@ Status plan_stages(StagePlan *out, Run *run, const Rates *rates, int64_t rows)
     Status st = rows > 0 ? OK : find_rows(&c);
     if (st == OK) st = find_weights(&c);
     if (st == OK && runs(run, &pack_stage)) st = find_packed(&c);
+    if (st == OK) st = find_matched(&c);
     if (st == OK) st = volume_count_finished(&c.finished, rc->output, run->arena);
     for (int64_t i = 0; st == OK && i < rc->stages.n; i++) st = plan_stage(&out[i], stage_find(rc->stages.item[i]), &c);
     catalog_close(&c.catalog);

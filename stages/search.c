@@ -54,13 +54,18 @@ static Status fingerprint_of(Fingerprint *out, const Run *run, const Inputs *in)
     return st;
 }
 
-static void tell(const SearchTold *told, const char *path)
+static void tell(const SearchTold *told, const SearchConfig *c, const char *path)
 {
     if (told->not_found > 0)
         log_warn("search: %lld of %lld queries are no row of the catalogue (NOT_FOUND in HDU QUERIES)",
                  (long long)told->not_found, (long long)told->queries);
-    log_info("search: %lld queries, %lld matches; %.3g pairs compared in %.1f s", (long long)told->queries,
-             (long long)told->matches, told->products, told->seconds);
+    log_info("search: %lld queries, %lld matches; %.3g pairs%s in %.1f s", (long long)told->queries,
+             (long long)told->matches, told->products,
+             c->index == INDEX_EXACT ? " compared" : ", of which indices choose,", told->seconds);
+    for (int d = 0; d < N_DIRECTIONS; d++)
+        if (c->index != INDEX_EXACT && search_goes(c, d))
+            log_info("search: %s: recall %.4f of the exact matches, measured on a sample of the queries",
+                     direction_table[d].name, told->recall[d]);
     log_info("search: wrote %s", path);
 }
 
@@ -94,9 +99,9 @@ static Status run_search(Run *run)
     TRY_DONE(par_agree(par, gemm_choose(rc->gemm, (int)rc->threads))); /* finds neighbours sooner, never others */
     TRY_DONE(par_agree(par, stage_envelope(&envelope, run, "matches", MATCHES_VERSION, &search_stage, fingerprint)));
     envelope.provider = in.embeddings.envelope.provider; /* the only products that matter here are the encoders' */
-    const SearchSources sources = {c, &in.catalog, &in.embeddings, &fresh};
+    const SearchSources sources = {c, &in.catalog, &in.embeddings, &fresh, run->force};
     TRY_DONE(search_run(&told, in.path, &envelope, &sources, par, run->arena));
-    tell(&told, in.path);
+    tell(&told, c, in.path);
 done:
     catalog_close(&in.catalog);
     embeddings_close(&in.embeddings);
@@ -111,12 +116,17 @@ static Status plan_search(Run *run, FILE *out)
     if (open_inputs(&in, run) == OK) {
         const int64_t dim =
             in.embeddings.dim[SET_IMAGE] > 0 ? in.embeddings.dim[SET_IMAGE] : in.embeddings.dim[SET_SPECTRUM];
-        const double share = search_row_bytes(c, dim) * (double)in.catalog.n / run->par.n_ranks;
-        fprintf(out,
-                "search: %s among %lld rows in %lld directions, %lld matches each; %.3g GB of memory per rank on %d "
-                "ranks; writes %s\n",
-                c->all ? "every row" : "queries", (long long)in.catalog.n, (long long)c->directions.n,
-                (long long)c->neighbours, 1e-9 * (search_memory(c, dim) + share), run->par.n_ranks, in.path);
+        const int64_t queries = search_count_queries(c, in.catalog.n);
+        SearchBytes bytes;
+        search_bytes(&bytes, c, dim, in.catalog.n);
+        fprintf(
+            out,
+            "search: %lld queries among %lld rows in %lld directions, %lld matches each, %lld queries at a time; ranks "
+            "keep %.3g GB of embeddings together, where that is at most %.3g GB each (search.keep_gb), or else read "
+            "them again for each batch; besides, a rank takes %.3g GB, and %.3g GB are shared by all; writes %s\n",
+            (long long)queries, (long long)in.catalog.n, (long long)c->directions.n, (long long)c->neighbours,
+            (long long)c->batch, 1e-9 * bytes.kept, c->keep_gb, 1e-9 * (bytes.rank + bytes.again), 1e-9 * bytes.share,
+            in.path);
     } else {
         fail_clear();
         fprintf(out, "search: once catalog.h5 and embeddings.h5 are there; writes %s\n",
@@ -140,7 +150,9 @@ const Stage search_stage = {
         "in FITS files, which\n"
         "are embedded on the way; without any, a few rows that TARGETIDs choose. The search is exact, over all "
         "ranks, and the same on\n"
-        "any number of them; equal scores come by TARGETID.",
+        "any number of them; equal scores come by TARGETID. Where the program has FAISS, search.index takes candidates "
+        "from an approximate index\n"
+        "instead, scores them as exactly, and measures how many of the exact matches it finds.",
     .revision = 1,
     .sections = sections,
     .tells = true,

@@ -15,6 +15,7 @@ enum { EMBEDDINGS_VERSION = 1 };
 typedef enum { SET_IMAGE, SET_SPECTRUM, SET_ASTRODINO, SET_SPECFORMER, N_SETS } EmbeddingSet;
 extern const char *const embedding_dataset
     [N_SETS]; /* "image_embeddings", "spectrum_embeddings", "astrodino_embeddings", "specformer_embeddings" */
+extern const EmbeddingSet embedding_aligned[N_MODALITIES];
 
 typedef struct {
     H5File file;

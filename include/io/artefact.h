@@ -37,6 +37,11 @@ Status
 artefact_write_fits(FitsFile *f,
                     const Envelope *e); /* into the current (primary) header, with DEPNAM/DEPVER of the libraries */
 
+/* The seconds of the stage until now, in a file whose envelope was written before the work. Collective on a parallel file; Local: of a
+   file that was opened again, whose primary header becomes the current one. */
+Status artefact_put_seconds(H5File *f);
+Status artefact_put_seconds_fits(FitsFile *f);
+
 /* Local. True when `path` exists, is an artefact of this kind and version, and bears this fingerprint (HDF5 or FITS by its suffix). */
 bool artefact_is_current(const char *path, const char *kind, int64_t version, const Fingerprint *fingerprint);
 

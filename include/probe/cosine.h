@@ -42,6 +42,9 @@ Status cosine_open(CosineSearch *s, int64_t k, int64_t dim, const float *query, 
 void cosine_add(CosineSearch *s, const float *x, const double *norm, const int64_t *targetid, const int64_t *row,
                 int64_t m);
 
+/* One candidate, for one query alone. */
+void cosine_offer(CosineSearch *s, int64_t query, const float *x, double norm, int64_t targetid, int64_t row);
+
 /* The order of matches: of two, the better one first. For qsort. */
 int cosine_compare(const void *a, const void *b);
 

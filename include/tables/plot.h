@@ -1,4 +1,5 @@
-/* plot.h - plots by gnuplot, as SVG, from CSV files that stay beside them. Local. */
+/* plot.h - plots by gnuplot, as SVG, from CSV files that stay beside them. Drawn for light paper, without a background: a dark page
+   turns them (page.c). Local. */
 #ifndef TABLES_PLOT_H
 #define TABLES_PLOT_H
 
@@ -6,7 +7,7 @@
 
 #include "tables/page.h"
 
-enum { PLOT_WIDTH = 640, PLOT_WIDE = 1120, PLOT_HEIGHT = 420 };
+enum { PLOT_WIDTH = 520, PLOT_WIDE = 1120, PLOT_HEIGHT = 400 };
 
 /* FOLDER/NAME.csv with its first line, the names of the columns. plot_end closes it and tells a failed write. */
 Status plot_data(FILE **out, const Page *p, const char *name, const char *head);

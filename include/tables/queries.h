@@ -23,8 +23,13 @@ typedef struct {
     bool self;     /* a row may find itself */
     int64_t batch; /* queries that are looked for at a time */
     double keep_gb;
+    double save_minutes;
+    int index; /* of search_indices */
+    int64_t index_rows, probes;
 } SearchConfig;
 extern const ConfigSection search_section; /* "search" */
+enum { INDEX_EXACT, INDEX_IVF, INDEX_HNSW };
+extern const char *const search_indices[]; /* "exact", ... */
 
 /* Who a row is. */
 typedef struct {
@@ -68,8 +73,8 @@ typedef struct {
     Query *query; /* (n) the same on all ranks; NULL = all rows of the catalogue, in their order */
 } Queries;
 
-/* Local. This rank's rows. */
-Status search_keys_read(SearchKeys *out, Catalog *c, const Par *par, Arena *a);
+/* Local. This rank's rows: a share of the blocks of `block` rows. */
+Status search_keys_read(SearchKeys *out, Catalog *c, int64_t block, const Par *par, Arena *a);
 
 /* Collective. In the order in which things are asked for: targetids, positions, the table, new objects. E_INPUT when the table
    cannot be read; E_CONFIG for numbers that are none. usable[m] (keys->n): the row has an embedding of m (1 where

@@ -3,7 +3,7 @@
 
    Ranks hold contiguous shares of the catalogue. A batch of queries goes to all; each compares it with its share, block by
    block, keeping the best (probe/cosine.h); owners of queries join what the ranks found. Memory of a rank: its share of the
-   embeddings or `keep_gb` of them, 70 bytes a row, a batch; whatever the number of queries that are rows. */
+   embeddings, or a piece of them at a time where that is beyond `keep_gb`; 106 bytes of a row, a batch; whatever the number of queries that are rows. */
 #ifndef TABLES_SEARCH_H
 #define TABLES_SEARCH_H
 
@@ -24,20 +24,34 @@ typedef struct {
     Catalog *catalog;
     Embeddings *embeddings;
     const FreshObjects *fresh;
+    bool again; /* from the beginning, whatever an earlier run has saved */
 } SearchSources;
 
 typedef struct {
     int64_t queries, not_found, matches;
     double products; /* pairs that were compared */
     double seconds;  /* of comparing */
+    double recall[N_DIRECTIONS];
 } SearchTold;
 
-/* Collective. Writes PATH (matches.h) through PATH.part; nothing is left there after a failure. */
+/* Collective. Writes PATH (matches.h) through PATH.part, which is removed after a failure. But a run that was asked to stop, or had saved
+   (`save_minutes`), leaves it with PATH.state.part beside it, and the next one with the same fingerprint goes on there. */
 Status search_run(SearchTold *out, const char *path, const Envelope *e, const SearchSources *s, const Par *par,
                   Arena *a);
 
-/* Bytes of a rank that has `rows` of embeddings of `dim` numbers, and those that go with its share. */
-double search_memory(const SearchConfig *c, int64_t dim);
-double search_row_bytes(const SearchConfig *c, int64_t dim);
+/* Local. Rows of PATH that a search which was cut off has saved. */
+int64_t search_count_saved(const char *path);
+
+/* Queries, as far as the configuration tells. */
+int64_t search_count_queries(const SearchConfig *c, int64_t rows);
+
+/* What a search takes. Where kept / ranks is beyond `keep_gb`, embeddings are read again for each batch: then it is `again` instead. */
+typedef struct {
+    double rank;  /* bytes of each rank */
+    double share; /* of all ranks together: what is known of rows, queries of a batch */
+    double kept;  /* of all ranks together: embeddings */
+    double again; /* of each rank */
+} SearchBytes;
+void search_bytes(SearchBytes *out, const SearchConfig *c, int64_t dim, int64_t rows);
 
 #endif

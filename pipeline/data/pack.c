@@ -348,9 +348,7 @@ static Status close_ledger(PackLedger *l, const Packer *p, Dataset *d, const Pac
                         (long long)l->entries[m]);
         TRY(dataset_describe(d, (Modality)m, l->count[m], l->samples[m]));
     }
-    double seconds = log_elapsed();
-    par_bcast(par, &seconds, sizeof seconds, 0);
-    TRY(h5_put_attr_f64(&d->file, "/", "seconds", seconds));
+    TRY(artefact_put_seconds(&d->file));
     TRY(h5_put_attr_i64(&d->file, "/", "rows_in", p->catalog->n));
     TRY(h5_put_attr_i64(&d->file, "/", "rows_out", plan->rows));
     return h5_put_attr_i64(&d->file, "/", "rows_skipped", p->catalog->n - plan->rows);

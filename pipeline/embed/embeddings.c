@@ -8,6 +8,7 @@
 
 const char *const embedding_dataset[N_SETS] = {"image_embeddings", "spectrum_embeddings", "astrodino_embeddings",
                                                "specformer_embeddings"};
+const EmbeddingSet embedding_aligned[N_MODALITIES] = {[MODALITY_IMAGE] = SET_IMAGE, [MODALITY_SPECTRUM] = SET_SPECTRUM};
 
 Status embeddings_open(Embeddings *e, const char *path, const Par *par, Arena *a)
 {

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "core/version.h"
 
 static const char program[] = "astroclip";
@@ -67,6 +68,13 @@ Status artefact_write(H5File *f, const Envelope *e)
     TRY(h5_put_attr_text(f, "/", "gemm", text_or_empty(e->provider)));
     TRY(h5_put_attr_f64(f, "/", "seconds", same.seconds));
     return h5_put_attr_i64(f, "/", "ranks", e->ranks);
+}
+
+Status artefact_put_seconds(H5File *f)
+{
+    double seconds = log_elapsed();
+    if (f->par) par_bcast(f->par, &seconds, sizeof seconds, 0);
+    return h5_put_attr_f64(f, "/", "seconds", seconds);
 }
 
 static const char *text_of(H5File *f, const char *name, Arena *a)
@@ -160,6 +168,11 @@ static Status put_libraries(FitsFile *f, const Envelope *e)
     return OK;
 }
 
+static Status put_seconds(FitsFile *f, double seconds)
+{
+    return fitsfile_put_f64(f, "SECONDS", seconds, "[s] wall time of the stage");
+}
+
 Status artefact_write_fits(FitsFile *f, const Envelope *e)
 {
     char created[32];
@@ -175,10 +188,17 @@ Status artefact_write_fits(FitsFile *f, const Envelope *e)
     TRY(put_line(f, "SPECPROD", text_or_empty(e->specprod), "spectroscopic production"));
     TRY(put_line(f, "IMGREL", text_or_empty(e->image_release), "imaging release"));
     TRY(put_line(f, "GEMM", text_or_empty(e->provider), "matrix products by"));
-    TRY(fitsfile_put_f64(f, "SECONDS", e->seconds, "[s] wall time of the stage"));
+    TRY(put_seconds(f, e->seconds));
     TRY(fitsfile_put_i64(f, "NRANKS", e->ranks, "MPI processes"));
     TRY(put_libraries(f, e));
     return put_line(f, "CONFIG", text_or_empty(e->config), "");
+}
+
+Status artefact_put_seconds_fits(FitsFile *f)
+{
+    TRY(fitsfile_goto_number(f, 0));
+    TRY(put_seconds(f, log_elapsed()));
+    return fitsfile_put_checksum(f);
 }
 
 /* ---- is it current? ---- */

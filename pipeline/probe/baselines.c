@@ -44,6 +44,7 @@ Status baselines_put(Baselines *b, const char *model, const Label *label, const 
 
 Status baselines_publish(Baselines *b, const Par *par, Arena *a)
 {
+    TRY(artefact_put_seconds(&b->file));
     TRY(par_agree(par, h5_close(&b->file)));
     TRY(seal_file(b->part, par, a));
     TRY(artefact_publish(par, b->path));

@@ -92,11 +92,11 @@ typedef struct {
     float length[COSINE_BLOCK]; /* what a product is compared with, times `cut`; NaN = with nothing */
 } Block;
 
-static void score(CosineSearch *s, int64_t i, const Block *b, int64_t j)
+void cosine_offer(CosineSearch *s, int64_t i, const float *x, double norm, int64_t targetid, int64_t row)
 {
-    if (b->norm[j] == 0 || (s->self && s->self[i] == b->row[j])) return;
-    const double cosine = dot(s->query + i * s->dim, b->x + j * s->dim, s->dim) / (s->norm[i] * b->norm[j]);
-    const CosineMatch m = {fmax(-1, fmin(cosine, 1)), b->targetid[j], b->row[j]}; /* rounding goes beyond 1 */
+    if (s->norm[i] == 0 || norm == 0 || (s->self && s->self[i] == row)) return;
+    const double cosine = dot(s->query + i * s->dim, x, s->dim) / (s->norm[i] * norm);
+    const CosineMatch m = {fmax(-1, fmin(cosine, 1)), targetid, row}; /* rounding goes beyond 1 */
     offer(s, i, &m);
 }
 
@@ -124,6 +124,11 @@ static double multiply(CosineSearch *s, const Block *b)
     rough_right(&block, s->room, b->x, b->m, s->dim);
     rough_products(s->product, &s->rough, 0, s->n, &block);
     return rough_bound(&s->rough, &block);
+}
+
+static void score(CosineSearch *s, int64_t i, const Block *b, int64_t j)
+{
+    cosine_offer(s, i, b->x + j * s->dim, b->norm[j], b->targetid[j], b->row[j]);
 }
 
 /* Scores what products do not pass over for query i; returns how many. */

@@ -31,6 +31,7 @@ Status predictions_put(Predictions *p, const char *name, const float *x, int64_t
 
 Status predictions_publish(Predictions *p, const Par *par, Arena *a)
 {
+    TRY(artefact_put_seconds(&p->file));
     Status st = par_agree(par, h5_close(&p->file));
     if (st == OK) st = seal_file(p->part, par, a);
     if (st == OK) st = artefact_publish(par, p->path);

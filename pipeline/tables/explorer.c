@@ -1,6 +1,6 @@
 /* explorer.c - answers: who is there, who is like whom. Numbers come from files of ours and are written as JSON; nothing of a request
    ever becomes part of a path. */
-#include "tables/explorer.h"
+#include "explorer_impl.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/hash.h"
 #include "data/join.h"
 #include "data/release_rows.h"
 #include "probe/cosine.h"
@@ -17,181 +16,7 @@
 #include "tables/picture.h"
 #include "tables/search.h"
 
-enum { PIECE = 4096, MOST_NEIGHBOURS = 100, MOST_SAMPLE = 100, BIN = 5 };
-
-static const ConfigField serve_fields[] = {
-    FIELD_INT(ServeConfig, port, "8765", 0, 65535, EFFORT, "of 127.0.0.1; 0 = any that is free"),
-    FIELD_INT(ServeConfig, connections, "32", 1, 1000, EFFORT, "at a time"),
-    FIELD_INT(ServeConfig, timeout_seconds, "15", 1, 3600, EFFORT, "until a connection that says nothing is closed"),
-    FIELD_INT(ServeConfig, neighbours, "12", 1, MOST_NEIGHBOURS, EFFORT, "shown at first"),
-    FIELD_REAL(ServeConfig, keep_gb, "8", 0, 1e6, EFFORT,
-               "GB of embeddings kept in memory; beyond, files are read for each question"),
-    FIELD_END};
-const ConfigSection serve_section = {"serve",
-                                     "the explorer: `astroclip serve RUN.yaml`, interactive search in a browser",
-                                     serve_fields, sizeof(ServeConfig), NULL};
-
-static const EmbeddingSet set_of[N_MODALITIES] = {[MODALITY_IMAGE] = SET_IMAGE, [MODALITY_SPECTRUM] = SET_SPECTRUM};
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
-/* ---- what is kept ---- */
-
-static Status read_embeddings(Explorer *x, Modality m, bool keep, Arena *a)
-{
-    const int64_t dim = x->embeddings->dim[set_of[m]];
-    float *piece = NULL;
-    if (dim == 0) return OK;
-    TRY(arena_new(&x->norm[m], a, x->n));
-    if (keep) TRY(arena_new(&x->x[m], a, x->n * dim));
-    TRY(arena_new(&piece, x->arena, least(PIECE, x->n) * dim));
-    for (int64_t at = 0; at < x->n; at += PIECE) {
-        const int64_t n = least(PIECE, x->n - at);
-        float *to = keep ? x->x[m] + at * dim : piece;
-        TRY(embeddings_read(to, x->embeddings, set_of[m], at, n));
-        for (int64_t i = 0; i < n; i++) x->norm[m][at + i] = cosine_norm(to + i * dim, dim);
-    }
-    arena_reset(x->arena, (Mark){0});
-    return OK;
-}
-
-typedef struct {
-    uint64_t turn;
-    int64_t row;
-} Turn;
-
-static int by_turn(const void *a, const void *b)
-{
-    const Turn *x = a, *y = b;
-    if (x->turn != y->turn) return x->turn < y->turn ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
-}
-
-/* Rows with something to show, shuffled by their TARGETIDs. */
-static Status shuffle(Explorer *x, Arena *a)
-{
-    Turn *turn = NULL;
-    TRY(arena_new(&x->turn, a, x->n));
-    TRY(arena_new(&turn, x->arena, x->n));
-    for (int64_t i = 0; i < x->n; i++) turn[i] = (Turn){hash_mix((uint64_t)x->targetid[i]), i};
-    qsort(turn, (size_t)x->n, sizeof *turn, by_turn);
-    for (int64_t i = 0; i < x->n; i++) x->turn[i] = turn[i].row;
-    arena_reset(x->arena, (Mark){0});
-    return OK;
-}
-
-Status explorer_open(Explorer *x, Arena *keep)
-{
-    double bytes = 0;
-    x->n = x->catalog->n;
-    if (x->embeddings->n != x->n)
-        return FAIL(E_INPUT, "%s has %lld rows, %s has %lld: run `astroclip embed` again", x->embeddings->file.path,
-                    (long long)x->embeddings->n, x->catalog->file.path, (long long)x->n);
-    if (x->predictions && x->predictions->n != x->n)
-        return FAIL(E_INPUT, "%s has other rows than %s: run `astroclip probe` again", x->predictions->file.path,
-                    x->catalog->file.path);
-    for (int m = 0; m < N_MODALITIES; m++) bytes += 4.0 * (double)(x->n * x->embeddings->dim[set_of[m]]);
-    for (int m = 0; m < N_MODALITIES; m++)
-        TRY(read_embeddings(x, (Modality)m, bytes <= 1e9 * x->config->keep_gb, keep));
-    TRY(arena_new(&x->targetid, keep, x->n));
-    TRY(embeddings_read_targets(x->targetid, x->embeddings, 0, x->n));
-    TRY(shuffle(x, keep));
-    return release_open_images(&x->source, x->release, &x->catalog->files, keep);
-}
-
-void explorer_close(Explorer *x)
-{
-    release_close_images(x->source, x->release);
-    x->source = NULL;
-}
-
-/* ---- JSON ---- */
-
-static void put_text(FILE *f, const char *text)
-{
-    fputc('"', f);
-    for (; *text; text++) {
-        const unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            fprintf(f, "\\%c", c);
-        else if (c < ' ' || c == '<')
-            fprintf(f, "\\u%04x", c);
-        else
-            fputc(c, f);
-    }
-    fputc('"', f);
-}
-
-static void put_number(FILE *f, double x)
-{
-    if (isfinite(x))
-        fprintf(f, "%.9g", x);
-    else
-        fputs("null", f);
-}
-
-static void put_cell(FILE *f, const char *name, const char *text, size_t cell)
-{
-    char copy[16];
-    snprintf(copy, sizeof copy, "%.*s", (int)strnlen(text, cell), text);
-    fprintf(f, ",\"%s\":", name);
-    put_text(f, copy);
-}
-
-/* What the ridge says of a row from each modality. */
-static Status put_predicted(FILE *f, Explorer *x, int64_t row)
-{
-    bool any = false;
-    fputs(",\"predicted\":{", f);
-    for (int k = 0; k < N_LABELS && x->predictions; k++) {
-        float value[N_MODALITIES] = {NAN, NAN};
-        bool has = false;
-        for (int m = 0; m < N_MODALITIES; m++) {
-            char name[96];
-            snprintf(name, sizeof name, "astroclip_%s/ridge/%s/value", modality_name[m], label_table[k].name);
-            if (!predictions_have(x->predictions, name)) continue;
-            TRY(predictions_read(&value[m], x->predictions, name, 1, row, 1));
-            has = true;
-        }
-        if (!has) continue;
-        fprintf(f, "%s\"%s\":{\"image\":", any ? "," : "", label_table[k].name);
-        put_number(f, value[MODALITY_IMAGE]);
-        fputs(",\"spectrum\":", f);
-        put_number(f, value[MODALITY_SPECTRUM]);
-        fputc('}', f);
-        any = true;
-    }
-    fputc('}', f);
-    return OK;
-}
-
-/* Without the braces around it. */
-static Status put_object(FILE *f, Explorer *x, int64_t row)
-{
-    CatalogRow r;
-    TRY(catalog_read(&r, x->catalog, row, 1, x->arena));
-    fprintf(f, "\"row\":%" PRId64 ",\"targetid\":\"%" PRId64 "\"", row, r.targetid);
-    put_cell(f, "survey", r.survey, sizeof r.survey);
-    put_cell(f, "program", r.program, sizeof r.program);
-    put_cell(f, "spectype", r.spectype, sizeof r.spectype);
-    fputs(",\"ra\":", f);
-    put_number(f, r.ra);
-    fputs(",\"dec\":", f);
-    put_number(f, r.dec);
-    fputs(",\"z\":", f);
-    put_number(f, r.z);
-    fputs(",\"r\":", f);
-    put_number(f, r.flux[1] > 0 ? 22.5 - 2.5 * log10(r.flux[1]) : NAN);
-    for (int m = 0; m < N_MODALITIES; m++)
-        fprintf(f, ",\"%s\":%s", modality_name[m], x->norm[m] && x->norm[m][row] > 0 ? "true" : "false");
-    fputs(",\"labels\":{", f);
-    for (int k = 0; k < N_LABELS; k++) {
-        fprintf(f, "%s\"%s\":", k ? "," : "", label_table[k].name);
-        put_number(f, r.label[k]);
-    }
-    fputc('}', f);
-    return put_predicted(f, x, row);
-}
+enum { MOST_SAMPLE = 100, BIN = 5 };
 
 /* ---- answers ---- */
 
@@ -205,7 +30,7 @@ static void refuse(HttpAnswer *out, FILE *f, int status, const char *format, ...
     va_end(args);
     out->status = status;
     fputs("{\"error\":", f);
-    put_text(f, text);
+    explorer_put_text(f, text);
     fputs("}\n", f);
 }
 
@@ -250,9 +75,9 @@ static Status answer_run(HttpAnswer *out, FILE *f, const HttpRequest *r, Explore
     bool any = false;
     (void)out, (void)r;
     fprintf(f, "{\"rows\":%" PRId64 ",\"neighbours\":%" PRId64 ",\"specprod\":", x->n, x->config->neighbours);
-    put_text(f, x->catalog->envelope.specprod);
+    explorer_put_text(f, x->catalog->envelope.specprod);
     fputs(",\"images\":", f);
-    put_text(f, x->catalog->envelope.image_release);
+    explorer_put_text(f, x->catalog->envelope.image_release);
     fputs(",\"directions\":[", f);
     for (int d = 0; d < N_DIRECTIONS; d++) {
         if (!goes(x, &direction_table[d])) continue;
@@ -262,9 +87,9 @@ static Status answer_run(HttpAnswer *out, FILE *f, const HttpRequest *r, Explore
     fputs("],\"labels\":[", f);
     for (int k = 0; k < N_LABELS; k++) {
         fprintf(f, "%s{\"name\":\"%s\",\"unit\":", k ? "," : "", label_table[k].name);
-        put_text(f, label_table[k].unit);
+        explorer_put_text(f, label_table[k].unit);
         fputs(",\"meaning\":", f);
-        put_text(f, label_table[k].meaning);
+        explorer_put_text(f, label_table[k].meaning);
         fputc('}', f);
     }
     fputs("]}\n", f);
@@ -276,7 +101,7 @@ static Status put_rows(FILE *f, Explorer *x, const int64_t *row, int64_t n)
     fputs("{\"objects\":[", f);
     for (int64_t i = 0; i < n; i++) {
         fputs(i ? ",{" : "{", f);
-        TRY(put_object(f, x, row[i]));
+        TRY(explorer_put_object(f, x, row[i]));
         fputc('}', f);
     }
     fputs("]}\n", f);
@@ -312,19 +137,19 @@ static Status answer_object(HttpAnswer *out, FILE *f, const HttpRequest *r, Expl
 /* All rows against one query, exact; rows without an embedding have no direction and are passed over. */
 static Status search(CosineSearch *s, Explorer *x, const DirectionRow *d, int64_t row, int64_t k, const int64_t *self)
 {
-    const int64_t dim = x->embeddings->dim[set_of[d->to]];
+    const int64_t dim = x->embeddings->dim[embedding_aligned[d->to]];
     float *query = NULL, *piece = NULL;
     int64_t *number = NULL;
     TRY(arena_new(&query, x->arena, dim));
-    TRY(arena_new(&piece, x->arena, PIECE * dim));
-    TRY(arena_new(&number, x->arena, PIECE));
-    TRY(embeddings_read(query, x->embeddings, set_of[d->from], row, 1));
+    TRY(arena_new(&piece, x->arena, EXPLORER_PIECE * dim));
+    TRY(arena_new(&number, x->arena, EXPLORER_PIECE));
+    TRY(embeddings_read(query, x->embeddings, embedding_aligned[d->from], row, 1));
     TRY(cosine_open(s, k, dim, query, 1, x->arena));
     s->self = self;
-    for (int64_t at = 0; at < x->n; at += PIECE) {
-        const int64_t n = least(PIECE, x->n - at);
+    for (int64_t at = 0; at < x->n; at += EXPLORER_PIECE) {
+        const int64_t n = least(EXPLORER_PIECE, x->n - at);
         const float *from = x->x[d->to] ? x->x[d->to] + at * dim : piece;
-        if (!x->x[d->to]) TRY(embeddings_read(piece, x->embeddings, set_of[d->to], at, n));
+        if (!x->x[d->to]) TRY(embeddings_read(piece, x->embeddings, embedding_aligned[d->to], at, n));
         for (int64_t i = 0; i < n; i++) number[i] = at + i;
         cosine_add(s, from, x->norm[d->to] + at, x->targetid + at, number, n);
     }
@@ -344,7 +169,7 @@ static Status answer_similar(HttpAnswer *out, FILE *f, const HttpRequest *r, Exp
     CosineSearch s;
     CatalogRow query, match;
     const DirectionRow *d = find_direction(x, http_value(r, "direction"));
-    if (!take_row(&row, x, out, f, r) || !take(&k, out, f, r, "k", x->config->neighbours, 1, MOST_NEIGHBOURS))
+    if (!take_row(&row, x, out, f, r) || !take(&k, out, f, r, "k", x->config->neighbours, 1, EXPLORER_NEIGHBOURS))
         return OK;
     if (!d) {
         refuse(out, f, 400, "direction wants one of those that /api/run lists");
@@ -358,16 +183,16 @@ static Status answer_similar(HttpAnswer *out, FILE *f, const HttpRequest *r, Exp
     TRY(search(&s, x, d, row, k, &self));
     TRY(catalog_read(&query, x->catalog, row, 1, x->arena));
     fprintf(f, "{\"direction\":\"%s\",\"query\":{", d->name);
-    TRY(put_object(f, x, row));
+    TRY(explorer_put_object(f, x, row));
     fputs("},\"matches\":[", f);
     for (int64_t i = 0; i < s.found[0]; i++) {
         TRY(catalog_read(&match, x->catalog, s.best[i].row, 1, x->arena));
         fprintf(f, "%s{\"score\":", i ? "," : "");
-        put_number(f, s.best[i].score);
+        explorer_put_number(f, s.best[i].score);
         fputs(",\"separation\":", f);
-        put_number(f, join_separation(query.ra, query.dec, match.ra, match.dec));
+        explorer_put_number(f, join_separation(query.ra, query.dec, match.ra, match.dec));
         fputc(',', f);
-        TRY(put_object(f, x, s.best[i].row));
+        TRY(explorer_put_object(f, x, s.best[i].row));
         fputc('}', f);
     }
     fputs("]}\n", f);
@@ -427,7 +252,7 @@ static Status answer_spectrum(HttpAnswer *out, FILE *f, const HttpRequest *r, Ex
         const double at = line_table[i].rest * (1 + c.z);
         if (at < GRID_START || at > GRID_START + GRID_STEP * (GRID_PIXELS - 1)) continue;
         fputs(any ? ",{\"name\":" : "{\"name\":", f);
-        put_text(f, line_table[i].name);
+        explorer_put_text(f, line_table[i].name);
         fprintf(f, ",\"at\":%.1f}", at);
         any = true;
     }

@@ -175,6 +175,7 @@ Status headers_close(const char *part, const PropertyLayout *l, const uint32_t d
     Status st = OK;
     FitsFile f = {0};
     TRY(fitsfile_reopen(&f, part));
+    TRY_DONE(artefact_put_seconds_fits(&f));
     for (int t = 0; t < N_ROW_TABLES; t++) {
         if (l[t].n == 0) continue;
         TRY_DONE(fitsfile_goto(&f, hdu[t]));

@@ -1,6 +1,7 @@
 /* matches.c - columns, headers, rows as bytes, and reading back. */
 #include "tables/matches.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,16 +68,33 @@ static Status put_table(RowSpan *span, FitsFile *f, int table, int64_t n)
     return OK;
 }
 
+/* recall NULL: takes the room for it. */
+static Status put_recall(FitsFile *f, const SearchConfig *c, const double *recall)
+{
+    for (int d = 0; d < N_DIRECTIONS && c->index != INDEX_EXACT; d++) {
+        char key[16], comment[64];
+        if (!search_goes(c, d)) continue;
+        snprintf(key, sizeof key, "RECALL%d", d + 1);
+        snprintf(comment, sizeof comment, "of the exact matches, %s", direction_table[d].name);
+        TRY(fitsfile_put_f64(f, key, recall ? recall[d] : -1, comment));
+    }
+    return OK;
+}
+
 Status matches_create(RowSpan span[N_MATCH_TABLES], const char *part, const Envelope *e, const Fingerprint *catalog,
-                      const Fingerprint *embeddings, int64_t n_matches, int64_t n_queries)
+                      const Fingerprint *embeddings, const SearchConfig *c, int64_t n_matches, int64_t n_queries)
 {
     FitsFile f = {0};
     Status st = OK;
     TRY(fitsfile_create(&f, part));
     TRY_DONE(fitsfile_put_text(&f, "EXTNAME", "PRIMARY", "tables: MATCHES, QUERIES"));
     TRY_DONE(artefact_write_fits(&f, e));
+    TRY_DONE(fitsfile_put_i64(&f, "ROWSIN", n_queries, "rows of QUERIES"));
+    TRY_DONE(fitsfile_put_i64(&f, "ROWSOUT", n_matches, "rows of MATCHES"));
     TRY_DONE(fitsfile_put_text(&f, "FPCAT", catalog->text, "fingerprint of catalog.h5"));
     TRY_DONE(fitsfile_put_text(&f, "FPEMB", embeddings->text, "fingerprint of embeddings.h5"));
+    TRY_DONE(fitsfile_put_text(&f, "INDEX", search_indices[c->index], "exact, or what FAISS made candidates with"));
+    TRY_DONE(put_recall(&f, c, NULL));
     TRY_DONE(fitsfile_put_checksum(&f));
     TRY_DONE(put_table(&span[TABLE_MATCHES], &f, TABLE_MATCHES, n_matches));
     TRY_DONE(put_table(&span[TABLE_QUERIES], &f, TABLE_QUERIES, n_queries));
@@ -86,11 +104,15 @@ done:
     return st;
 }
 
-Status matches_close(const char *part, const uint32_t datasum[N_MATCH_TABLES])
+Status matches_close(const char *part, const SearchConfig *c, const uint32_t datasum[N_MATCH_TABLES],
+                     const double *recall)
 {
     FitsFile f = {0};
     Status st = OK;
     TRY(fitsfile_reopen(&f, part));
+    TRY_DONE(fitsfile_goto_number(&f, 0));
+    TRY_DONE(put_recall(&f, c, recall));
+    TRY_DONE(artefact_put_seconds_fits(&f));
     for (int t = 0; t < N_MATCH_TABLES; t++) {
         TRY_DONE(fitsfile_goto(&f, tables[t].name));
         TRY_DONE(fitsfile_put_datasum(&f, datasum[t]));
@@ -278,6 +300,13 @@ Status matches_read(Matches *out, const char *path, int64_t n_queries, Arena *a)
     Status st = OK;
     *out = (Matches){0};
     TRY(fitsfile_open(&f, path));
+    TRY_DONE(fitsfile_goto_number(&f, 0));
+    fitsfile_get_text(out->index, sizeof out->index, &f, "INDEX");
+    for (int d = 0; d < N_DIRECTIONS; d++) {
+        char key[16];
+        snprintf(key, sizeof key, "RECALL%d", d + 1);
+        if (!fitsfile_get_f64(&out->recall[d], &f, key)) out->recall[d] = NAN;
+    }
     TRY_DONE(take_queries(out, &f, n_queries, a));
     TRY_DONE(take_matches(out, &f, a));
 done:

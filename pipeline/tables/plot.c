@@ -77,7 +77,7 @@ static Status write_script(const char *path, const char *name, int width, const 
     FILE *f = fopen(path, "w");
     bool good =
         f && fprintf(f,
-                     "set terminal svg size %d,%d dynamic enhanced font 'sans-serif,13' background 'white'\n"
+                     "set terminal svg size %d,%d dynamic enhanced font 'sans-serif,13'\n"
                      "set encoding utf8\nset output '%s.svg'\nset datafile separator ','\nset datafile missing ''\n"
                      "set border 3 lc rgb '#5b6570'\nset tics nomirror\nset grid lc rgb '#e3e7eb'\n"
                      "set key outside top center horizontal\n%s\n",

@@ -10,10 +10,13 @@
 #include "core/hash.h"
 #include "data/join.h"
 #include "data/labeltable.h"
+#include "probe/ann.h"
 #include "tables/search.h"
 
 static const char *const direction_names[] = {"image-image", "spectrum-spectrum", "image-spectrum", "spectrum-image",
                                               NULL};
+
+const char *const search_indices[] = {"exact", "ivf", "hnsw", NULL};
 
 static const ConfigField search_fields[] = {
     FIELD_BOOL(SearchConfig, all, "false", RESULT, "every row of the catalogue is a query"),
@@ -37,6 +40,13 @@ static const ConfigField search_fields[] = {
     FIELD_INT(SearchConfig, batch, "4096", 1, 1e6, EFFORT, "queries that are looked for at a time"),
     FIELD_REAL(SearchConfig, keep_gb, "4", 0, 1e6, EFFORT,
                "GB of embeddings that a rank keeps; what is beyond is read again for each batch of queries"),
+    FIELD_REAL(SearchConfig, save_minutes, "2", 0, 1e6, EFFORT,
+               "after which the batches done so far are saved, for a run that is cut off to go on there"),
+    FIELD_CHOICE(SearchConfig, index, "exact", search_indices, RESULT,
+                 "exact: everybody is compared; ivf, hnsw: only whom an index of FAISS proposes (recall is measured)"),
+    FIELD_INT(SearchConfig, index_rows, "65536", 64, 1e8, RESULT, "of the catalogue in one index"),
+    FIELD_INT(SearchConfig, probes, "32", 1, 1e6, RESULT,
+              "ivf: lists of an index that a query looks at; hnsw: candidates that a search keeps"),
     FIELD_END};
 
 static Status check(const void *config)
@@ -46,6 +56,12 @@ static Status check(const void *config)
         c->targetids.n > 0 || c->positions.n > 0 || c->objects[0] || c->spectra.n > 0 || c->cutouts.n > 0;
     if (c->all && named) return FAIL(E_CONFIG, "all: every row is a query already; leave the others out");
     if (c->directions.n == 0) return FAIL(E_CONFIG, "directions: none is asked for");
+    if (c->index != INDEX_EXACT && !ann_available())
+        return FAIL(
+            E_CONFIG,
+            "index: this program was built without FAISS, which makes '%s': install it (Debian: libfaiss-dev) and a "
+            "C++ compiler and build again, or take index: exact",
+            search_indices[c->index]);
     return OK;
 }
 
@@ -60,13 +76,14 @@ const QueryFlagRow query_flag_table[] = {
     {0, NULL, NULL},
 };
 
-Status search_keys_read(SearchKeys *out, Catalog *c, const Par *par, Arena *a)
+Status search_keys_read(SearchKeys *out, Catalog *c, int64_t block, const Par *par, Arena *a)
 {
     enum { CHUNK = 4096 };
     int64_t last;
     CatalogRow *row = NULL;
-    par_share(&out->first, &last, par, c->n);
-    out->n = last - out->first;
+    par_share(&out->first, &last, par, (c->n + block - 1) / block);
+    out->first *= block;
+    out->n = (last * block < c->n ? last * block : c->n) - out->first;
     TRY(arena_new(&out->key, a, out->n));
     const Mark mark = arena_mark(a);
     TRY(arena_new(&row, a, CHUNK));

@@ -7,6 +7,7 @@
 
 #include "core/version.h"
 #include "io/artefact.h"
+#include "probe/ann.h"
 
 static const ConfigField report_fields[] = {
     FIELD_INT(ReportConfig, objects, "24", 0, 1000, RESULT, "galaxies in the gallery, chosen by their TARGETID"),
@@ -39,6 +40,8 @@ static const char *const texts[] = {"scores.csv",
                                     "train_spectrum/metrics.csv",
                                     "train_image/metrics.csv",
                                     "align/metrics.csv",
+                                    "baselines/resnet18/metrics.csv",
+                                    "baselines/conv_att/metrics.csv",
                                     NULL};
 
 Status report_path(char **out, const Report *r, const char *name)
@@ -84,8 +87,12 @@ static bool peek(Envelope *e, H5File *f, const Report *r, const char *name)
     return false;
 }
 
+typedef struct {
+    int64_t in, out; /* -1 = the file does not say */
+} TableRows;
+
 /* What the header of a FITS artefact says. */
-static bool peek_table(Envelope *e, const Report *r, const char *name)
+static bool peek_table(Envelope *e, TableRows *rows, const Report *r, const char *name)
 {
     FitsFile f = {0};
     char *path, text[FITS_NAME] = "";
@@ -96,6 +103,8 @@ static bool peek_table(Envelope *e, const Report *r, const char *name)
         snprintf(e->fingerprint.text, sizeof e->fingerprint.text, "%.32s", text);
         fitsfile_get_f64(&e->seconds, &f, "SECONDS");
         fitsfile_get_i64(&e->ranks, &f, "NRANKS");
+        if (!fitsfile_get_i64(&rows->in, &f, "ROWSIN")) rows->in = -1;
+        if (!fitsfile_get_i64(&rows->out, &f, "ROWSOUT")) rows->out = -1;
     }
     fitsfile_close(&f);
     fail_clear();
@@ -116,7 +125,8 @@ Fingerprint report_inputs(const Report *r)
     }
     for (int i = 0; tables[i]; i++) {
         Envelope e;
-        if (!peek_table(&e, r, tables[i])) continue;
+        TableRows rows;
+        if (!peek_table(&e, &rows, r, tables[i])) continue;
         hash_add_text(h, tables[i]);
         hash_add_text(h, e.fingerprint.text);
     }
@@ -166,21 +176,20 @@ static void write_time(Page *p, const char *name, const Envelope *e, int64_t row
 
 static Status write_times(Page *p, const Report *r)
 {
+    TableRows rows;
     Envelope e;
     H5File f;
     page_table(p, "How long the stages took", "file\tseconds\tranks\trows per second\tmatrix products");
     p->row_class = "run";
     for (int i = 0; artefacts[i]; i++) {
-        int64_t rows = 0;
-        if (strcmp(artefacts[i], "baselines.h5") == 0 || strcmp(artefacts[i], "predictions.h5") == 0)
-            continue; /* begun before the work: they do not know how long it took */
+        int64_t n = 0;
         if (!peek(&e, &f, r, artefacts[i])) continue;
-        h5_get_attr_i64(&rows, &f, "/", "rows_out");
-        write_time(p, artefacts[i], &e, rows);
+        h5_get_attr_i64(&n, &f, "/", "rows_out");
+        write_time(p, artefacts[i], &e, n);
         TRY(h5_close(&f));
     }
     for (int i = 0; tables[i]; i++)
-        if (peek_table(&e, r, tables[i])) write_time(p, tables[i], &e, 0);
+        if (peek_table(&e, &rows, r, tables[i])) write_time(p, tables[i], &e, rows.in);
     p->row_class = NULL;
     page_table_end(p);
     return OK;
@@ -223,6 +232,17 @@ done:
     return st;
 }
 
+/* Of the program that writes the page; what made an artefact stands in the artefact. */
+static void write_versions(Page *p)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "astroclip %s (%s)\nMPI       %s\nHDF5      %s\ncfitsio   %s\nFAISS     %s\nCPU       %s\n",
+             program_version(), program_commit(), par_version(), h5_version(), fitsfile_version(),
+             ann_available() ? ann_version() : "not built in", program_instructions());
+    page_details(p, "Versions", text);
+}
+
 /* The configuration of the latest stage that tells it. */
 static Status write_config(Page *p, const Report *r)
 {
@@ -241,6 +261,7 @@ static Status write_config(Page *p, const Report *r)
 
 static Status write_artefacts(Page *p, const Report *r)
 {
+    TableRows rows;
     static const char *const count[] = {"rows_in", "rows_out", "rows_rejected", "rows_skipped"};
     Envelope e;
     H5File f;
@@ -261,11 +282,17 @@ static Status write_artefacts(Page *p, const Report *r)
                  e.specprod ? e.specprod : "", e.image_release ? e.image_release : "", e.fingerprint.text);
         TRY(h5_close(&f));
     }
-    for (int i = 0; tables[i]; i++)
-        if (peek_table(&e, r, tables[i])) page_row(p, "%s\t\t\t\t\t\t\t%.8s...", tables[i], e.fingerprint.text);
+    for (int i = 0; tables[i]; i++) {
+        char cell[2][24] = {"", ""};
+        if (!peek_table(&e, &rows, r, tables[i])) continue;
+        if (rows.in >= 0) snprintf(cell[0], sizeof cell[0], "%" PRId64, rows.in);
+        if (rows.out >= 0) snprintf(cell[1], sizeof cell[1], "%" PRId64, rows.out);
+        page_row(p, "%s\t%s\t%s\t\t\t\t\t%.8s...", tables[i], cell[0], cell[1], e.fingerprint.text);
+    }
     page_table_end(p);
     TRY(write_times(p, r));
     TRY(write_inputs(p, r));
+    write_versions(p);
     return write_config(p, r);
 }
 

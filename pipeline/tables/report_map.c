@@ -71,7 +71,7 @@ typedef struct {
 
 static Status make_map(Map *m, const Drawn *drawn, int64_t n, Catalog *c, Embeddings *e, Modality modality, Arena *a)
 {
-    const EmbeddingSet set = modality == MODALITY_IMAGE ? SET_IMAGE : SET_SPECTRUM;
+    const EmbeddingSet set = embedding_aligned[modality];
     const int64_t dim = e->dim[set];
     float *x = NULL;
     m->n = 0;
@@ -129,7 +129,7 @@ static bool any_label(const Map *m, int label)
     return false;
 }
 
-static Status draw_points(Page *p, const Map *m, const char *of)
+static Status draw_points(Page *p, const Map *m, Modality modality)
 {
     static const struct {
         const char *name, *what;
@@ -141,6 +141,8 @@ static Status draw_points(Page *p, const Map *m, const char *of)
                     {"age", "age", 8, LABEL_AGE},
                     {"logz", "log metallicity", 9, LABEL_LOGZ},
                     {"logssfr", "log specific star-formation rate", 10, LABEL_LOGSSFR}};
+    static const char *const plural[N_MODALITIES] = {[MODALITY_IMAGE] = "images", [MODALITY_SPECTRUM] = "spectra"};
+    const char *of = modality_name[modality];
     char data[64];
     snprintf(data, sizeof data, "map-%s", of);
     TRY(write_points(p, m, data));
@@ -152,15 +154,15 @@ static Status draw_points(Page *p, const Map *m, const char *of)
         snprintf(
             commands, sizeof commands,
             "unset tics\nunset key\nset border 0\nunset grid\nset cbtics\nset cblabel '%s'\nset palette defined (0 "
-            "'#352a87', 0.25 "
-            "'#0f77db', 0.5 '#12b1a2', 0.75 '#d1bb59', 1 '#f2641f')\nstats '%s.csv' skip 1 using %d nooutput name 'S'\n"
+            "'#4a3fb5', 0.25 '#1f7fd6', 0.5 '#14a08f', 0.75 '#b39b34', 1 '#e2611c')\nstats '%s.csv' skip 1 using %d "
+            "nooutput name 'S'\n"
             "L=S_lo_quartile-1.5*(S_up_quartile-S_lo_quartile)\nH=S_up_quartile+1.5*(S_up_quartile-S_lo_quartile)\n"
             "set cbrange [(L<S_min?S_min:L):(H>S_max?S_max:H)]\n"
             "plot '%s.csv' skip 1 using 2:3:%d with points pt 7 ps 0.45 palette",
             property[k].what, data, property[k].column, data, property[k].column);
-        snprintf(caption, sizeof caption, "Embeddings of %ss by %s.", of, property[k].what);
-        snprintf(alt, sizeof alt, "Map of the embeddings of %ss, each object a point coloured by its %s", of,
-                 property[k].what);
+        snprintf(caption, sizeof caption, "Embeddings of %s by %s.", plural[modality], property[k].what);
+        snprintf(alt, sizeof alt, "Map of the embeddings of %s, each object a point coloured by its %s",
+                 plural[modality], property[k].what);
         TRY(plot_draw(p, name, data, PLOT_WIDTH, commands, caption, alt));
     }
     page_gallery_end(p);
@@ -248,7 +250,7 @@ done:
 
 static Status write_modality(Page *p, const Report *r, Catalog *c, Embeddings *e, Modality modality)
 {
-    const EmbeddingSet set = modality == MODALITY_IMAGE ? SET_IMAGE : SET_SPECTRUM;
+    const EmbeddingSet set = embedding_aligned[modality];
     const bool zero = r->images->missing_band == MISSING_BAND_ZERO;
     const Mark mark = arena_mark(r->arena);
     Drawn *drawn = NULL;
@@ -265,7 +267,7 @@ static Status write_modality(Page *p, const Report *r, Catalog *c, Embeddings *e
                   " objects; t-SNE of their embeddings divided by their lengths, perplexity 30. Axes mean nothing; "
                   "who is near whom does.",
                   m.n);
-        TRY(draw_points(p, &m, modality_name[modality]));
+        TRY(draw_points(p, &m, modality));
         if (modality == MODALITY_IMAGE) TRY(draw_mosaic(p, r, &m, c));
     }
     arena_reset(r->arena, mark);

@@ -105,6 +105,13 @@ static Status write(Page *p, const Report *r)
     page_text(p, "Nearest by the cosine of their embeddings, the query framed. Where image and spectrum are compared, "
                  "the query's "
                  "own partner may be among the matches. Numbers: matches.csv; all of them: matches.fits of the run.");
+    for (int d = 0; d < N_DIRECTIONS; d++)
+        if (isfinite(m.recall[d]))
+            page_text(
+                p,
+                "An index (%s) chose the candidates: %s finds %.1f %% of the exact matches, as measured on a sample of "
+                "the queries.",
+                m.index, direction_table[d].name, 100 * m.recall[d]);
     TRY_DONE(write_numbers(p, &m));
     for (int64_t i = 0; i < m.n_queries; i++) TRY_DONE(write_query(p, &o, &m, i));
 done:

@@ -7,10 +7,12 @@
 #include "tables/report.h"
 
 static const struct {
-    const char *folder, *title;
-} trainings[] = {{"train_spectrum", "Masked modelling of spectra"},
-                 {"train_image", "Self-distillation of images"},
-                 {"align", "Alignment of images and spectra"}};
+    const char *folder, *name, *title;
+} trainings[] = {{"train_spectrum", "train_spectrum", "Masked modelling of spectra"},
+                 {"train_image", "train_image", "Self-distillation of images"},
+                 {"align", "align", "Alignment of images and spectra"},
+                 {"baselines/resnet18", "resnet18", "Baseline: ResNet18, images to properties"},
+                 {"baselines/conv_att", "conv_att", "Baseline: convolutions and attention, spectra to properties"}};
 enum { N_TRAININGS = sizeof trainings / sizeof *trainings };
 
 static bool has_curve(const Report *r, int i)
@@ -36,12 +38,13 @@ static bool is_validated(const char *line)
 }
 
 /* The columns that another machine writes too: all but the last, the seconds. *has_val: some step was validated. */
-static Status copy_curve(bool *has_val, const Page *p, const Report *r, const char *folder)
+static Status copy_curve(bool *has_val, const Page *p, const Report *r, int i)
 {
+    const char *plot = trainings[i].name;
     char *path, line[512], name[64];
     FILE *out = NULL, *f;
     Status st = OK;
-    snprintf(name, sizeof name, "%s/metrics.csv", folder);
+    snprintf(name, sizeof name, "%s/metrics.csv", trainings[i].folder);
     TRY(report_path(&path, r, name));
     f = fopen(path, "r");
     *has_val = false;
@@ -50,33 +53,33 @@ static Status copy_curve(bool *has_val, const Page *p, const Report *r, const ch
         if (!last) continue;
         *last = 0;
         if (!out) {
-            st = plot_data(&out, p, folder, line);
+            st = plot_data(&out, p, plot, line);
             continue;
         }
         *has_val = *has_val || is_validated(line);
         fprintf(out, "%s\n", line);
     }
     if (f) fclose(f);
-    if (st == OK && !out) st = plot_data(&out, p, folder, "step,epoch,loss,grad_norm,lr,val_loss");
-    return st == OK ? plot_data_end(out, p, folder) : st;
+    if (st == OK && !out) st = plot_data(&out, p, plot, "step,epoch,loss,grad_norm,lr,val_loss");
+    return st == OK ? plot_data_end(out, p, plot) : st;
 }
 
 static Status write_curve(Page *p, const Report *r, int i)
 {
-    const char *folder = trainings[i].folder;
+    const char *name = trainings[i].name;
     char commands[1024], caption[256], alt[256];
     bool has_val;
-    TRY(copy_curve(&has_val, p, r, folder));
+    TRY(copy_curve(&has_val, p, r, i));
     snprintf(commands, sizeof commands,
              "set xlabel 'step'\nset ylabel 'loss'\nset yrange [0:*]\n"
-             "plot '%s.csv' skip 1 using 1:3 with lines lc rgb '#9db8d9' title 'training'%s%s%s",
-             folder, has_val ? ", '" : "", has_val ? folder : "",
+             "plot '%s.csv' skip 1 using 1:3 with lines lc rgb '#7fa3cf' title 'training'%s%s%s",
+             name, has_val ? ", '" : "", has_val ? name : "",
              has_val ? ".csv' skip 1 using 1:6 with linespoints pt 7 ps 0.6 lw 2 lc rgb '#b3402a' title 'validation'"
                      : "");
     snprintf(caption, sizeof caption, "%s: loss by step.", trainings[i].title);
-    snprintf(alt, sizeof alt, "Loss of the training %s against the step%s", folder,
+    snprintf(alt, sizeof alt, "Loss of the training %s against the step%s", name,
              has_val ? ", on training and validation objects" : "");
-    return plot_draw(p, folder, folder, PLOT_WIDTH, commands, caption, alt);
+    return plot_draw(p, name, name, PLOT_WIDTH, commands, caption, alt);
 }
 
 static Status write(Page *p, const Report *r)

@@ -1,22 +1,19 @@
 /* search.c - the parallel driver: shares of the catalogue, batches of queries, joining what the ranks found, rows into the file.
 
-   How many rows a query will have follows from which embeddings are there, so the file is laid out before anything is compared. */
-#include "tables/search.h"
+   How many rows a query will have follows from which embeddings are there, so the file is laid out before anything is compared, and batches
+   are done in their order: a search that was cut off goes on after the last batch that it saved, on any ranks, in batches of any size. */
+#include "search_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "data/join.h"
 #include "io/fitssum.h"
-#include "probe/cosine.h"
-#include "tables/matches.h"
 
 const DirectionRow direction_table[N_DIRECTIONS] = {
     {"image-image", MODALITY_IMAGE, MODALITY_IMAGE},
@@ -24,141 +21,10 @@ const DirectionRow direction_table[N_DIRECTIONS] = {
     {"image-spectrum", MODALITY_IMAGE, MODALITY_SPECTRUM},
     {"spectrum-image", MODALITY_SPECTRUM, MODALITY_IMAGE},
 };
-static const EmbeddingSet set_of[N_MODALITIES] = {[MODALITY_IMAGE] = SET_IMAGE, [MODALITY_SPECTRUM] = SET_SPECTRUM};
-
-enum { PIECE = 4096 }; /* rows read at a time */
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 bool search_goes(const SearchConfig *c, int direction)
 {
     return config_lists(&c->directions, direction_table[direction].name);
-}
-
-/* This rank's share of one modality: the rows that have an embedding, closed up. */
-typedef struct {
-    int64_t n, total; /* here; on all ranks */
-    int64_t *row, *targetid;
-    double *norm;
-    uint8_t *usable; /* (n of the share) */
-    float *x;        /* (n, dim); NULL = is read again for each batch */
-} Targets;
-
-typedef struct {
-    const SearchSources *s;
-    const SearchConfig *config;
-    const Par *par;
-    Arena *arena;
-    int64_t dim;
-    bool wants[N_MODALITIES], among[N_MODALITIES]; /* is compared at all; is what is found */
-    SearchKeys keys;
-    Targets target[N_MODALITIES];
-    Queries queries;
-    /* the file */
-    const char *part;
-    int fd;
-    RowSpan span[N_MATCH_TABLES];
-    int64_t sum[N_MATCH_TABLES]; /* of this rank's bytes, then of all */
-    int64_t n_matches, written;
-} Search;
-
-/* ---- the share ---- */
-
-static bool keeps(const Search *w)
-{
-    double bytes = 0;
-    for (int m = 0; m < N_MODALITIES; m++) bytes += w->among[m] ? 4.0 * (double)(w->keys.n * w->dim) : 0;
-    return bytes <= 1e9 * w->config->keep_gb;
-}
-
-/* Local. Lengths of all rows of the share, and the embeddings themselves where they are kept. */
-static Status read_targets(Search *w, Modality m, bool keep)
-{
-    Targets *t = &w->target[m];
-    const int64_t dim = w->dim, n = w->keys.n;
-    float *piece = NULL;
-    TRY(arena_new(&t->row, w->arena, n));
-    TRY(arena_new(&t->targetid, w->arena, n));
-    TRY(arena_new(&t->norm, w->arena, n));
-    TRY(arena_new(&t->usable, w->arena, n));
-    if (keep) TRY(arena_new(&t->x, w->arena, n * dim));
-    const Mark mark = arena_mark(w->arena);
-    TRY(arena_new(&piece, w->arena, least(PIECE, n) * dim));
-    for (int64_t at = 0; at < n; at += PIECE) {
-        const int64_t here = least(PIECE, n - at);
-        TRY(par_continue());
-        TRY(embeddings_read(piece, w->s->embeddings, set_of[m], w->keys.first + at, here));
-        for (int64_t i = 0; i < here; i++) {
-            const double norm = cosine_norm(piece + i * dim, dim);
-            if (norm == 0) continue;
-            if (keep) memcpy(t->x + t->n * dim, piece + i * dim, (size_t)dim * sizeof *piece);
-            t->usable[at + i] = 1;
-            t->norm[t->n] = norm;
-            t->row[t->n] = w->keys.first + at + i;
-            t->targetid[t->n++] = w->keys.key[at + i].targetid;
-        }
-    }
-    arena_reset(w->arena, mark);
-    return OK;
-}
-
-/* Local. The same rows in both files: checked by TARGETID. */
-static Status check_rows(const Search *w)
-{
-    const Mark mark = arena_mark(w->arena);
-    int64_t *id = NULL;
-    if (w->s->embeddings->n != w->s->catalog->n)
-        return FAIL(E_INPUT, "%s has %lld rows, %s has %lld: run `astroclip embed` again", w->s->embeddings->file.path,
-                    (long long)w->s->embeddings->n, w->s->catalog->file.path, (long long)w->s->catalog->n);
-    TRY(arena_new(&id, w->arena, w->keys.n));
-    TRY(embeddings_read_targets(id, w->s->embeddings, w->keys.first, w->keys.n));
-    for (int64_t i = 0; i < w->keys.n; i++)
-        if (id[i] != w->keys.key[i].targetid)
-            return FAIL(E_INPUT, "row %lld is TARGETID %lld in %s and %lld in %s: run `astroclip embed` again",
-                        (long long)(w->keys.first + i), (long long)w->keys.key[i].targetid, w->s->catalog->file.path,
-                        (long long)id[i], w->s->embeddings->file.path);
-    arena_reset(w->arena, mark);
-    return OK;
-}
-
-static Status choose_sets(Search *w)
-{
-    const Embeddings *e = w->s->embeddings;
-    for (int d = 0; d < N_DIRECTIONS; d++) {
-        if (!search_goes(w->config, d)) continue;
-        w->wants[direction_table[d].from] = w->wants[direction_table[d].to] = true;
-        w->among[direction_table[d].to] = true;
-    }
-    for (int m = 0; m < N_MODALITIES; m++) {
-        if (!w->wants[m]) continue;
-        if (e->dim[set_of[m]] == 0)
-            return FAIL(E_INPUT,
-                        "%s has no %s: leave their directions out of search.directions, or embed with them "
-                        "(embed.sets, embed.modalities)",
-                        e->file.path, embedding_dataset[set_of[m]]);
-        w->dim = e->dim[set_of[m]];
-    }
-    if (w->wants[0] && w->wants[1] && e->dim[set_of[0]] != e->dim[set_of[1]])
-        return FAIL(E_INPUT, "%s: embeddings of images and spectra have other lengths", e->file.path);
-    return OK;
-}
-
-static Status read_share(Search *w)
-{
-    TRY(FAIL_POINT("search.read"));
-    TRY(choose_sets(w));
-    TRY(search_keys_read(&w->keys, w->s->catalog, w->par, w->arena));
-    TRY(check_rows(w));
-    const bool keep = keeps(w);
-    for (int m = 0; m < N_MODALITIES; m++) {
-        if (w->wants[m]) {
-            TRY(read_targets(w, (Modality)m, keep && w->among[m]));
-        } else { /* nobody asks */
-            TRY(arena_new(&w->target[m].usable, w->arena, w->keys.n));
-            memset(w->target[m].usable, 1, (size_t)w->keys.n);
-        }
-    }
-    return OK;
 }
 
 /* ---- the queries ---- */
@@ -223,14 +89,14 @@ static int64_t row_of_query(const Search *w, int64_t i) { return w->queries.quer
 /* Local. Embeddings of the queries [first, first + n). */
 static Status read_vectors(float *out, const Search *w, Modality m, int64_t first, int64_t n)
 {
-    if (!w->queries.query) return embeddings_read(out, w->s->embeddings, set_of[m], first, n);
+    if (!w->queries.query) return embeddings_read(out, w->s->embeddings, embedding_aligned[m], first, n);
     for (int64_t i = 0; i < n; i++) {
         const Query *q = &w->queries.query[first + i];
         float *to = out + i * w->dim;
         if (q->fresh >= 0)
             memcpy(to, w->s->fresh->x[m] + q->fresh * w->dim, (size_t)w->dim * sizeof *to);
         else if (q->key.row >= 0)
-            TRY(embeddings_read(to, w->s->embeddings, set_of[m], q->key.row, 1));
+            TRY(embeddings_read(to, w->s->embeddings, embedding_aligned[m], q->key.row, 1));
         else
             for (int64_t d = 0; d < w->dim; d++) to[d] = NAN;
     }
@@ -247,153 +113,6 @@ static Status share_vectors(float **out, const Search *w, Modality m, int64_t fi
     if (st == OK) st = read_vectors(mine, w, m, first + begin, end - begin);
     TRY(par_agree(w->par, st));
     return par_allgather((void **)out, &n_all, w->par, mine, end - begin, (size_t)w->dim * sizeof *mine, w->arena);
-}
-
-/* ---- comparing ---- */
-
-/* Local. A batch of queries against this rank's share. */
-static Status compare(CosineSearch *s, const Search *w, Modality m)
-{
-    const Targets *t = &w->target[m];
-    const Mark mark = arena_mark(w->arena);
-    float *piece = NULL;
-    if (!t->x) TRY(arena_new(&piece, w->arena, least(PIECE, w->keys.n) * w->dim));
-    for (int64_t at = 0, done = 0; at < (t->x ? t->n : w->keys.n); at += PIECE) {
-        TRY(par_continue());
-        if (t->x) {
-            cosine_add(s, t->x + at * w->dim, t->norm + at, t->targetid + at, t->row + at, least(PIECE, t->n - at));
-            continue;
-        }
-        const int64_t here = least(PIECE, w->keys.n - at);
-        int64_t n = 0;
-        TRY(embeddings_read(piece, w->s->embeddings, set_of[m], w->keys.first + at, here));
-        for (int64_t i = 0; i < here; i++)
-            if (t->usable[at + i]) memmove(piece + n++ * w->dim, piece + i * w->dim, (size_t)w->dim * sizeof *piece);
-        cosine_add(s, piece, t->norm + done, t->targetid + done, t->row + done, n);
-        done += n;
-    }
-    arena_reset(w->arena, mark);
-    return OK;
-}
-
-/* A match on its way to the owner of its query. */
-typedef struct {
-    int64_t query; /* of the batch */
-    CosineMatch match;
-    SearchKey key;
-} Sent;
-
-static int by_query(const void *a, const void *b)
-{
-    const Sent *x = a, *y = b;
-    if (x->query != y->query) return x->query < y->query ? -1 : 1;
-    return cosine_compare(&x->match, &y->match);
-}
-
-/* Local. */
-static Status pack_found(Sent **sent, int **dest, int64_t *n_sent, const CosineSearch *s, const Search *w)
-{
-    int64_t n = 0;
-    for (int64_t i = 0; i < s->n; i++) n += s->found[i];
-    TRY(arena_new(sent, w->arena, n));
-    TRY(arena_new(dest, w->arena, n));
-    *n_sent = 0;
-    for (int owner = 0; owner < w->par->n_ranks; owner++) {
-        int64_t begin, end;
-        const Par that = {.rank = owner, .n_ranks = w->par->n_ranks};
-        par_share(&begin, &end, &that, s->n);
-        for (int64_t i = begin; i < end; i++)
-            for (int64_t j = 0; j < s->found[i]; j++) {
-                const CosineMatch *m = &s->best[i * s->k + j];
-                (*dest)[*n_sent] = owner;
-                (*sent)[(*n_sent)++] = (Sent){i, *m, w->keys.key[m->row - w->keys.first]};
-            }
-    }
-    return OK;
-}
-
-/* Local. The best of each query that this rank owns, as bytes. */
-static Status write_rows(Search *w, int direction, int64_t first, Sent *got, int64_t n_got, const SearchKey *asking,
-                         int64_t begin, int64_t place)
-{
-    unsigned char *bytes = NULL;
-    int64_t n = 0, rank = 0;
-    TRY(arena_new(&bytes, w->arena, n_got * MATCH_BYTES));
-    for (int64_t i = 0; i < n_got; i++) {
-        rank = i > 0 && got[i].query == got[i - 1].query ? rank + 1 : 1;
-        if (rank > w->config->neighbours) continue;
-        const SearchKey *who = asking ? &asking[got[i].query - begin] : &w->queries.query[first + got[i].query].key;
-        const MatchRow row = {.direction = direction,
-                              .query = first + got[i].query,
-                              .query_targetid = who->targetid,
-                              .rank = rank,
-                              .score = got[i].match.score,
-                              .key = got[i].key,
-                              .separation = join_separation(who->ra, who->dec, got[i].key.ra, got[i].key.dec)};
-        matches_put(bytes + n++ * MATCH_BYTES, &row);
-    }
-    const int64_t offset = place * MATCH_BYTES;
-    w->sum[TABLE_MATCHES] = fitssum_add((uint32_t)w->sum[TABLE_MATCHES], bytes, n * MATCH_BYTES, offset);
-    return rowbytes_write(w->fd, w->part, bytes, n * MATCH_BYTES, w->span[TABLE_MATCHES].start + offset);
-}
-
-/* Rows that a rank will write of what it got. */
-static int64_t count_rows(const Sent *got, int64_t n, int64_t k)
-{
-    int64_t rows = 0, rank = 0;
-    for (int64_t i = 0; i < n; i++) {
-        rank = i > 0 && got[i].query == got[i - 1].query ? rank + 1 : 1;
-        rows += rank <= k;
-    }
-    return rows;
-}
-
-/* Collective. Keys of the batch's queries where they are rows of the catalogue, of all of it: this rank's part of them. */
-static Status read_asking(SearchKey **out, Search *w, int64_t first, int64_t n)
-{
-    int64_t begin, end, n_out, n_mine = 0;
-    SearchKey *mine = NULL;
-    int *dest = NULL;
-    if (w->queries.query) {
-        *out = NULL;
-        return OK;
-    }
-    const int64_t low = first > w->keys.first ? first : w->keys.first;
-    const int64_t high = least(first + n, w->keys.first + w->keys.n);
-    Status st = arena_new(&mine, w->arena, high > low ? high - low : 0);
-    if (st == OK) st = arena_new(&dest, w->arena, high > low ? high - low : 0);
-    TRY(par_agree(w->par, st));
-    for (int owner = 0; owner < w->par->n_ranks; owner++) {
-        const Par that = {.rank = owner, .n_ranks = w->par->n_ranks};
-        par_share(&begin, &end, &that, n);
-        for (int64_t row = first + begin; row < first + end; row++) {
-            if (row < low || row >= high) continue;
-            dest[n_mine] = owner;
-            mine[n_mine++] = w->keys.key[row - w->keys.first];
-        }
-    }
-    return par_exchange((void **)out, &n_out, w->par, mine, dest, n_mine, sizeof *mine, w->arena); /* by rank: by row */
-}
-
-/* Collective. What all ranks found, joined by the owners of the queries, into the file. */
-static Status join_batch(Search *w, int direction, int64_t first, const CosineSearch *s)
-{
-    Sent *sent = NULL, *got = NULL;
-    SearchKey *asking = NULL;
-    int *dest = NULL;
-    int64_t n_sent = 0, n_got, begin, end;
-    TRY(par_agree(w->par, pack_found(&sent, &dest, &n_sent, s, w)));
-    TRY(par_exchange((void **)&got, &n_got, w->par, sent, dest, n_sent, sizeof *sent, w->arena));
-    TRY(read_asking(&asking, w, first, s->n));
-    par_share(&begin, &end, w->par, s->n);
-    qsort(got, (size_t)n_got, sizeof *got, by_query);
-    int64_t rows = count_rows(got, n_got, w->config->neighbours);
-    const int64_t place = w->written + par_offset_i64(w->par, rows);
-    Status st = FAIL_POINT("search.rows");
-    if (st == OK) st = write_rows(w, direction, first, got, n_got, asking, begin, place);
-    par_sum_i64(w->par, &rows, 1);
-    w->written += rows;
-    return par_agree(w->par, st);
 }
 
 /* Collective. */
@@ -414,18 +133,36 @@ static Status run_batch(Search *w, int direction, int64_t first, int64_t n)
     for (int64_t i = 0; i < n && bars_itself(w, d); i++) self[i] = row_of_query(w, first + i);
     if (bars_itself(w, d)) s.self = self;
     clock_begin("compare");
-    st = compare(&s, w, d->to);
+    const bool indexed = w->config->index != INDEX_EXACT;
+    st = indexed ? index_compare(&s, w, d->to) : share_compare(&s, w, d->to);
     clock_end("compare");
     TRY(par_agree(w->par, st));
+    if (indexed) TRY(index_measure(w, direction, first, &s));
     clock_begin("join and write");
-    st = join_batch(w, direction, first, &s);
+    st = search_join(w, direction, first, &s);
     clock_end("join and write");
     arena_reset(w->arena, mark);
     return st;
 }
 
+/* An index gets its queries in groups that do not depend on the batch. */
+static int64_t batch_of(const SearchConfig *c)
+{
+    return c->index == INDEX_EXACT ? c->batch : (c->batch + INDEX_GROUP - 1) / INDEX_GROUP * INDEX_GROUP;
+}
+
+/* Collective. Is it time to save? Rank 0's clock counts. */
+static Status save_in_time(Search *w, const Fingerprint *fingerprint)
+{
+    int64_t due = log_elapsed() - w->saved_at >= 60 * w->config->save_minutes;
+    par_bcast(w->par, &due, sizeof due, 0);
+    if (!due) return OK;
+    TRY(saved_write(w, fingerprint));
+    return par_agree(w->par, FAIL_POINT("search.saved"));
+}
+
 /* Collective. */
-static Status run_directions(SearchTold *out, Search *w)
+static Status run_directions(SearchTold *out, Search *w, const Fingerprint *fingerprint)
 {
     Progress progress;
     int64_t done = 0, passes = 0;
@@ -434,11 +171,16 @@ static Status run_directions(SearchTold *out, Search *w)
     progress_start(&progress, "search", "queries x directions", passes * w->queries.n);
     for (int d = 0; d < N_DIRECTIONS; d++) {
         if (!search_goes(w->config, d)) continue;
-        for (int64_t at = 0; at < w->queries.n; at += w->config->batch) {
-            const int64_t n = least(w->config->batch, w->queries.n - at);
+        int64_t at = d < w->done.direction ? w->queries.n : d == w->done.direction ? w->done.queries : 0;
+        done += at;
+        for (int64_t n; at < w->queries.n; at += n) {
+            n = least(batch_of(w->config), w->queries.n - at);
             TRY(run_batch(w, d, at, n));
+            w->done = (SearchDone){d, at + n, w->written, w->sum[TABLE_MATCHES], {{0, 0}}};
+            memcpy(w->done.recall, w->recall, sizeof w->recall);
             out->products += (double)n * (double)w->target[direction_table[d].to].total;
             progress_set(&progress, done += n);
+            TRY(save_in_time(w, fingerprint));
         }
     }
     progress_stop(&progress);
@@ -454,16 +196,17 @@ static Status write_queries(Search *w, SearchTold *told)
     unsigned char *bytes = NULL;
     const Mark mark = arena_mark(w->arena);
     par_share(&first, &last, w->par, w->queries.n);
+    if (!w->queries.query) first = w->keys.first, last = first + w->keys.n;
     told->queries = w->queries.n;
-    TRY(arena_new(&bytes, w->arena, least(PIECE, last - first) * QUERY_BYTES));
-    for (int64_t at = first; at < last; at += PIECE) {
-        const int64_t n = least(PIECE, last - at), offset = at * QUERY_BYTES;
+    TRY(arena_new(&bytes, w->arena, least(SEARCH_PIECE, last - first) * QUERY_BYTES));
+    for (int64_t at = first; at < last; at += SEARCH_PIECE) {
+        const int64_t n = least(SEARCH_PIECE, last - at), offset = at * QUERY_BYTES;
         for (int64_t i = 0; i < n; i++) {
             Query q = {.asked = "row of the catalogue", .offset = NAN, .fresh = -1};
             if (w->queries.query) {
                 q = w->queries.query[at + i];
             } else {
-                q.key = w->keys.key[at + i - first]; /* both are shares of the catalogue */
+                q.key = w->keys.key[at + i - first];
                 for (int m = 0; m < N_MODALITIES; m++)
                     if (w->wants[m] && !w->target[m].usable[at + i - first]) q.flag |= lacks[m];
             }
@@ -478,18 +221,30 @@ static Status write_queries(Search *w, SearchTold *told)
 
 /* ---- the file ---- */
 
-/* Collective. */
+/* Collective. The file of a run that was cut off, or a new one. */
 static Status open_file(Search *w, const Envelope *e)
 {
     Status st = FAIL_POINT("search.header");
-    if (st == OK && w->par->rank == 0)
+    TRY(par_agree(w->par, st));
+    if (!w->s->again) TRY(saved_load(w, &e->fingerprint));
+    w->begun = true;
+    if (!w->saved && w->par->rank == 0) saved_remove(w);
+    if (!w->saved && w->par->rank == 0)
         st = matches_create(w->span, w->part, e, &w->s->catalog->envelope.fingerprint,
-                            &w->s->embeddings->envelope.fingerprint, w->n_matches, w->queries.n);
+                            &w->s->embeddings->envelope.fingerprint, w->config, w->n_matches, w->queries.n);
     TRY(par_agree(w->par, st));
     par_bcast(w->par, w->span, sizeof w->span, 0);
+    w->saved_at = log_elapsed();
     w->fd = open(w->part, O_WRONLY | O_CLOEXEC);
     if (w->fd < 0) st = FAIL(E_OUTPUT, "%s: cannot be opened for its rows: %s", w->part, strerror(errno));
     return par_agree(w->par, st);
+}
+
+/* Share of what the exact search finds for the sampled queries; 1 where it finds nothing. */
+static void search_recall(double out[N_DIRECTIONS], const Search *w)
+{
+    for (int d = 0; d < N_DIRECTIONS; d++)
+        out[d] = w->recall[d].all > 0 ? (double)w->recall[d].hits / (double)w->recall[d].all : 1;
 }
 
 /* Collective. */
@@ -499,8 +254,11 @@ static Status close_file(Search *w, const char *path)
     w->fd = -1;
     TRY(par_agree(w->par, st));
     par_sum_i64(w->par, w->sum, N_MATCH_TABLES);
+    double recall[N_DIRECTIONS];
+    search_recall(recall, w);
     const uint32_t sum[] = {fitssum_fold((uint64_t)w->sum[0]), fitssum_fold((uint64_t)w->sum[1])};
-    TRY(par_agree(w->par, w->par->rank == 0 ? matches_close(w->part, sum) : OK));
+    TRY(par_agree(w->par, w->par->rank == 0 ? matches_close(w->part, w->config, sum, recall) : OK));
+    if (w->par->rank == 0) saved_remove(w);
     return artefact_publish(w->par, path);
 }
 
@@ -511,6 +269,19 @@ static int64_t count_missing(const Queries *q)
     return n;
 }
 
+/* Collective. A search that is asked to stop leaves what it has done. */
+static Status leave(Search *w, const Fingerprint *fingerprint)
+{
+    if (w->done.queries == 0) return OK;
+    par_hold_stop(true);
+    const Status st = saved_write(w, fingerprint);
+    par_hold_stop(false);
+    if (st == OK)
+        log_info("search: %lld of %lld matches are saved; run the stage again to go on", (long long)w->done.written,
+                 (long long)w->n_matches);
+    return st;
+}
+
 Status search_run(SearchTold *out, const char *path, const Envelope *e, const SearchSources *s, const Par *par,
                   Arena *a)
 {
@@ -518,42 +289,79 @@ Status search_run(SearchTold *out, const char *path, const Envelope *e, const Se
     char part[H5_PATH + 8];
     Status st = OK;
     snprintf(part, sizeof part, "%s.part", path);
+    snprintf(w.state, sizeof w.state, SEARCH_STATE, path);
     w.part = part;
     *out = (SearchTold){0};
     clock_begin("read embeddings");
-    st = read_share(&w);
+    st = share_read(&w);
     clock_end("read embeddings");
-    TRY(par_agree(par, st));
+    TRY_DONE(par_agree(par, st));
     const uint8_t *const usable[N_MODALITIES] = {w.target[0].usable, w.target[1].usable};
-    TRY(queries_find(&w.queries, s->config, s->fresh, &w.keys, usable, s->catalog->n, par, a));
-    TRY(flag_queries(&w));
+    TRY_DONE(queries_find(&w.queries, s->config, s->fresh, &w.keys, usable, s->catalog->n, par, a));
+    TRY_DONE(flag_queries(&w));
     count_matches(&w);
     TRY_DONE(open_file(&w, e));
-    TRY_DONE(run_directions(out, &w));
+    TRY_DONE(run_directions(out, &w, &e->fingerprint));
     TRY_DONE(par_agree(par, write_queries(&w, out)));
     TRY_DONE(par_agree(par, FAIL_POINT("search.publish")));
     TRY_DONE(close_file(&w, path));
     out->not_found = count_missing(&w.queries);
     out->matches = w.written;
+    search_recall(out->recall, &w);
 done:
+    if (st == E_INTERRUPTED && w.fd >= 0) {
+        const Status left = leave(&w, &e->fingerprint);
+        if (left != OK) st = left;
+    }
     if (w.fd >= 0) close(w.fd);
-    if (st != OK && par->rank == 0) remove(part);
+    index_free(&w);
+    if (st != OK && w.begun && !w.saved && par->rank == 0) remove(part);
     return st;
 }
 
-double search_memory(const SearchConfig *c, int64_t dim)
+/* ---- what it takes ---- */
+
+/* Of a rank besides what it asks for: HDF5 and messages; pieces of the catalogue while that is checked and read. Measured
+   (tests/bench/memory.sh). */
+static const double reading_bytes = 12e6, catalog_bytes = 6e6;
+
+/* Queries as far as the configuration tells; a table or files may hold any number. */
+int64_t search_count_queries(const SearchConfig *c, int64_t rows)
 {
-    const double n = (double)c->batch, piece = 4.0 * PIECE * (double)dim;
-    return cosine_bytes(c->neighbours, dim, c->batch) + 8 * n + 4 * n * (double)dim + piece +
-           2 * n * (double)c->neighbours * (double)(sizeof(Sent) + 4);
+    const int64_t named = c->targetids.n + c->positions.n;
+    if (c->all) return rows;
+    if (c->objects[0] || c->spectra.n > 0 || c->cutouts.n > 0) return named + c->batch;
+    return named > 0 ? named : c->sample;
 }
 
-double search_row_bytes(const SearchConfig *c, int64_t dim)
+/* Vectors twice, ours and FAISS's; of a block that is being indexed, unit vectors and FAISS's sample of them. A rank holds whole
+   blocks: up to one more than its part. */
+static void add_indices(SearchBytes *out, const SearchConfig *c, int64_t dim, int64_t rows, int modalities)
 {
-    bool among[N_MODALITIES] = {false};
-    double bytes = sizeof(SearchKey);
-    for (int d = 0; d < N_DIRECTIONS; d++)
-        if (search_goes(c, d)) among[direction_table[d].to] = true;
-    for (int m = 0; m < N_MODALITIES; m++) bytes += 25 + (among[m] ? 4.0 * (double)dim : 0);
-    return bytes;
+    const AnnKind kind = c->index == INDEX_HNSW ? ANN_HNSW : ANN_IVF;
+    const int64_t block = least(c->index_rows, rows);
+    out->kept += modalities * ann_bytes(kind, rows, dim);
+    out->rank += 8.0 * (double)(block * dim) + modalities * (ann_bytes(kind, block, dim) + 4.0 * (double)(block * dim));
+}
+
+void search_bytes(SearchBytes *out, const SearchConfig *c, int64_t dim, int64_t rows)
+{
+    bool wants[N_MODALITIES] = {false}, among[N_MODALITIES] = {false};
+    const double n = (double)least(c->batch, search_count_queries(c, rows)), vector = 4.0 * (double)dim;
+    const double piece = vector * (double)least(SEARCH_PIECE, rows);
+    const double batch =
+        n * (vector + 8 + search_join_bytes(c->neighbours)) + cosine_bytes(c->neighbours, dim, (int64_t)n);
+    for (int d = 0; d < N_DIRECTIONS; d++) {
+        if (!search_goes(c, d)) continue;
+        wants[direction_table[d].from] = wants[direction_table[d].to] = among[direction_table[d].to] = true;
+    }
+    *out = (SearchBytes){.share = (double)rows * sizeof(SearchKey)};
+    for (int m = 0; m < N_MODALITIES; m++) {
+        out->share += (double)rows * (wants[m] ? 25 : 1);
+        out->kept += among[m] ? vector * (double)rows : 0;
+    }
+    out->share += n * vector; /* of a batch each rank reads its part */
+    out->rank = reading_bytes + fmax(fmax(batch, piece), catalog_bytes);
+    out->again = batch + piece - fmax(batch, piece);
+    if (c->index != INDEX_EXACT) add_indices(out, c, dim, rows, among[0] + among[1]);
 }

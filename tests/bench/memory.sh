@@ -104,13 +104,13 @@ fi
 
 if [[ $parts == *rows* ]]; then
     rows=${ROWS:-100000}
-    full='catalog probe tables' # embed reads no image
+    full='catalog probe tables search' # embed reads no image
     for n in "$rows" $((8 * rows)); do
         rm -rf "$work/sky" "$work/out"
         "$python" tests/bench/rows.py sky "$work/sky" "$n" || { fail "rows.py" >&2; break; }
-        for stage in catalog embed probe tables; do
+        for stage in catalog embed probe tables search; do
             compare rows "$stage" "$n" "$rows" --set "release.spectra.root=$work/sky/desi" --set "release.images.root=$work/sky/legacy" --set "release.labels=$work/sky/labels.hdf5" \
-                --set run.max_rejected_fraction=1 --set embed.block_rows=4096
+                --set run.max_rejected_fraction=1 --set embed.block_rows=4096 --set search.sample=4096 --set 'run.stages=[catalog, embed, probe, tables, search]'
             [ $stage = embed ] && "$python" tests/bench/rows.py fill "$work/out"
         done
     done

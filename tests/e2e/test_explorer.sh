@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# The explorer: answers that are those of `search`, what it refuses, and a visitor with a real browser (chromium; without one that part is left out).
+# The explorer: answers that are those of `search`, what it refuses, and a visitor with a real browser (chromium; without one that part is left out), who
+# reads the report, too.
 . "$(dirname "$0")/../support/sky.sh"
 "$ASTROCLIP_BIN" serve "$yaml" "${roots[@]}" --set "run.output=$work/nothing" > "$work/none.log" 2>&1 && fail "serve without a run succeeds"
 grep -q 'without libmicrohttpd' "$work/none.log" && { echo "skipped: built without libmicrohttpd"; exit 77; }
 grep -q 'run that stage first' "$work/none.log" || { fail "serve without a run does not say what is missing"; cat "$work/none.log"; }
 make_sky
-for name in catalog embed probe search; do
-    stage "$name" out 2 --set search.sample=5 > "$work/$name.log" 2>&1 || { fail "$name"; tail -5 "$work/$name.log"; finish; }
+for name in catalog embed probe search report; do
+    stage "$name" out 2 --set search.sample=5 --set report.queries=1 --set report.map_objects=40 > "$work/$name.log" 2>&1 || { fail "$name"; tail -5 "$work/$name.log"; finish; }
+done
+for name in catalog.h5 embeddings.h5 probes.h5 predictions.h5 matches.fits; do
+    grep -q "class=\"run\"><th scope=\"row\">$name</th><td class=\"n\">" "$work/out/report/index.html" || fail "the report does not say how long $name took"
 done
 "$ASTROCLIP_BIN" serve "$yaml" "${roots[@]}" --set "run.output=$work/out" --set serve.port=0 --set serve.timeout_seconds=3 > "$work/url" 2> "$work/serve.log" &
 server=$!
@@ -62,6 +66,7 @@ for r in t:
     print(str(r["DIRECTION"]).strip(), r["QUERY_TARGETID"], r["RANK"], r["TARGETID"], r["SCORE"], sep=",")
 END
     "$python" tests/e2e/explorer.py "$url" "$browser" "$work/matches.csv" ${EXPLORER_SHOTS:-} || fail "the explorer in a browser"
+    ! command -v gnuplot > /dev/null || "$python" tests/e2e/report.py "$work/out/report/index.html" "$browser" ${EXPLORER_SHOTS:-} || fail "the report in a browser"
 else
     echo "no chromium, or no astropy: not tried in a browser"
 fi

@@ -44,7 +44,7 @@ wants() {
         its=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
         its+=(--set "$1.batch=1" --set "$1.steps=3" --set "$1.validate_every=2" --set "$1.warmup_steps=1" --set "$1.lr=1e-3" --set "$1.dropout=0.1" --set "$1.ema=0.5")
         ;;
-    search) its=(--set "search.spectra=[$(find "$work" -path '*/sky/*' -name 'coadd-*' | sort | head -1)]") ;;
+    search) its=(--set search.save_minutes=0 --set "search.spectra=[$(find "$work" -path '*/sky/*' -name 'coadd-*' | sort | head -1)]") ;;
     report) its=(--set report.queries=1 --set report.map_objects=20 --set report.outliers=2 --set report.spectra=2) ;;
     train_image)
         its=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)

@@ -36,6 +36,7 @@ home 'wcslib/[a-z]*\.h' '^pipeline/data/wcs\.c'
 home 'chealpix\.h' '^pipeline/data/healpix\.c'
 home 'zlib\.h' '^pipeline/io/gzip\.c'
 home 'png\.h' '^pipeline/tables/picture\.c'
+home 'faiss/[A-Za-z]*\.h' '^pipeline/probe/ann_faiss\.cpp'
 home 'microhttpd\.h' '^pipeline/tables/http\.c'
 home 'xxhash\.h' '^pipeline/core/hash\.c'
 

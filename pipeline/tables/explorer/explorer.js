@@ -36,20 +36,27 @@ function picture(object) {
 
 function properties(object) {
   const list = make("dl");
-  const add = (name, value, title = "") => list.append(make("dt", { title }, name), make("dd", {}, value));
+  const add = (name, value) => list.append(make("dt", {}, name), make("dd", {}, value));
   if ("score" in object) add("cosine", number(object.score, 4));
   if ("separation" in object) add("away", object.separation === null ? "-" : object.separation < 3600 ? `${object.separation.toFixed(1)}"` : `${(object.separation / 3600).toFixed(2)} deg`);
   add("z", number(object.z, 4));
   add("r", number(object.r, 2));
-  add("RA, DEC", `${number(object.ra, 5)}, ${number(object.dec, 5)}`);
+  add("RA", number(object.ra, 5));
+  add("DEC", number(object.dec, 5));
   add("survey", `${object.survey} ${object.program} ${object.spectype}`);
-  for (const label of state.labels) {
-    const truth = object.labels[label.name], said = object.predicted[label.name];
-    if (label.name === "z" || (truth === null && !said)) continue;
-    const predicted = said ? `from image ${number(said.image, 2)}, spectrum ${number(said.spectrum, 2)}` : null;
-    add(label.name, [truth === null ? null : number(truth, 2), predicted].filter((t) => t).join("; "), `${label.meaning} ${label.unit}`);
-  }
   return list;
+}
+
+// What labels say, and what is predicted from each modality.
+function labels(object) {
+  const rows = state.labels
+    .map((label) => ({ label, known: object.labels[label.name], said: object.predicted[label.name] || {} }))
+    .filter(({ label, known, said }) => known !== null || [said.image, said.spectrum].some((x) => typeof x === "number"))
+    .map(({ label, known, said }) => make("tr", { title: `${label.meaning} ${label.unit}` }, make("th", { scope: "row" }, label.name),
+      ...[known, said.image, said.spectrum].map((x) => make("td", {}, number(x, 2)))));
+  if (rows.length === 0) return "";
+  const head = make("tr", {}, ...["", "known", "from image", "from spectrum"].map((text) => make(text ? "th" : "td", text ? { scope: "col" } : {}, text)));
+  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows));
 }
 
 async function drawSpectrum(place, object) {
@@ -58,7 +65,8 @@ async function drawSpectrum(place, object) {
     return;
   }
   const s = await ask(`/api/spectrum?row=${object.row}`);
-  const width = 720, height = 220, top = 30, foot = 22;
+  const wide = place.clientWidth > 480; // units are about pixels: text keeps its size
+  const width = wide ? 720 : 340, height = wide ? 220 : 150, top = wide ? 30 : 8, foot = 22;
   const sorted = s.flux.filter((x) => x !== null).sort((a, b) => a - b);
   const low = Math.min(0, sorted[Math.floor(sorted.length * 0.01)] || 0), high = sorted[Math.floor(sorted.length * 0.995)] || 1;
   const end = s.start + s.step * s.flux.length;
@@ -67,7 +75,7 @@ async function drawSpectrum(place, object) {
   const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Spectrum of object ${object.targetid}, lines at redshift ${number(object.z, 3)}` });
   s.lines.forEach((line, i) => {
     svg.append(make("line", { class: "line", x1: x(line.at), x2: x(line.at), y1: top - 4, y2: height - foot }));
-    svg.append(make("text", { class: "name", x: x(line.at), y: i % 2 ? 11 : 23 }, line.name));
+    if (wide) svg.append(make("text", { class: "name", x: x(line.at), y: i % 2 ? 11 : 23 }, line.name));
   });
   let run = [];
   const flush = () => {
@@ -76,7 +84,7 @@ async function drawSpectrum(place, object) {
   };
   s.flux.forEach((f, i) => (f === null ? flush() : run.push(`${x(s.start + i * s.step).toFixed(1)},${y(f).toFixed(1)}`)));
   flush();
-  for (let w = 4000; w < end; w += 1000) svg.append(make("text", { x: x(w) - 14, y: height - 5 }, String(w)));
+  for (let w = 4000; w < end; w += wide ? 1000 : 2000) svg.append(make("text", { x: x(w) - 14, y: height - 5 }, String(w)));
   place.append(svg);
 }
 
@@ -88,7 +96,7 @@ function show(object, title, onPick) {
     image = make("button", { class: "pick", type: "button", "aria-label": `Find what is like object ${object.targetid}` }, image);
     image.addEventListener("click", onPick);
   }
-  return [make("h3", {}, title), make("div", { class: "object" }, image, properties(object), spectrum)];
+  return [make("h3", {}, title), make("div", { class: "object" }, image, properties(object), labels(object), spectrum)];
 }
 
 // ---- questions ----

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "data/join.h"
+#include "probe/ann.h"
 #include "probe/cosine.h"
 #include "small_release.h"
 #include "tables/matches.h"
@@ -54,7 +55,10 @@ static SearchConfig usual(void)
                           .directions = {4, all_directions},
                           .neighbours = 5,
                           .batch = 1000,
-                          .keep_gb = 1};
+                          .keep_gb = 1,
+                          .save_minutes = 1000,
+                          .index_rows = 64,
+                          .probes = 4};
 }
 
 static void write_inputs(void)
@@ -67,17 +71,23 @@ static void write_inputs(void)
     par_barrier(&test_par);
 }
 
+static SearchTold told; /* of the last search */
+static Envelope envelope = {.kind = "matches",
+                            .version = MATCHES_VERSION,
+                            .made_by = "search",
+                            .config = "",
+                            .fingerprint = {"00000000000000000000000000000007"}};
+static bool again;
+
 static Status search(const char *name, const SearchConfig *c, const FreshObjects *fresh, const Par *par)
 {
     static const FreshObjects none;
-    const Envelope e = {.kind = "matches", .version = MATCHES_VERSION, .made_by = "search", .config = ""};
     Catalog catalog = {0};
     Embeddings embeddings = {0};
-    SearchTold told;
     Status st = catalog_open(&catalog, path_of("catalog.h5"), NULL, &test_arena);
     if (st == OK) st = embeddings_open(&embeddings, path_of("wide.h5"), NULL, &test_arena);
-    const SearchSources s = {c, &catalog, &embeddings, fresh ? fresh : &none};
-    if (st == OK) st = search_run(&told, path_of(name), &e, &s, par, &test_arena);
+    const SearchSources s = {c, &catalog, &embeddings, fresh ? fresh : &none, again};
+    if (st == OK) st = search_run(&told, path_of(name), &envelope, &s, par, &test_arena);
     catalog_close(&catalog);
     embeddings_close(&embeddings);
     return st;
@@ -313,6 +323,132 @@ static void a_failure_at_any_point_on_any_rank_leaves_nothing(void)
         }
 }
 
+/* Every batch is saved, and then the search fails: on one rank or on all, in batches of other sizes, it goes on where it was. */
+static void what_was_saved_is_not_done_again(void)
+{
+    char want[2][80] = {""}, got[2][80] = {""};
+    SearchConfig c = usual();
+    int64_t runs = 0;
+    double products = 0, all;
+    Status st = E_OUTPUT;
+    c.all = true;
+    write_inputs();
+    CHECK_OK(search("whole.fits", &c, NULL, &test_par));
+    all = told.products;
+    sums_of(want, "whole.fits");
+    for (; st == E_OUTPUT && runs < 40; runs++) {
+        const bool alone = runs % 3 == 2;
+        par_barrier(&test_par);
+        c.batch = runs % 2 ? 100 : 59;
+        c.save_minutes = runs < 3 ? 0 : 1000;
+        setenv("FAIL_POINT", "search.saved:0", 1);
+        if (!alone)
+            st = search("cut.fits", &c, NULL, &test_par);
+        else if (test_par.rank == 0)
+            st = search("cut.fits", &c, NULL, &par_alone);
+        unsetenv("FAIL_POINT");
+        CU_ASSERT(there("cut.fits.part") == (st != OK) || alone);
+        if (st != OK) fail_clear();
+        par_bcast(&test_par, &st, sizeof st, 0);
+        products += told.products;
+    }
+    CU_ASSERT(st == OK && runs == 4);
+    if (test_par.rank == 0) CU_ASSERT_DOUBLE_EQUAL(products, all, 0);
+    par_barrier(&test_par);
+    CU_ASSERT(!there("cut.fits.part") && !there("cut.fits.state.part"));
+    sums_of(got, "cut.fits");
+    CU_ASSERT(memcmp(want, got, sizeof want) == 0);
+}
+
+/* After the first batch. */
+static void cut_off(SearchConfig c)
+{
+    c.save_minutes = 0;
+    setenv("FAIL_POINT", "search.saved:0", 1);
+    CHECK_FAILS(search("hurt.fits", &c, NULL, &test_par), E_OUTPUT);
+    unsetenv("FAIL_POINT");
+    par_barrier(&test_par);
+    CU_ASSERT(there("hurt.fits.part") && search_count_saved(path_of("hurt.fits")) > 0);
+    par_barrier(&test_par);
+}
+
+static void what_was_saved_for_another_question_or_damaged_is_done_again(void)
+{
+    char want[2][80] = {""}, got[2][80] = {""};
+    SearchConfig c = usual();
+    c.all = true;
+    write_inputs();
+    CHECK_OK(search("whole.fits", &c, NULL, &test_par));
+    const double all = told.products;
+    sums_of(want, "whole.fits");
+    for (int k = 0; k < 4; k++) {
+        cut_off(c);
+        if (k == 0) envelope.fingerprint.text[0] = '1';
+        if (k == 1 && test_par.rank == 0) { /* one bit of a row */
+            FILE *f = fopen(path_of("hurt.fits.part"), "r+");
+            fseek(f, 30000, SEEK_SET);
+            const int byte = fgetc(f);
+            fseek(f, 30000, SEEK_SET);
+            fputc(byte ^ 4, f);
+            fclose(f);
+        }
+        if (k == 2 && test_par.rank == 0) CU_ASSERT(truncate(path_of("hurt.fits.state.part"), 60) == 0);
+        again = k == 3; /* --force */
+        par_barrier(&test_par);
+        CHECK_OK(search("hurt.fits", &c, NULL, &test_par));
+        again = false;
+        envelope.fingerprint.text[0] = '0';
+        CU_ASSERT_DOUBLE_EQUAL(told.products, all, 0);
+        par_barrier(&test_par);
+        CU_ASSERT(!there("hurt.fits.part") && !there("hurt.fits.state.part"));
+        sums_of(got, "hurt.fits");
+        CU_ASSERT(memcmp(want, got, sizeof want) == 0);
+        par_barrier(&test_par);
+        if (test_par.rank == 0) remove(path_of("hurt.fits"));
+        par_barrier(&test_par);
+    }
+}
+
+/* Blocks of 64 rows have an index each: whoever holds them, in whatever batch. */
+static void an_index_proposes_the_same_on_any_ranks_and_knows_how_good_it_is(void)
+{
+    char want[2][80] = {""}, got[2][80] = {""};
+    SearchConfig c = usual();
+    Matches m;
+    if (!ann_available()) {
+        test_skip("built without FAISS");
+        return;
+    }
+    c.all = true;
+    write_inputs();
+    for (c.index = INDEX_IVF; c.index <= INDEX_HNSW; c.index++) {
+        c.batch = 1000;
+        if (test_par.rank == 0) CHECK_OK(search("alone.fits", &c, NULL, &par_alone));
+        par_barrier(&test_par);
+        sums_of(want, "alone.fits");
+        c.batch = 37; /* becomes a group */
+        CHECK_OK(search("spread.fits", &c, NULL, &test_par));
+        sums_of(got, "spread.fits");
+        CU_ASSERT(memcmp(want, got, sizeof want) == 0);
+        const SearchTold first = told;
+        cut_off(c);
+        CHECK_OK(search("hurt.fits", &c, NULL, &test_par)); /* goes on, and so does the recall */
+        CU_ASSERT(told.products < first.products);
+        sums_of(got, "hurt.fits");
+        CU_ASSERT(memcmp(want, got, sizeof want) == 0);
+        CU_ASSERT(memcmp(first.recall, told.recall, sizeof told.recall) == 0);
+        read_back(&m, "hurt.fits");
+        CU_ASSERT_EQUAL(m.n, first.matches); /* as many as the exact search */
+        CU_ASSERT(strcmp(m.index, search_indices[c.index]) == 0);
+        for (int d = 0; d < N_DIRECTIONS; d++)
+            CU_ASSERT(m.recall[d] > 0.8 && m.recall[d] <= 1 && fabs(m.recall[d] - told.recall[d]) < 1e-12);
+        par_barrier(&test_par);
+    }
+    c.index = INDEX_IVF;
+    c.keep_gb = 0;
+    CHECK_FAILS(search("spread.fits", &c, NULL, &test_par), E_CONFIG);
+}
+
 TEST_MAIN("search", {"everybody finds the matches of brute force", everybody_finds_the_matches_of_brute_force},
           {"the same bytes on any ranks, in any batch, kept or read again",
            the_same_bytes_on_any_ranks_in_any_batch_kept_or_read_again},
@@ -321,4 +457,9 @@ TEST_MAIN("search", {"everybody finds the matches of brute force", everybody_fin
           {"without a query some rows with both are drawn", without_a_query_some_rows_with_both_are_drawn},
           {"new objects find rows and are found by none", new_objects_find_rows_and_are_found_by_none},
           {"more neighbours than rows are all rows", more_neighbours_than_rows_are_all_rows},
-          {"a failure at any point on any rank leaves nothing", a_failure_at_any_point_on_any_rank_leaves_nothing})
+          {"a failure at any point on any rank leaves nothing", a_failure_at_any_point_on_any_rank_leaves_nothing},
+          {"an index proposes the same on any ranks, and knows how good it is",
+           an_index_proposes_the_same_on_any_ranks_and_knows_how_good_it_is},
+          {"what was saved is not done again", what_was_saved_is_not_done_again},
+          {"what was saved for another question, or is damaged, is done again",
+           what_was_saved_for_another_question_or_damaged_is_done_again})

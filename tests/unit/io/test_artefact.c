@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "io/artefact.h"
 #include "test_main.h"
 
@@ -155,9 +156,32 @@ static void files_get_their_name_when_whole(void)
     CHECK_FAILS(artefact_make_folder(&test_par, path_of("out/deep/e.h5/inside")), E_OUTPUT);
 }
 
+static void seconds_of_the_work_replace_those_of_the_start(void)
+{
+    const Envelope e = example();
+    H5File h;
+    FitsFile f = {0};
+    double in_h5 = -1, in_fits = -1;
+    bool good = false, there = false;
+    write_h5(path_of("long.h5"), &e);
+    if (!CHECK_OK(h5_modify(&h, path_of("long.h5"), NULL))) return;
+    CHECK_OK(artefact_put_seconds(&h));
+    CU_ASSERT(h5_get_attr_f64(&in_h5, &h, "/", "seconds") && in_h5 != e.seconds && in_h5 <= log_elapsed());
+    h5_close(&h);
+    if (!write_fits(path_of("long.fits"), &e) || !CHECK_OK(fitsfile_reopen(&f, path_of("long.fits")))) return;
+    CHECK_OK(artefact_put_seconds_fits(&f));
+    CHECK_OK(fitsfile_finish(&f));
+    if (!CHECK_OK(fitsfile_open(&f, path_of("long.fits")))) return;
+    CU_ASSERT(fitsfile_get_f64(&in_fits, &f, "SECONDS") && in_fits != e.seconds);
+    CHECK_OK(fitsfile_verify(&f, &good, &there));
+    CU_ASSERT(good && there);
+    fitsfile_close(&f);
+}
+
 TEST_MAIN("artefact", {"envelopes come back", envelopes_come_back},
           {"wrong kinds and versions are refused, naming the stage that helps",
            wrong_kinds_and_versions_are_refused_with_the_stage_that_helps},
           {"current means: kind, version and fingerprint agree", currency_means_kind_version_and_fingerprint},
           {"FITS headers carry the envelope", fits_headers_carry_the_envelope},
+          {"seconds of the work replace those of the start", seconds_of_the_work_replace_those_of_the_start},
           {"files get their name when they are whole", files_get_their_name_when_whole})
