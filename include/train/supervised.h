@@ -28,8 +28,6 @@ Status supervised_open(Supervised **out, const SupervisedConfig *c, Dataset *d, 
 bool supervised_modality(Modality *m, const char *network); /* Local. false = no such network */
 Params *supervised_params(Supervised *s);
 void supervised_objective(Objective *out, Supervised *s);
-/* Local. Memory of a step of one replica beside weights, gradients and moments, for plans. */
-double supervised_step_bytes(const Supervised *s, int64_t batch);
 
 /* Local. The running moments are those of today's weights; before parameters are written. */
 Status supervised_settle(Supervised *s, Arena *scratch);
