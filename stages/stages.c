@@ -11,6 +11,7 @@
 #include "data/pack.h"
 #include "data/survey.h"
 #include "embed/embed.h"
+#include "model/moco.h"
 #include "model/model.h"
 #include "nn/gemm.h"
 #include "tables/explorer.h"
@@ -65,6 +66,7 @@ const ConfigSection *const config_sections[] = {&run_section,
                                                 &images_section,
                                                 &pack_section,
                                                 &model_section,
+                                                &moco_section,
                                                 &train_section,
                                                 &train_spectrum_section,
                                                 &train_image_section,

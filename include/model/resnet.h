@@ -90,6 +90,8 @@ Status resnet_backward(real *d_p, const ResnetTrace *t, const Resnet *m, const r
 /* running = (1 - momentum) running + momentum of the batch. */
 void resnet_track(const Resnet *m, const ResnetTrace *t, double momentum);
 
+/* Multiplications and additions of one image, once forth. */
+double resnet_operations(const Resnet *m);
 /* Numbers of a step's memory, for plans: of a trace of n images, and what a backward pass takes besides. */
 int64_t resnet_step_reals(const Resnet *m, int64_t n);
 

@@ -3,16 +3,12 @@
    replica's batch have, in units of each property's spread.
 
    resnet18: a replica's batch norms see its own batch; all its images are flipped and blurred alike. The running moments
-   that prediction uses are not followed from step to step, for that would make them a matter of which rank has which
-   replica: they are the mean over SUPERVISED_MOMENTS batches of train samples, fixed ones and not augmented, taken anew
-   whenever predictions are asked for after the weights changed. */
+   that prediction uses are taken anew (train/moments.h) whenever predictions are asked for after the weights changed. */
 #ifndef TRAIN_SUPERVISED_H
 #define TRAIN_SUPERVISED_H
 
 #include "train/objective.h"
 #include "train/targets.h"
-
-enum { SUPERVISED_MOMENTS = 8, SUPERVISED_MOMENT_BATCH = 64 };
 
 typedef struct {
     const char *network; /* "resnet18", "conv_att" */

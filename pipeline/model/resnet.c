@@ -420,6 +420,16 @@ void resnet_track(const Resnet *m, const ResnetTrace *t, double momentum)
     }
 }
 
+double resnet_operations(const Resnet *m)
+{
+    double n = 2 * (double)(m->n_features * (m->config.n_out + (m->config.mlp ? m->n_features : 0)));
+    for (int64_t i = 0; i < m->n_units; i++) {
+        const Conv *c = &m->unit[i].conv;
+        n += 2 * (double)(unit_reals(&m->unit[i]) * c->kernel_h * c->kernel_w * c->c_in);
+    }
+    return n;
+}
+
 /* Each unit keeps its convolution and its result, the pool its choice; on the way back each block has the gradient of what
    it was given, the first maps are the largest. */
 int64_t resnet_step_reals(const Resnet *m, int64_t n)

@@ -10,6 +10,7 @@
 #include "model/prepare_image.h"
 #include "model/resnet.h"
 #include "nn/init.h"
+#include "train/moments.h"
 
 /* One row per network: from its samples to gradients, from one sample to numbers. */
 typedef struct {
@@ -79,13 +80,13 @@ static Status read_image(real *x, const Supervised *s, int64_t entry, Arena *a)
     return OK;
 }
 
-static Status read_images(real **x, const Supervised *s, const Sample *sample, int64_t n, int64_t stride, Arena *a)
+static Status read_images(real **x, const Supervised *s, const Sample *sample, int64_t n, Arena *a)
 {
     const int64_t each = RESNET_PLANES * s->config.image_size * s->config.image_size;
     TRY(arena_new(x, a, n * each));
     for (int64_t i = 0; i < n; i++) {
         clock_tick();
-        TRY(read_image(*x + i * each, s, sample[i * stride].image, a));
+        TRY(read_image(*x + i * each, s, sample[i].image, a));
     }
     return OK;
 }
@@ -116,7 +117,7 @@ static Status train_resnet18(double *loss, Supervised *s, real *d_p, const StepB
     double squares = 0;
     TRY(arena_new(&out, b->arena, b->batch * n_out));
     TRY(arena_new(&d_out, b->arena, b->batch * n_out));
-    TRY(read_images(&x, s, sample, b->batch, 1, b->arena));
+    TRY(read_images(&x, s, sample, b->batch, b->arena));
     TRY(flipblur_apply(x, &augment, b->batch * RESNET_PLANES, s->config.image_size, b->arena));
     TRY(resnet_forward_train(out, &trace, &s->resnet, x, b->batch, b->arena));
     for (int64_t i = 0; i < b->batch; i++)
@@ -129,28 +130,14 @@ static Status train_resnet18(double *loss, Supervised *s, real *d_p, const StepB
 static Status predict_resnet18(real *out, const Supervised *s, int64_t entry, Arena *a)
 {
     real *x;
-    TRY(read_images(&x, s, &(Sample){.image = entry}, 1, 1, a));
+    TRY(read_images(&x, s, &(Sample){.image = entry}, 1, a));
     return resnet_predict(out, &s->resnet, x, 1, a);
 }
 
-/* Batches of train samples, spread over all of them. */
-static Status take_moments(Supervised *s, Arena *a)
+static Status moment_image(real *x, void *self, int64_t i, Arena *scratch)
 {
-    const int64_t batch = s->n_train < SUPERVISED_MOMENT_BATCH ? s->n_train : SUPERVISED_MOMENT_BATCH;
-    const int64_t whole = batch > 0 ? s->n_train / batch : 0;
-    const int64_t n = whole < SUPERVISED_MOMENTS ? whole : SUPERVISED_MOMENTS;
-    real *out;
-    for (int64_t i = 0; i < n; i++) {
-        const Mark mark = arena_mark(a);
-        ResnetTrace trace;
-        real *x;
-        TRY(arena_new(&out, a, batch * s->targets->n_out));
-        TRY(read_images(&x, s, s->train + i, batch, s->n_train / batch, a));
-        TRY(resnet_forward_train(out, &trace, &s->resnet, x, batch, a));
-        resnet_track(&s->resnet, &trace, 1.0 / (double)(i + 1));
-        arena_reset(a, mark);
-    }
-    return OK;
+    const Supervised *s = self;
+    return read_image(x, s, s->train[i].image, scratch);
 }
 
 /* ---- spectra ---- */
@@ -235,7 +222,8 @@ static Status step(double *loss, void *self, const StepBatch *b)
 
 Status supervised_settle(Supervised *s, Arena *scratch)
 {
-    if (s->stale && s->network->modality == MODALITY_IMAGE) TRY(take_moments(s, scratch));
+    if (s->stale && s->network->modality == MODALITY_IMAGE)
+        TRY(moments_take(&s->resnet, moment_image, s, s->n_train, scratch));
     s->stale = false;
     return OK;
 }

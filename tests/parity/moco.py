@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 SIZE, WIDTH, N_OUT, BATCH, BLOCKS = 40, 4, 6, 3, (1, 2, 1, 1)
+RESNET50 = (3, 4, 6, 3)
 
 
 class Bottleneck(nn.Module):
@@ -30,22 +31,22 @@ class Bottleneck(nn.Module):
 
 
 class Resnet(nn.Module):
-    def __init__(self):
+    def __init__(self, width=WIDTH, blocks=BLOCKS, n_out=N_OUT):
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, WIDTH, 7, 2, 3, bias=False), nn.BatchNorm2d(WIDTH)
-        c_in = WIDTH
-        for i, n in enumerate(BLOCKS):
-            width, blocks = WIDTH << i, []
+        self.conv1, self.bn1 = nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width)
+        c_in = width
+        for i, n in enumerate(blocks):
+            layer = []
             for k in range(n):
-                blocks.append(Bottleneck(c_in, width, 2 if i > 0 and k == 0 else 1))
-                c_in = 4 * width
-            setattr(self, f"layer{i + 1}", nn.Sequential(*blocks))
-        self.fc = nn.Sequential(nn.Linear(c_in, c_in), nn.ReLU(), nn.Linear(c_in, N_OUT))
+                layer.append(Bottleneck(c_in, width << i, 2 if i > 0 and k == 0 else 1))
+                c_in = 4 * (width << i)
+            setattr(self, f"layer{i + 1}", nn.Sequential(*layer))
+        self.fc = nn.Sequential(nn.Linear(c_in, c_in), nn.ReLU(), nn.Linear(c_in, n_out))
 
     def features(self, x):
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
-        for i in range(len(BLOCKS)):
-            x = getattr(self, f"layer{i + 1}")(x)
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = layer(x)
         return x.mean((2, 3))
 
     def forward(self, x):
@@ -85,8 +86,13 @@ def network(f):
     put(f.create_group("grads"), {name: p.grad for name, p in net.named_parameters()})
 
 
-torch.set_default_dtype(torch.float64)
-torch.manual_seed(5)
-torch.set_num_threads(1)
-with h5py.File(sys.argv[1], "w", libver="v110") as f:
-    network(f)
+def main(path):
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(5)
+    torch.set_num_threads(1)
+    with h5py.File(path, "w", libver="v110") as f:
+        network(f)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
