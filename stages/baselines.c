@@ -343,7 +343,7 @@ const Stage baselines_stage = {
         "rate is constant, as\n"
         "in the released scripts. The same bits on any number of ranks up to train.replicas; trained networks are kept "
         "in the folder baselines.",
-    .revision = 1,
+    .revision = 2,
     .sections = sections,
     .tells = true,
     .run = run_baselines,

@@ -23,4 +23,17 @@ extern const char moco_prefix[]; /* "encoder_q." */
 /* The query encoder in a table of its own, whose values are not allocated yet. */
 Status moco_declare(Resnet *out, Params *p, const MocoConfig *c, Arena *a);
 
+/* What a batch of queries says of its keys. */
+typedef struct {
+    double loss;        /* mean over the queries of -ln softmax of the own key */
+    int64_t top1, top5; /* queries whose own key is the most similar one, among the five most similar */
+} MocoAnswer;
+
+/* Each of n queries (n, dim), as the network leaves them, shall be more similar (cosine / temperature) to its key (n, dim)
+   than to those of the queue (n_queue, dim); keys are directions. d_query (n, dim), unless NULL, is added into. */
+Status moco_loss(MocoAnswer *out, real *d_query, const real *query, const real *key, const real *queue, int64_t n,
+                 int64_t dim, int64_t n_queue, double temperature, Arena *scratch);
+/* Directions of what the network says, in place. */
+void moco_directions(real *key, int64_t n, int64_t dim);
+
 #endif

@@ -10,6 +10,7 @@ static const struct {
     const char *folder, *title;
 } trainings[] = {{"train_spectrum", "Masked modelling of spectra"},
                  {"train_image", "Self-distillation of images"},
+                 {"train_moco", "Momentum contrast of images"},
                  {"align", "Alignment of images and spectra"}};
 enum { N_TRAININGS = sizeof trainings / sizeof *trainings };
 

@@ -1,9 +1,9 @@
-/* test_moco.c - the backward pass of a residual network with bottlenecks against difference quotients, with every gemm
-   provider. Batch norms whose bias is well above or below what they scale keep all ReLUs on one side of their kink, where
+/* test_moco.c - the backward passes of a residual network with bottlenecks and of the loss of MoCo v2 against difference
+   quotients, with every gemm provider. Batch norms whose bias is well above or below what they scale keep all ReLUs on one side of their kink, where
    quotients hold. Their biases then matter only behind the last block, where no norm takes them away again. These, and the stem, whose
    maxima change places, are compared with PyTorch (tests/parity). */
 #include "gradcheck.h"
-#include "model/resnet.h"
+#include "model/moco.h"
 
 /* Through a dozen norms the quotients of floats have no digits left: in float the linear layers alone. */
 #ifdef REAL_DOUBLE
@@ -85,6 +85,37 @@ static void check_network(bool bottleneck, bool mlp)
 static void bottlenecks_have_their_gradient(void) { check_network(true, true); }
 static void basic_blocks_have_their_gradient(void) { check_network(false, false); }
 
+/* ---- the loss ---- */
+
+enum { QUERIES = 5, DIM = 7, QUEUE = 26 };
+
+typedef struct {
+    real *query, *key, *queue;
+} Asking;
+
+static double loss_objective(void *problem)
+{
+    const Asking *k = problem;
+    MocoAnswer answer;
+    CHECK_OK(moco_loss(&answer, NULL, k->query, k->key, k->queue, QUERIES, DIM, QUEUE, 0.2, &test_arena));
+    return answer.loss;
+}
+
+static void loss_has_its_gradient(void)
+{
+    Asking k = {gradcheck_random(QUERIES * DIM), gradcheck_random(QUERIES * DIM), gradcheck_random(QUEUE * DIM)};
+    moco_directions(k.key, QUERIES, DIM);
+    moco_directions(k.queue, QUEUE, DIM);
+    GRADCHECK_EACH_PROVIDER
+    {
+        real *d_query = gradcheck_array(QUERIES * DIM);
+        MocoAnswer answer;
+        CHECK_OK(moco_loss(&answer, d_query, k.query, k.key, k.queue, QUERIES, DIM, QUEUE, 0.2, &test_arena));
+        gradcheck(&k, loss_objective, k.query, d_query, QUERIES * DIM, "queries");
+    }
+}
+
 TEST_MAIN("MoCo v2 gradients",
           {"bottlenecks and two linear layers have their gradient", bottlenecks_have_their_gradient},
-          {"basic blocks and one have theirs", basic_blocks_have_their_gradient})
+          {"basic blocks and one have theirs", basic_blocks_have_their_gradient},
+          {"the loss has its gradient", loss_has_its_gradient})

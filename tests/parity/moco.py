@@ -86,12 +86,67 @@ def network(f):
     put(f.create_group("grads"), {name: p.grad for name, p in net.named_parameters()})
 
 
+def loss_of(q, k, queue, temperature):
+    """Of directions: the own key stands first."""
+    logits = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.T], 1) / temperature
+    return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.long)), logits
+
+
+def asking(f):
+    n, dim, n_queue, temperature = 6, 9, 40, 0.2
+    f.attrs.update(ask_n=n, ask_dim=dim, ask_queue=n_queue, ask_temperature=temperature)
+    query = torch.randn(n, dim, requires_grad=True)
+    key, queue = F.normalize(query.detach() + torch.randn(n, dim), dim=1), F.normalize(torch.randn(n_queue, dim), dim=1)
+    loss, logits = loss_of(F.normalize(query, dim=1), key, queue, temperature)
+    loss.backward()
+    f["ask/query"], f["ask/key"], f["ask/queue"] = query.detach().numpy(), key.numpy(), queue.numpy()
+    f["ask/loss"], f["ask/d_query"] = loss.item(), query.grad.numpy()
+    for k in (1, 5):
+        f[f"ask/top{k}"] = int((logits.topk(k, 1).indices == 0).any(1).sum())
+
+
+def training(f):
+    """Steps as Moco_v2 of ssl-legacysurvey makes them on one device."""
+    steps, n, n_queue, temperature, momentum = 4, 3, 8, 0.2, 0.9
+    sgd = {"lr": 0.02, "momentum": 0.8, "weight_decay": 1e-2}
+    f.attrs.update(steps=steps, n_queue=n_queue, temperature=temperature, encoder_momentum=momentum, **sgd)
+    query, key = Resnet(), Resnet()
+    randomise(query)
+    key.load_state_dict(query.state_dict())
+    optimizer = torch.optim.SGD(query.parameters(), **sgd)
+    queue, at = F.normalize(torch.randn(n_queue, N_OUT), dim=1), 0
+    put(f.create_group("training/params"), query.state_dict())
+    f["training/queue"] = queue.numpy().copy()
+    views = torch.randn(steps, 2, n, 3, SIZE, SIZE)
+    f["training/views"] = views.numpy().reshape(-1, 3, SIZE, SIZE)
+    losses = []
+    for step in range(steps):
+        with torch.no_grad():
+            for p, q in zip(key.parameters(), query.parameters()):
+                p.copy_(momentum * p + (1 - momentum) * q)
+            k = F.normalize(key(views[step, 1]), dim=1)
+        loss, _ = loss_of(F.normalize(query(views[step, 0]), dim=1), k, queue.clone(), temperature)
+        for i in range(n):
+            queue[(at + i) % n_queue] = k[i]
+        at = (at + n) % n_queue
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    f["training/losses"] = losses
+    f["training/last_queue"] = queue.numpy()
+    put(f.create_group("training/query"), dict(query.named_parameters()))
+    put(f.create_group("training/key"), dict(key.named_parameters()))
+
+
 def main(path):
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(5)
     torch.set_num_threads(1)
     with h5py.File(path, "w", libver="v110") as f:
         network(f)
+        asking(f)
+        training(f)
 
 
 if __name__ == "__main__":
