@@ -1,5 +1,6 @@
 /* baselines_moco.c - of the stage `baselines`: what the network of MoCo v2, trained here or released by Stein et al., says of
-   the image of every row. */
+   the image of every row. Stein et al. use its features (predict.py of ssl-legacysurvey); the scripts of AstroCLIP
+   (embed_provabgs.py) leave the projection on, and give it images as AstroCLIP prepares them, which it was not trained on. */
 #include <math.h>
 #include <string.h>
 
