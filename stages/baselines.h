@@ -40,7 +40,7 @@ Status baselines_supervised(BaselinesJob *j, const char *network,
                             Modality m); /* trained unless its weights are there */
 Status baselines_moco(BaselinesJob *j);
 
-/* Local. The encoder with its weights; E_CONFIG where images are too small for it. */
+/* Local. The encoder with its weights. */
 Status baselines_moco_open(BaselinesJob *j);
 
 /* Local. Adds what it takes (training.h). */

@@ -15,13 +15,9 @@ enum { PIECE = 256, OUTPUT_FEATURES = 0 }; /* rows that are written at once; of 
 
 Status baselines_moco_open(BaselinesJob *j)
 {
-    const MocoConfig *c = config_get(j->run->config, &moco_section);
     Arena *a = j->run->arena;
     char *path;
-    if (c->image_size > CUTOUT_PIXELS)
-        return FAIL(E_CONFIG, "moco.image_size = %lld: a cutout has %d pixels", (long long)c->image_size,
-                    CUTOUT_PIXELS);
-    TRY(moco_declare(&j->moco_net, &j->moco, c, a));
+    TRY(moco_declare(&j->moco_net, &j->moco, config_get(j->run->config, &moco_section), a));
     TRY(params_allocate(&j->moco));
     TRY(stage_output(&path, j->run, j->config->moco));
     const Status st = checkpoint_load(&j->moco, path, a);

@@ -63,17 +63,13 @@ static int64_t step_images(const Run *run)
 static Status declare(MocoModel **out, const Run *run)
 {
     const TrainMocoConfig *c = config_get(run->config, &train_moco_section);
-    const MocoConfig *size = config_get(run->config, &moco_section);
-    if (size->image_size > CUTOUT_PIXELS)
-        return FAIL(E_CONFIG, "moco.image_size = %lld: a cutout has %d pixels", (long long)size->image_size,
-                    CUTOUT_PIXELS);
     if (c->num_negatives < step_images(run))
         return FAIL(E_CONFIG,
                     "train_moco.num_negatives = %lld: a step of train_moco.batch = %lld images in each of the "
                     "train.replicas leaves %lld keys to remember",
                     (long long)c->num_negatives, (long long)c->recipe.batch, (long long)step_images(run));
     TRY(arena_new(out, run->arena, 1));
-    TRY(moco_declare(&(*out)->net, &(*out)->params, size, run->arena));
+    TRY(moco_declare(&(*out)->net, &(*out)->params, config_get(run->config, &moco_section), run->arena));
     resnet_freeze(&(*out)->net);
     return OK;
 }

@@ -13,7 +13,7 @@ static const real eps = (real)1e-12; /* of directions, as PyTorch's */
 static const ConfigField fields[] = {
     FIELD_CHOICE(MocoConfig, backbone, "resnet50", resnet_names, RESULT, "residual network"),
     FIELD_INT(MocoConfig, width, "64", 1, 4096, RESULT, "channels of its first layer"),
-    FIELD_INT(MocoConfig, image_size, "96", 32, 4096, RESULT, "pixels of the centre of an image that it sees"),
+    FIELD_INT(MocoConfig, image_size, "96", 32, 152, RESULT, "pixels of the centre of a cutout that it sees"),
     FIELD_INT(MocoConfig, emb_dim, "128", 1, 65536, RESULT, "width of the projection in which views are compared"),
     FIELD_BOOL(MocoConfig, use_mlp, "true", RESULT, "project by two linear layers with a ReLU between, not by one"),
     FIELD_END};
