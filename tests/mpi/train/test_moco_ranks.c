@@ -268,7 +268,7 @@ static void mean_of(double *loss, double *top5, const char *folder, int first, i
 /* From when the queue is filled with keys. */
 static void the_loss_falls(void)
 {
-    enum { FEW = 2, LARGE = 8, MANY = 80, SOME = 15 };
+    enum { FEW = 2, LARGE = 8, MANY = 60, SOME = 12 };
     Case c;
     TrainReport report;
     TrainRecipe r = recipe;

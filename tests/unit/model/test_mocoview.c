@@ -6,7 +6,7 @@
 #include "model/mocoview.h"
 #include "test_main.h"
 
-enum { SIZE = 152, CROP = 96, BANDS = 3, PLANE = CROP * CROP, VIEWS = 120 };
+enum { SIZE = 152, CROP = 96, BANDS = 3, PLANE = CROP * CROP, VIEWS = 64 };
 
 static float pixels[BANDS * SIZE * SIZE], view[BANDS * PLANE], again[BANDS * PLANE];
 
