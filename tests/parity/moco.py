@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.sgd import sgd  # the class would load a compiler, which takes longer than all of this
 
 SIZE, WIDTH, N_OUT, BATCH, BLOCKS = 40, 4, 6, 3, (1, 2, 1, 1)
 RESNET50 = (3, 4, 6, 3)
@@ -108,12 +109,13 @@ def asking(f):
 def training(f):
     """Steps as Moco_v2 of ssl-legacysurvey makes them on one device."""
     steps, n, n_queue, temperature, momentum = 4, 3, 8, 0.2, 0.9
-    sgd = {"lr": 0.02, "momentum": 0.8, "weight_decay": 1e-2}
-    f.attrs.update(steps=steps, n_queue=n_queue, temperature=temperature, encoder_momentum=momentum, **sgd)
+    how = {"lr": 0.02, "momentum": 0.8, "weight_decay": 1e-2}
+    f.attrs.update(steps=steps, n_queue=n_queue, temperature=temperature, encoder_momentum=momentum, **how)
     query, key = Resnet(), Resnet()
     randomise(query)
     key.load_state_dict(query.state_dict())
-    optimizer = torch.optim.SGD(query.parameters(), **sgd)
+    weights = list(query.parameters())
+    sums = [None] * len(weights)
     queue, at = F.normalize(torch.randn(n_queue, N_OUT), dim=1), 0
     put(f.create_group("training/params"), query.state_dict())
     f["training/queue"] = queue.numpy().copy()
@@ -129,9 +131,9 @@ def training(f):
         for i in range(n):
             queue[(at + i) % n_queue] = k[i]
         at = (at + n) % n_queue
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        gradients = torch.autograd.grad(loss, weights)
+        with torch.no_grad():
+            sgd(weights, gradients, sums, foreach=False, dampening=0, nesterov=False, maximize=False, **how)
         losses.append(loss.item())
     f["training/losses"] = losses
     f["training/last_queue"] = queue.numpy()
