@@ -38,9 +38,10 @@ extern const ConfigSection *const config_sections[]; /* NULL-terminated: every s
 const Stage *stage_find(const char *name);
 
 extern const Stage mock_stage, import_stage, catalog_stage, pack_stage, train_spectrum_stage, train_image_stage,
-    align_stage, embed_stage, baselines_stage, probe_stage, tables_stage, search_stage, report_stage, export_stage;
-extern const ConfigSection mock_section, import_section, train_spectrum_section, train_image_section, align_section,
-    baselines_section, probe_section, tables_section,
+    train_moco_stage, align_stage, embed_stage, baselines_stage, probe_stage, tables_stage, search_stage, report_stage,
+    export_stage;
+extern const ConfigSection mock_section, import_section, train_spectrum_section, train_image_section,
+    train_moco_section, align_section, baselines_section, probe_section, tables_section,
     export_section; /* catalog_section: data/cuts.h, pack_section: data/pack.h */
 
 /* Section "run". */

@@ -1,29 +1,25 @@
 /* baselines.c - the stage: what is to be had without AstroCLIP, from the same rows (spec.md 6.8). Networks trained for the
-   properties themselves, principal components of raw data; what each says of every row goes to baselines.h5. */
+   properties themselves, principal components of raw data, features of MoCo v2; what each says of every row goes to
+   baselines.h5. */
 #include <math.h>
 #include <string.h>
 
+#include "baselines.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "io/seal.h"
 #include "model/prepare_image.h"
 #include "nn/gemm.h"
-#include "probe/baselines.h"
 #include "probe/pca.h"
 #include "probe/photonet.h"
+#include "train/moments.h"
 #include "train/supervised.h"
-#include "training.h"
 
-typedef struct {
-    ConfigTexts models, properties;
-    int64_t width, image_size;
-    int64_t batch, epochs, photometry_epochs;
-    double lr;
-    int64_t components, component_rows;
-} BaselinesConfig;
-
-static const char *const model_names[] = {"resnet18", "conv_att", "photometry_mlp", "pca_image", "pca_spectrum", NULL};
+static const char *const model_names[] = {"resnet18", "conv_att", "photometry_mlp", "pca_image", "pca_spectrum",
+                                          "moco",     NULL};
 static const char *const property_names[] = {"z", "logmstar", "age", "logz", "logssfr", "ssfr_released", NULL};
+
+static const char *const moco_outputs[] = {"features", "projection", NULL};
 
 /* Defaults are those of the released scripts, but for the components. */
 static const ConfigField fields[] = {
@@ -41,6 +37,10 @@ static const ConfigField fields[] = {
     FIELD_INT(BaselinesConfig, components, "64", 1, 4096, RESULT, "pca_*: principal components"),
     FIELD_INT(BaselinesConfig, component_rows, "20000", 2, 1e9, RESULT,
               "pca_*: train rows that they are learnt from, at most"),
+    FIELD_TEXT(BaselinesConfig, moco, "moco.ckpt.h5", EFFORT,
+               "moco: checkpoint of ours with the weights (train_moco, import), in run.output unless absolute"),
+    FIELD_CHOICE(BaselinesConfig, moco_output, "features", moco_outputs, RESULT,
+                 "moco: what it says of an image: the features of its network, or their projection"),
     FIELD_END};
 
 static Status check(const void *config)
@@ -53,23 +53,16 @@ static Status check(const void *config)
 
 const ConfigSection baselines_section = {"baselines", "networks and components to compare embeddings with", fields,
                                          sizeof(BaselinesConfig), check};
-static const ConfigSection *const sections[] = {&baselines_section, &train_section, NULL};
+static const ConfigSection *const sections[] = {&baselines_section, &moco_section, &train_section, NULL};
 
 /* ---- what all models need ---- */
 
-typedef struct {
-    Run *run;
-    const BaselinesConfig *config;
-    const TrainConfig *train;
-    uint64_t seed;
-    Catalog catalog;
-    Dataset dataset;
-    Baselines file;
-    char *catalog_path, *dataset_path, *path, *folder;
-    Label label[N_LABELS];
-    Fingerprint fingerprint;
-    int64_t first, n; /* this rank's rows */
-} Job;
+static bool has(const BaselinesConfig *c, const char *model)
+{
+    for (int64_t i = 0; i < c->models.n; i++)
+        if (strcmp(c->models.item[i], model) == 0) return true;
+    return false;
+}
 
 static Status check_batch(const BaselinesConfig *c, const TrainConfig *train)
 {
@@ -78,7 +71,7 @@ static Status check_batch(const BaselinesConfig *c, const TrainConfig *train)
                 (long long)c->batch, (long long)train->replicas);
 }
 
-static Status open_all(Job *j)
+static Status open_all(BaselinesJob *j)
 {
     Run *run = j->run;
     const RunConfig *rc = config_get(run->config, &run_section);
@@ -94,166 +87,30 @@ static Status open_all(Job *j)
     TRY(gemm_choose(rc->gemm, (int)rc->threads));
     TRY(gemm_precision(train_precisions[j->train->precision]));
     TRY(stage_made_by("catalog", catalog_open(&j->catalog, j->catalog_path, NULL, run->arena)));
-    return stage_made_by("pack", dataset_open(&j->dataset, j->dataset_path, run->arena));
+    TRY(stage_made_by("pack", dataset_open(&j->dataset, j->dataset_path, run->arena)));
+    return has(j->config, "moco") ? baselines_moco_open(j) : OK;
 }
 
-static void fingerprint_all(Job *j)
+static void fingerprint_all(BaselinesJob *j)
 {
     HashState *h = stage_hash(j->run, &baselines_stage);
     hash_add(h, &j->seed, sizeof j->seed);
     hash_add_text(h, j->catalog.envelope.fingerprint.text);
     hash_add_text(h, j->dataset.fingerprint.text);
     hash_add_text(h, gemm_provider_text());
+    hash_add(h, j->moco.value, (size_t)j->moco.n_reals * sizeof(real));
     j->fingerprint = hash_close(h);
 }
 
-/* What a network's weights depend on: other models, and how many epochs photometry gets, do not train it again. */
-static Fingerprint fingerprint_of(const Job *j, const char *network)
-{
-    const BaselinesConfig *c = j->config;
-    HashState *h = hash_open();
-    const int64_t number[] = {baselines_stage.revision, c->width, c->image_size, c->batch, c->epochs, (int64_t)j->seed};
-    hash_add_text(h, network);
-    hash_add(h, number, sizeof number);
-    hash_add(h, &c->lr, sizeof c->lr);
-    for (int64_t k = 0; k < c->properties.n; k++) hash_add_text(h, c->properties.item[k]);
-    config_hash(h, j->run->config, &train_section);
-    hash_add_text(h, j->catalog.envelope.fingerprint.text);
-    hash_add_text(h, j->dataset.fingerprint.text);
-    hash_add_text(h, gemm_provider_text());
-    return hash_close(h);
-}
-
-/* ---- supervised networks ---- */
-
-/* One network, from labels to weights. */
-typedef struct {
-    const char *name; /* "baselines: resnet18" */
-    char *folder, *checkpoint;
-    Targets targets;
-    Sample *sample[N_SPLITS];
-    int64_t n[N_SPLITS];
-    Supervised *network;
-    TrainRecipe recipe;
-    Envelope envelope;
-} Learner;
-
-static Status open_learner(Learner *l, Job *j, const char *network, Modality m)
-{
-    const BaselinesConfig *c = j->config;
-    Arena *a = j->run->arena;
-    char *name;
-    TRY(arena_printf(&name, a, "baselines: %s", network));
-    TRY(arena_printf(&l->folder, a, "%s/%s", j->folder, network));
-    TRY(arena_printf(&l->checkpoint, a, "%s/%s.ckpt.h5", j->folder, network));
-    l->name = name;
-    TRY(targets_read(&l->targets, &j->dataset, m, &j->catalog, j->label, c->properties.n, a));
-    for (int s = 0; s < N_SPLITS; s++)
-        TRY(targets_samples(&l->sample[s], &l->n[s], &l->targets, &j->dataset, m, (Split)s, a));
-    const SupervisedConfig config = {network, c->width, c->image_size};
-    TRY(supervised_open(&l->network, &config, &j->dataset, &l->targets, l->sample[SPLIT_TRAIN], l->n[SPLIT_TRAIN],
-                        j->seed, a));
-    const int64_t steps = l->n[SPLIT_TRAIN] / c->batch;
-    l->recipe = (TrainRecipe){.batch = c->batch / j->train->replicas,
-                              .steps = c->epochs * steps,
-                              .lr = c->lr,
-                              .lr_last = c->lr,
-                              .beta1 = 0.9,
-                              .beta2 = 0.999,
-                              .eps = 1e-8,
-                              .validate_every = steps,
-                              .val_batches = INT64_MAX,
-                              .keep = KEEP_BEST};
-    if (steps == 0)
-        return FAIL(E_INPUT, "%s: %lld train samples have a label; a step takes baselines.batch = %lld",
-                    j->dataset_path, (long long)l->n[SPLIT_TRAIN], (long long)c->batch);
-    TRY(stage_envelope(&l->envelope, j->run, "checkpoint", CHECKPOINT_VERSION, &baselines_stage,
-                       fingerprint_of(j, network)));
-    l->envelope.specprod = l->envelope.image_release = ""; /* weights are of no release */
-    return OK;
-}
-
-/* Collective. Trains unless the weights are there. */
-static Status learn(Learner *l, Job *j)
-{
-    Run *run = j->run;
-    Params *p = supervised_params(l->network);
-    Objective objective;
-    TrainReport report;
-    int64_t done = run->par.rank == 0 && !run->force &&
-                   artefact_is_current(l->checkpoint, "checkpoint", CHECKPOINT_VERSION, &l->envelope.fingerprint);
-    par_bcast(&run->par, &done, sizeof done, 0);
-    TRY(artefact_make_folder(&run->par, l->folder));
-    if (done) {
-        log_info("%s: %s is current, not trained again", l->name, l->checkpoint);
-        TRY(par_agree(&run->par, checkpoint_load(p, l->checkpoint, run->arena)));
-        return state_remove_all(l->folder, &run->par);
-    }
-    if (run->force) TRY(state_remove_all(l->folder, &run->par));
-    log_info("%s: %lld train samples with a label, %lld to validate; %lld steps", l->name, (long long)l->n[SPLIT_TRAIN],
-             (long long)l->n[SPLIT_VAL], (long long)l->recipe.steps);
-    supervised_objective(&objective, l->network);
-    const Trainer trainer = {.stage = l->name,
-                             .folder = l->folder,
-                             .config = j->train,
-                             .recipe = &l->recipe,
-                             .objective = &objective,
-                             .params = p,
-                             .train = l->sample[SPLIT_TRAIN],
-                             .n_train = l->n[SPLIT_TRAIN],
-                             .val = l->sample[SPLIT_VAL],
-                             .n_val = l->n[SPLIT_VAL],
-                             .seed = j->seed,
-                             .envelope = l->envelope};
-    TRY(trainer_run(&report, &trainer, &run->par, run->arena));
-    log_info("%s: loss %.5g in the first step, %.5g in the last; best validation loss %.5g after step %lld", l->name,
-             report.first_loss, report.loss, report.best_loss, (long long)report.best_step);
-    Status st = supervised_settle(l->network, run->arena);
-    if (st == OK && run->par.rank == 0) st = checkpoint_save(l->checkpoint, p, &l->envelope);
-    TRY(par_agree(&run->par, st));
-    return state_remove_all(l->folder, &run->par);
-}
-
-/* The entry that catalogue row `row` has, searched from *at on; -1 = none to use. Rows come in increasing order. */
-static int64_t entry_of_row(int64_t *at, const DatasetEntries *e, int32_t fatal, int64_t row)
+int64_t baselines_entry(int64_t *at, const DatasetEntries *e, int32_t fatal, int64_t row)
 {
     while (*at < e->n && e->row[*at] < row) ++*at;
     return *at < e->n && e->row[*at] == row && !(e->flag[*at] & fatal) ? *at : -1;
 }
 
-static Status predict_rows(float *value, const Learner *l, const Job *j, Modality m)
-{
-    const int64_t dim = l->targets.n_out;
-    Progress progress = {0};
-    int64_t at = 0;
-    progress_start(&progress, l->name, "rows", j->n);
-    for (int64_t i = 0; i < j->n; i++) {
-        const int64_t entry = entry_of_row(&at, &l->targets.entry, j->dataset.fatal[m], j->first + i);
-        TRY(par_continue());
-        for (int64_t k = 0; k < dim; k++) value[i * dim + k] = NAN;
-        if (entry >= 0) TRY(supervised_predict(value + i * dim, l->network, entry, j->run->arena));
-        progress_set(&progress, i + 1);
-    }
-    progress_stop(&progress);
-    return OK;
-}
-
-/* Collective. */
-static Status do_supervised(Job *j, const char *network, Modality m)
-{
-    Learner l = {0};
-    float *value = NULL;
-    TRY(par_agree(&j->run->par, open_learner(&l, j, network, m)));
-    TRY(learn(&l, j));
-    Status st = arena_new(&value, j->run->arena, j->n * l.targets.n_out);
-    if (st == OK) st = predict_rows(value, &l, j, m);
-    TRY(par_agree(&j->run->par, st));
-    return baselines_put(&j->file, network, j->label, value, l.targets.n_out, j->first, j->n, &j->run->par);
-}
-
 /* ---- photometry ---- */
 
-static Status do_photometry(Job *j, const char *model)
+static Status do_photometry(BaselinesJob *j, const char *model)
 {
     const BaselinesConfig *c = j->config;
     const PhotoNetConfig how = {c->batch, c->photometry_epochs, c->lr};
@@ -303,7 +160,7 @@ static Status read_train(float *out, void *source, int64_t row, Arena *scratch)
 }
 
 /* Train entries, at most component_rows of them, evenly spread. */
-static Status open_raw(Raw *r, Job *j, Modality m)
+static Status open_raw(Raw *r, BaselinesJob *j, Modality m)
 {
     const BaselinesConfig *c = j->config;
     int64_t n = 0;
@@ -318,14 +175,14 @@ static Status open_raw(Raw *r, Job *j, Modality m)
     return OK;
 }
 
-static Status project_rows(float *value, const Pca *pca, const Raw *r, const Job *j)
+static Status project_rows(float *value, const Pca *pca, const Raw *r, const BaselinesJob *j)
 {
     Arena *a = j->run->arena;
     int64_t at = 0;
     float *x;
     TRY(arena_new(&x, a, r->dim));
     for (int64_t i = 0; i < j->n; i++) {
-        const int64_t entry = entry_of_row(&at, &r->entry, j->dataset.fatal[r->m], j->first + i);
+        const int64_t entry = baselines_entry(&at, &r->entry, j->dataset.fatal[r->m], j->first + i);
         TRY(par_continue());
         for (int64_t k = 0; k < pca->k; k++) value[i * pca->k + k] = NAN;
         if (entry < 0) continue;
@@ -335,7 +192,7 @@ static Status project_rows(float *value, const Pca *pca, const Raw *r, const Job
     return OK;
 }
 
-static Status do_components(Job *j, const char *model, Modality m)
+static Status do_components(BaselinesJob *j, const char *model, Modality m)
 {
     const Par *par = &j->run->par;
     Arena *a = j->run->arena;
@@ -356,21 +213,22 @@ static Status do_components(Job *j, const char *model, Modality m)
 /* ---- the stage ---- */
 
 /* Collective. */
-static Status do_model(Job *j, const char *model)
+static Status do_model(BaselinesJob *j, const char *model)
 {
     const Mark mark = arena_mark(j->run->arena);
     Modality m;
     clock_begin(model);
-    Status st = supervised_modality(&m, model) ? do_supervised(j, model, m)
-                : strcmp(model, "photometry_mlp") == 0
-                    ? do_photometry(j, model)
-                    : do_components(j, model, strcmp(model, "pca_image") == 0 ? MODALITY_IMAGE : MODALITY_SPECTRUM);
+    Status st = supervised_modality(&m, model)         ? baselines_supervised(j, model, m)
+                : strcmp(model, "moco") == 0           ? baselines_moco(j)
+                : strcmp(model, "photometry_mlp") == 0 ? do_photometry(j, model)
+                : strcmp(model, "pca_image") == 0      ? do_components(j, model, MODALITY_IMAGE)
+                                                       : do_components(j, model, MODALITY_SPECTRUM);
     clock_end(model);
     arena_reset(j->run->arena, mark);
     return st;
 }
 
-static Status write_all(Job *j)
+static Status write_all(BaselinesJob *j)
 {
     Run *run = j->run;
     Envelope e;
@@ -394,9 +252,9 @@ static Status write_all(Job *j)
 
 static Status run_baselines(Run *run)
 {
-    Job j = {.run = run,
-             .config = config_get(run->config, &baselines_section),
-             .train = config_get(run->config, &train_section)};
+    BaselinesJob j = {.run = run,
+                      .config = config_get(run->config, &baselines_section),
+                      .train = config_get(run->config, &train_section)};
     Status st = OK;
     TRY_DONE(par_agree(&run->par, open_all(&j)));
     fingerprint_all(&j);
@@ -412,13 +270,6 @@ done:
     catalog_close(&j.catalog);
     gemm_precision("f32");
     return st;
-}
-
-static bool has(const BaselinesConfig *c, const char *model)
-{
-    for (int64_t i = 0; i < c->models.n; i++)
-        if (strcmp(c->models.item[i], model) == 0) return true;
-    return false;
 }
 
 /* Multiplications and additions of one image or spectrum, once forth. resnet18: 3.6e9 of width 64 at 224 pixels, which
@@ -445,7 +296,7 @@ void baselines_cost(BaselinesCost *out, const Run *run)
             out->row_bytes += 4 * (double)c->properties.n;
             /* weights, gradients, moments of resnet18: 11.2e6 of width 64; maps of a batch: 10 numbers of each pixel and
                channel of the stem, there and back, of train batches and of those of the running moments */
-            const double batch = fmax((double)(c->batch / train->replicas), SUPERVISED_MOMENT_BATCH);
+            const double batch = fmax((double)(c->batch / train->replicas), MOMENT_BATCH);
             if (m == MODALITY_IMAGE)
                 memory = 4 * (8 * 11.2e6 * (wide / 64) * (wide / 64) + batch * (image + 3.3 * image / N_BANDS * wide));
         }
@@ -457,6 +308,7 @@ void baselines_cost(BaselinesCost *out, const Run *run)
         }
         out->memory = fmax(out->memory, memory);
     }
+    if (has(c, "moco")) baselines_moco_cost(out, run);
 }
 
 static Status plan_baselines(Run *run, FILE *out)
@@ -477,19 +329,21 @@ static Status plan_baselines(Run *run, FILE *out)
 
 const Stage baselines_stage = {
     .name = "baselines",
-    .reads = "catalog.h5 (labels, splits, fluxes), dataset.h5",
+    .reads = "catalog.h5 (labels, splits, fluxes), dataset.h5, moco.ckpt.h5 (if asked to)",
     .writes = "baselines.h5, baselines/{resnet18,conv_att}.ckpt.h5 and metrics.csv",
-    .help = "supervised networks and principal components to compare embeddings with",
+    .help = "supervised networks, principal components and MoCo v2 to compare embeddings with",
     .purpose =
         "Trains resnet18 on images and conv_att on spectra for the properties themselves, a small network on three "
         "magnitudes, and finds\n"
-        "the principal components of images (as the image encoder sees them) and of raw flux. What each says of every "
-        "row goes to\n"
+        "the principal components of images (as the image encoder sees them) and of raw flux. moco takes features of "
+        "the network of\n"
+        "MoCo v2 that train_moco made, or of the released one of Stein et al. (import). What each says of every row "
+        "goes to\n"
         "baselines.h5; `probe` scores it with probe.baselines. The best epoch by the val split is kept; the learning "
         "rate is constant, as\n"
         "in the released scripts. The same bits on any number of ranks up to train.replicas; trained networks are kept "
         "in the folder baselines.",
-    .revision = 1,
+    .revision = 2,
     .sections = sections,
     .tells = true,
     .run = run_baselines,

@@ -49,7 +49,10 @@ const Stage export_stage = {
     .help = "weights for PyTorch",
     .purpose = "Writes a checkpoint of ours as a file that torch.load opens, under the official names: AstroCLIP as a "
                "Lightning checkpoint,\n"
-               "an image encoder alone as AstroDINO's teacher file, a spectrum encoder alone as SpecFormer's.",
+               "an image encoder alone as AstroDINO's teacher file, a spectrum encoder alone as SpecFormer's, the "
+               "query encoder "
+               "of MoCo v2 as\n"
+               "a part of its Lightning checkpoint (strict=False).",
     .revision = 1,
     .sections = sections,
     .run = run_export,

@@ -12,7 +12,7 @@ typedef struct {
 
 static const ConfigField import_fields[] = {
     FIELD_TEXT(ImportConfig, input, "", EFFORT,
-               "PyTorch checkpoint: AstroCLIP .ckpt, AstroDINO .pth, SpecFormer .ckpt"),
+               "PyTorch checkpoint: AstroCLIP .ckpt, AstroDINO .pth, SpecFormer .ckpt, MoCo v2 .ckpt or .pth.tar"),
     FIELD_TEXT(ImportConfig, output, "astroclip.ckpt.h5", EFFORT, "checkpoint of ours, in run.output unless absolute"),
     FIELD_BOOL(ImportConfig, allow_nonfinite, "false", RESULT, "take weights that are NaN or Inf too"), FIELD_END};
 
@@ -88,13 +88,15 @@ const Stage import_stage = {
     .name = "import",
     .reads = "a PyTorch checkpoint",
     .writes = "astroclip.ckpt.h5",
-    .help = "weights from PyTorch, for embed.weights",
+    .help = "weights from PyTorch, for embed.weights and baselines.moco",
     .purpose =
-        "Reads a checkpoint of AstroCLIP (Lightning .ckpt), of AstroDINO (teacher .pth) or of SpecFormer (.ckpt) as "
-        "data, without\n"
-        "executing anything, checks every name, shape, checksum and value, and writes the weights under "
-        "AstroCLIP's names. An\n"
-        "encoder alone serves embed.sets [single] for its modality.",
+        "Reads a checkpoint of AstroCLIP (Lightning .ckpt), of AstroDINO (teacher .pth), of SpecFormer (.ckpt) or of "
+        "MoCo v2 (the\n"
+        "released .ckpt of Stein et al.) as data, without executing anything, checks every name, shape, checksum and "
+        "value, and\n"
+        "writes the weights under their official names. An encoder alone serves embed.sets [single] for its modality; "
+        "of MoCo v2 the\n"
+        "query encoder serves baselines.moco.",
     .revision = 1,
     .sections = sections,
     .tells = true,

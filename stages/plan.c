@@ -327,6 +327,7 @@ static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(Tra
 
 static void size_train_spectrum(StagePlan *p, const Campaign *c) { size_training(p, c, train_spectrum_cost); }
 static void size_train_image(StagePlan *p, const Campaign *c) { size_training(p, c, train_image_cost); }
+static void size_train_moco(StagePlan *p, const Campaign *c) { size_training(p, c, train_moco_cost); }
 static void size_align(StagePlan *p, const Campaign *c) { size_training(p, c, align_cost); }
 
 /* Two networks and components of both modalities; the stage knows what they take. */
@@ -404,6 +405,7 @@ static const struct {
              {&pack_stage, size_pack, NULL, false},
              {&train_spectrum_stage, size_train_spectrum, NULL, true},
              {&train_image_stage, size_train_image, NULL, true},
+             {&train_moco_stage, size_train_moco, NULL, true},
              {&align_stage, size_align, NULL, true},
              {&embed_stage, size_embed, NULL, true},
              {&baselines_stage, size_baselines, "baselines.h5", false},

@@ -11,6 +11,7 @@
 #include "data/pack.h"
 #include "data/survey.h"
 #include "embed/embed.h"
+#include "model/moco.h"
 #include "model/model.h"
 #include "nn/gemm.h"
 #include "tables/explorer.h"
@@ -18,9 +19,10 @@
 #include "tables/search.h"
 #include "train/trainer.h"
 
-static const char *const stage_names[] = {"mock",        "import", "catalog", "pack",      "train_spectrum",
-                                          "train_image", "align",  "embed",   "baselines", "probe",
-                                          "tables",      "search", "report",  "export",    NULL};
+static const char *const stage_names[] = {"mock",           "import",      "catalog",    "pack",
+                                          "train_spectrum", "train_image", "train_moco", "align",
+                                          "embed",          "baselines",   "probe",      "tables",
+                                          "search",         "report",      "export",     NULL};
 static const char *const launchers[] = {"auto", "mpirun", "srun", NULL};
 
 static const ConfigField run_fields[] = {
@@ -49,35 +51,17 @@ static const ConfigField run_fields[] = {
 const ConfigSection run_section = {"run", "where results go, how a run is started", run_fields, sizeof(RunConfig),
                                    NULL};
 
-const Stage *const stage_table[] = {&mock_stage,   &import_stage,         &catalog_stage,
-                                    &pack_stage,   &train_spectrum_stage, &train_image_stage,
-                                    &align_stage,  &embed_stage,          &baselines_stage,
-                                    &probe_stage,  &tables_stage,         &search_stage,
-                                    &report_stage, &export_stage,         NULL};
+const Stage *const stage_table[] = {&mock_stage,           &import_stage,      &catalog_stage,    &pack_stage,
+                                    &train_spectrum_stage, &train_image_stage, &train_moco_stage, &align_stage,
+                                    &embed_stage,          &baselines_stage,   &probe_stage,      &tables_stage,
+                                    &search_stage,         &report_stage,      &export_stage,     NULL};
 
-const ConfigSection *const config_sections[] = {&run_section,
-                                                &release_section,
-                                                &mock_section,
-                                                &import_section,
-                                                &catalog_section,
-                                                &labels_section,
-                                                &spectra_section,
-                                                &images_section,
-                                                &pack_section,
-                                                &model_section,
-                                                &train_section,
-                                                &train_spectrum_section,
-                                                &train_image_section,
-                                                &align_section,
-                                                &embed_section,
-                                                &baselines_section,
-                                                &probe_section,
-                                                &tables_section,
-                                                &search_section,
-                                                &report_section,
-                                                &serve_section,
-                                                &export_section,
-                                                NULL};
+const ConfigSection *const config_sections[] = {
+    &run_section,    &release_section, &mock_section,           &import_section,      &catalog_section,
+    &labels_section, &spectra_section, &images_section,         &pack_section,        &model_section,
+    &moco_section,   &train_section,   &train_spectrum_section, &train_image_section, &train_moco_section,
+    &align_section,  &embed_section,   &baselines_section,      &probe_section,       &tables_section,
+    &search_section, &report_section,  &serve_section,          &export_section,      NULL};
 
 const Stage *stage_find(const char *name)
 {

@@ -2,8 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/log.h"
-#include "data/imageset.h"
 #include "model/branch.h"
 #include "training.h"
 
@@ -213,27 +211,6 @@ static TrainRecipe recipe_of(const Run *run)
     return r;
 }
 
-/* ---- images ---- */
-
-static Status read_entry(float *pixels, void *self, const Sample *s) { return dataset_image(pixels, self, s->image); }
-static Status read_image(float *pixels, void *self, const Sample *s) { return imageset_read(pixels, self, s->image); }
-
-/* Collective. train.dataset, or the image set, which is closed by imageset_close. */
-static Status open_images(ImageReader *reader, ImageSet *set, Training *t)
-{
-    const TrainImageConfig *c = config_get(t->run->config, &train_image_section);
-    *reader = (ImageReader){read_entry, &t->dataset};
-    if (!c->images[0]) return training_dataset(t, SAMPLES_IMAGES);
-    *reader = (ImageReader){read_image, set};
-    TRY(imageset_open(set, c->images, &t->run->par, t->run->arena));
-    t->data = set->fingerprint;
-    t->n[SPLIT_VAL] = c->val_images < set->n / 10 ? c->val_images : set->n / 10;
-    t->n[SPLIT_TRAIN] = set->n - t->n[SPLIT_VAL];
-    log_info("train_image: %lld images to train with in %lld files, %lld to validate", (long long)t->n[SPLIT_TRAIN],
-             (long long)set->n_files, (long long)t->n[SPLIT_VAL]);
-    return OK;
-}
-
 /* ---- the stage ---- */
 
 static Status run_train_image(Run *run)
@@ -248,7 +225,7 @@ static Status run_train_image(Run *run)
     bool current;
     Status st = OK;
     TRY_DONE(training_open(&t, run, &train_image_stage, &recipe, c->output, build));
-    TRY_DONE(open_images(&reader, &set, &t));
+    TRY_DONE(training_images(&reader, &set, &t, c->images, c->val_images));
     TRY_DONE(par_agree(&run->par, training_load(&t, c->init, backbone)));
     TRY_DONE(training_is_current(&current, &t, "model.image", kept));
     if (current || run->ask) goto done;

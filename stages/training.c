@@ -1,4 +1,4 @@
-/* training.c - the common part of train_spectrum, train_image and align (training.h). */
+/* training.c - the common part of train_spectrum, train_image, train_moco and align (training.h). */
 #include "training.h"
 
 #include <stdlib.h>
@@ -36,6 +36,23 @@ Status training_dataset(Training *t, SampleKind kind)
     TRY(par_agree(&t->run->par, open_data(t, kind)));
     log_info("%s: %lld samples to train with, %lld to validate, %lld to test", t->stage->name,
              (long long)t->n[SPLIT_TRAIN], (long long)t->n[SPLIT_VAL], (long long)t->n[SPLIT_TEST]);
+    return OK;
+}
+
+static Status read_entry(float *pixels, void *self, const Sample *s) { return dataset_image(pixels, self, s->image); }
+static Status read_image(float *pixels, void *self, const Sample *s) { return imageset_read(pixels, self, s->image); }
+
+Status training_images(ImageReader *reader, ImageSet *set, Training *t, const char *images, int64_t val_images)
+{
+    *reader = (ImageReader){read_entry, &t->dataset};
+    if (!images[0]) return training_dataset(t, SAMPLES_IMAGES);
+    *reader = (ImageReader){read_image, set};
+    TRY(imageset_open(set, images, &t->run->par, t->run->arena));
+    t->data = set->fingerprint;
+    t->n[SPLIT_VAL] = val_images < set->n / 10 ? val_images : set->n / 10;
+    t->n[SPLIT_TRAIN] = set->n - t->n[SPLIT_VAL];
+    log_info("%s: %lld images to train with in %lld files, %lld to validate", t->stage->name,
+             (long long)t->n[SPLIT_TRAIN], (long long)set->n_files, (long long)t->n[SPLIT_VAL]);
     return OK;
 }
 
@@ -103,7 +120,7 @@ Status training_weights(Fingerprint *out, const Training *t, const char *model, 
 {
     const Params *p = t->params;
     HashState *h = hash_open();
-    Status st = hash_lines(h, t->run, &model_section, model);
+    Status st = model ? hash_lines(h, t->run, &model_section, model) : OK;
     for (int64_t i = 0; i < p->n_params; i++) {
         if (!begins(p->param[i].name, names)) continue;
         hash_add_text(h, p->param[i].name);
@@ -201,7 +218,10 @@ Status training_publish(Training *t, const TrainReport *report, const char *cons
 
 double training_optimizer_bytes(const TrainingCost *c, const TrainConfig *t, int64_t n_ranks, bool sharded)
 {
-    const OptimizerConfig o = {.ema = c->ema ? 1 : c->recipe->ema, .n_replicas = t->replicas, .sharded = sharded};
+    const OptimizerConfig o = {.sgd = c->sgd,
+                               .ema = c->ema ? 1 : c->recipe->ema,
+                               .n_replicas = t->replicas,
+                               .sharded = sharded};
     return (double)optimizer_bytes(&o, c->n_trained, n_ranks < t->replicas ? n_ranks : t->replicas);
 }
 

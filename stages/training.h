@@ -3,6 +3,7 @@
 #ifndef STAGES_TRAINING_H
 #define STAGES_TRAINING_H
 
+#include "data/imageset.h"
 #include "stages.h"
 #include "train/checkpoint.h"
 #include "train/trainer.h"
@@ -36,6 +37,9 @@ Status training_open(Training *t, Run *run, const Stage *stage, const TrainRecip
                      TrainingBuild build);
 /* Collective. train.dataset and its samples. */
 Status training_dataset(Training *t, SampleKind kind);
+/* Collective. Images alone: those of train.dataset or, unless `images` is "", of that folder of the image set of Stein et al.,
+   of which the last val_images, at most a tenth, are for validation. *set is then closed by imageset_close. */
+Status training_images(ImageReader *reader, ImageSet *set, Training *t, const char *images, int64_t val_images);
 void training_close(Training *t); /* twice-safe */
 
 /* Local. Freezes the parameters whose names begin with one of `frozen` (NULL-terminated). */
@@ -45,7 +49,7 @@ void training_freeze(Training *t, const char *const *frozen);
 Status training_load(Training *t, const char *weights, const char *needed);
 
 /* Local. What the weights are whose names begin with one of `names` (NULL-terminated): the lines of section `model` that
-   begin with `model`, the values, the provider of products. */
+   begin with `model` (NULL = none), the values, the provider of products. */
 Status training_weights(Fingerprint *out, const Training *t, const char *model, const char *const *names);
 
 /* Collective. The fingerprint: configuration, seed, the lines of section `model` that begin with `model`, dataset, and the
@@ -65,7 +69,7 @@ Status training_publish(Training *t, const TrainReport *report, const char *cons
 /* What a training needs, from its configuration alone. */
 typedef struct {
     const TrainRecipe *recipe;
-    bool ema; /* an average of the weights is kept, whatever the recipe says */
+    bool ema, sgd; /* an average of the weights is kept, there is one moment, whatever the recipe says */
     SampleKind kind;
     bool own_data;     /* it does not come from train.dataset */
     int64_t n_trained; /* numbers */
@@ -91,6 +95,7 @@ void baselines_cost(BaselinesCost *out, const Run *run);
 /* Local, each in the file of its stage. */
 Status train_spectrum_cost(TrainingCost *out, Run *run);
 Status train_image_cost(TrainingCost *out, Run *run);
+Status train_moco_cost(TrainingCost *out, Run *run);
 Status align_cost(TrainingCost *out, Run *run);
 
 #endif

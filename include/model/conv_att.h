@@ -47,7 +47,6 @@ Status conv_att_forward(real *out, ConvAttTrace *t, const ConvAtt *m, const real
 /* Adds to the gradients d_p of the table. */
 Status conv_att_backward(real *d_p, const ConvAttTrace *t, const ConvAtt *m, const real *d_out, Arena *step);
 
-int64_t conv_att_length(const ConvAtt *m);      /* positions behind the last stage: 9 of 7781 pixels */
-int64_t conv_att_trace_reals(const ConvAtt *m); /* for plans */
+int64_t conv_att_length(const ConvAtt *m); /* positions behind the last stage: 9 of 7781 pixels */
 
 #endif

@@ -15,6 +15,7 @@ typedef struct {
 } NightLaw;
 extern const NightLaw crops_seeing; /* sigma of the point spread function, pixels */
 extern const NightLaw crops_noise;  /* sigma of a pixel, nanomaggies */
+double crops_draw_night(const NightLaw *law, int band, Rng *rng);
 
 /* The sigma that takes an image of one night (`have`, drawn first, in all bands) to that of another: the root of the
    difference of squares, 0 where the image is worse already. */

@@ -2,8 +2,8 @@
    kernel_w) as PyTorch stores them. A signal is a map of height 1 with a kernel of height 1. Padding is with zeros, one
    stride both ways. Local.
 
-   Each map is multiplied by itself (nn/gemm.h): its result has the same bits in whatever batch, and gradients of weights are
-   sums over the maps in order. */
+   A map's result has the same bits in whatever batch (nn/gemm.h). Gradients of weights are sums over the maps in order, in
+   groups whose size follows from that of the maps and the provider. */
 #ifndef NN_CONV_H
 #define NN_CONV_H
 

@@ -1,4 +1,4 @@
-/* optim.h - optimiser steps on flat buffers: AdamW and Adam as PyTorch defines them, clipping by norm, moving averages
+/* optim.h - optimiser steps on flat buffers: AdamW, Adam and SGD as PyTorch defines them, clipping by norm, moving averages
    of weights (spec.md 3.7, 4.9). Element by element, so a buffer may be cut anywhere and each rank step its shard.
    Local. */
 #ifndef NN_OPTIM_H
@@ -14,6 +14,13 @@ typedef struct {
 /* One step of n parameters p with gradients d_p; m, v (n) are their moments, zero at first. step counts from 1. A step
    with lr 0 moves the moments alone. */
 void adamw_step(real *p, real *m, real *v, const real *d_p, int64_t n, const AdamW *o, int64_t step);
+
+/* Stochastic gradient descent with momentum as PyTorch defines it: m = momentum m + d_p + weight_decay p, p -= lr m; m (n) is
+   zero at first. */
+typedef struct {
+    double lr, weight_decay, momentum;
+} Sgd;
+void sgd_step(real *p, real *m, const real *d_p, int64_t n, const Sgd *o);
 
 /* Sum of squares, in double and in order: sums of fixed pieces, added in a fixed order, make the same norm whoever owns
    the pieces. */

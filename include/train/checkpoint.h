@@ -1,5 +1,5 @@
 /* checkpoint.h - weights in a file: astroclip.ckpt.h5, one float32 dataset per tensor under /weights, by official name. The only reader and writer of
-   checkpoints of ours. A checkpoint may hold a part of the model only, such as one encoder. Attribute `model` tells the sizes as section `model` of a run
+   checkpoints of ours. A checkpoint may hold a part of the model only, such as one encoder. Attribute `model` tells the sizes as a section of a run
    file, where they are known. */
 #ifndef TRAIN_CHECKPOINT_H
 #define TRAIN_CHECKPOINT_H

@@ -8,7 +8,7 @@
 typedef struct {
     int64_t tensors, values; /* written */
     int64_t not_finite;      /* tensors with NaN or Inf, where they are allowed */
-    int64_t left_out;        /* tensors that serve training only: dino_head.*, logit_scale */
+    int64_t left_out;        /* tensors that serve training only (official_leaves_out) */
 } ImportReport;
 
 /* Writes the model's tensors under AstroCLIP's names to the checkpoint `to`. Strict: a tensor that is missing, of another shape, that the model does not

@@ -5,8 +5,10 @@
 
 #include "data/dataset.h"
 #include "model/dino.h"
+#include "model/moco.h"
 #include "model/model.h"
 #include "nn/schedule.h"
+#include "train/imagereader.h"
 #include "train/optimizer.h"
 
 /* What this rank does in one step: replica first + k trains with sample[k * batch ... + batch). */
@@ -46,7 +48,10 @@ typedef struct {
     /* Local. In place of the recipe's rates. */
     void (*rates)(StepRates *out, const void *self, int64_t step);
     const char *const *modules; /* what is clipped together (OptimizerConfig) */
-    /* What it carries from step to step beside the weights, the same on all ranks, zero at first: part of a state. */
+    /* The average of the weights (OptimizerConfig.ema) is the objective's own affair, such as a key encoder: the weights
+       themselves are validated and kept. */
+    bool keeps_weights;
+    /* What it carries from step to step beside the weights, the same on all ranks: part of a state. */
     double *memory;
     int64_t n_memory;
     /* Local. The step that was just made is taken: what it left goes into the memory. */
@@ -73,12 +78,6 @@ extern const char *const masked_frozen[];
 
 /* ---- AstroDINO by self-distillation (spec.md 4) ---- */
 
-/* Where images come from; entry `image` of a sample. */
-typedef struct {
-    Status (*read)(float *pixels, void *self, const Sample *s); /* Local. (3, CUTOUT_PIXELS, CUTOUT_PIXELS) */
-    void *self;
-} ImageReader;
-
 typedef enum { BALANCE_CENTERING, BALANCE_SINKHORN } Balance;
 
 typedef struct {
@@ -99,6 +98,22 @@ Status dino_objective(Objective *out, const DinoTraining *c, const Dino *dino, P
                       Arena *a);
 /* Local. Memory of a step beside weights, gradients and moments, of a rank with n_mine replicas, for plans. */
 double dino_step_bytes(const DinoTraining *c, const Dino *dino, int64_t n_mine, int64_t batch);
+
+/* ---- MoCo v2 (model/moco.h) ---- */
+
+typedef struct {
+    int64_t n_queue, step_images; /* keys that are remembered; images of all replicas in a step, no more than these */
+    double temperature;
+    uint64_t seed; /* of the queue before it has seen a key */
+} MocoTraining;
+
+/* Local. `net` lies in a table of its own, its running moments are frozen; net and reader are borrowed. The key encoder is
+   the optimiser's average (OptimizerConfig.ema), whose weights take the place of the query encoder's while it looks at a
+   batch. A replica's batch norms see its own batch; the keys of all replicas are shuffled over them, so that a key cannot be
+   known by the company it was normed in. `step` is Collective. */
+Status moco_objective(Objective *out, const MocoTraining *c, const Resnet *net, const ImageReader *reader, Arena *a);
+/* Local. Memory of a step beside weights, gradients and moments, and of the queue, for plans. */
+double moco_step_bytes(const MocoTraining *c, const Resnet *net, int64_t batch);
 
 /* ---- the alignment (spec.md 5) ---- */
 

@@ -1,5 +1,5 @@
 /* optimizer.h - from the gradients of replicas to new weights: sums over the fixed tree of replicas, mean, clipping,
-   AdamW, moving average. The same bits for any number of ranks up to the number of replicas.
+   AdamW or SGD with momentum, moving average. The same bits for any number of ranks up to the number of replicas.
 
    Rank r owns the replicas that par_share(n_replicas) gives it. Each replica's gradient is a buffer of
    params->n_d_reals; it is added to its sibling as soon as both are there, so a rank holds few of them (about
@@ -22,7 +22,9 @@
 enum { OPTIMIZER_PIECE = 1 << 18 };
 
 typedef struct {
-    AdamW adam;      /* lr is given per step */
+    AdamW adam; /* lr and weight decay are given per step */
+    bool sgd;   /* in place of AdamW, without a second moment */
+    double sgd_momentum;
     double max_norm; /* 0 = no clipping */
     double ema;      /* momentum of the average of the weights; 0 = none */
     int64_t n_replicas;
@@ -75,7 +77,7 @@ Status optimizer_step(StepReport *out, Optimizer *o, double lr, double weight_de
 /* Local. The momentum of the average from now on, in place of that of the configuration, which has one. */
 void optimizer_momentum(Optimizer *o, double momentum);
 
-/* Collective, between steps. Moments and average into / from the groups "moment1", "moment2", "average" of a file that
+/* Collective, between steps. Moments and average into / from the groups "moment1", "moment2" (AdamW), "average" of a file that
    is open on the same ranks, by parameter name, each with its own shape: any number of ranks can go on, sharded or not.
    load: E_INPUT names what is missing. */
 Status optimizer_save(H5File *f, Optimizer *o);

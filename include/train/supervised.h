@@ -3,16 +3,12 @@
    replica's batch have, in units of each property's spread.
 
    resnet18: a replica's batch norms see its own batch; all its images are flipped and blurred alike. The running moments
-   that prediction uses are not followed from step to step, for that would make them a matter of which rank has which
-   replica: they are the mean over SUPERVISED_MOMENTS batches of train samples, fixed ones and not augmented, taken anew
-   whenever predictions are asked for after the weights changed. */
+   that prediction uses are taken anew (train/moments.h) whenever predictions are asked for after the weights changed. */
 #ifndef TRAIN_SUPERVISED_H
 #define TRAIN_SUPERVISED_H
 
 #include "train/objective.h"
 #include "train/targets.h"
-
-enum { SUPERVISED_MOMENTS = 8, SUPERVISED_MOMENT_BATCH = 64 };
 
 typedef struct {
     const char *network; /* "resnet18", "conv_att" */
@@ -28,8 +24,6 @@ Status supervised_open(Supervised **out, const SupervisedConfig *c, Dataset *d, 
 bool supervised_modality(Modality *m, const char *network); /* Local. false = no such network */
 Params *supervised_params(Supervised *s);
 void supervised_objective(Objective *out, Supervised *s);
-/* Local. Memory of a step of one replica beside weights, gradients and moments, for plans. */
-double supervised_step_bytes(const Supervised *s, int64_t batch);
 
 /* Local. The running moments are those of today's weights; before parameters are written. */
 Status supervised_settle(Supervised *s, Arena *scratch);

@@ -32,6 +32,8 @@ typedef struct {
     int64_t warmup_steps;
     int64_t schedule_steps; /* where the cosine ends; 0 = steps */
     double beta1, beta2, eps, weight_decay;
+    bool sgd; /* in place of AdamW */
+    double sgd_momentum;
     double clip; /* 0 = no clipping */
     double ema;  /* 0 = none */
     double dropout;

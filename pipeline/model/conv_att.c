@@ -242,13 +242,3 @@ Status conv_att_backward(real *d_p, const ConvAttTrace *t, const ConvAtt *m, con
     arena_reset(step, mark);
     return OK;
 }
-
-int64_t conv_att_trace_reals(const ConvAtt *m)
-{
-    int64_t n = 0;
-    for (int s = 0; s < CONV_ATT_STAGES; s++) {
-        const Conv *c = &m->stage[s].conv;
-        n += 3 * length_of(m, s) * c->c_out + c->width * c->c_in;
-    }
-    return n;
-}

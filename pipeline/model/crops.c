@@ -18,16 +18,16 @@ const NightLaw crops_noise = {{0.2264926, 0.2431146, 0.1334844},
                               {-0.0006735, -0.0023663, -0.0143416},
                               {0.0037602, 0.0067417, 0.0260779}};
 
-static double draw_night(const NightLaw *law, int band, Rng *rng)
+double crops_draw_night(const NightLaw *law, int band, Rng *rng)
 {
     return law->loc[band] + law->scale[band] * exp(law->shape[band] * rng_normal(rng));
 }
 
 void crops_draw_sigma(double have[CROPS_BANDS], double add[CROPS_BANDS], const NightLaw *law, Rng *rng)
 {
-    for (int b = 0; b < CROPS_BANDS; b++) have[b] = draw_night(law, b, rng);
+    for (int b = 0; b < CROPS_BANDS; b++) have[b] = crops_draw_night(law, b, rng);
     for (int b = 0; b < CROPS_BANDS; b++) {
-        const double want = draw_night(law, b, rng), square = want * want - have[b] * have[b];
+        const double want = crops_draw_night(law, b, rng), square = want * want - have[b] * have[b];
         add[b] = square > 0 ? sqrt(square) : 0;
     }
 }

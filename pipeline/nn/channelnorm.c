@@ -1,7 +1,7 @@
-/* channelnorm.c - moments in two passes (mean, then squares of what is left), eight channels at a time. */
+/* channelnorm.c - moments in two passes (mean, then squares of what is left), sixteen channels at a time. */
 #include "nn/channelnorm.h"
 
-enum { GROUP = 8 }; /* doubles of a vector register; a whole group has loops of constant length */
+enum { GROUP = 16 }; /* floats of a cache line; a whole group has loops of constant length */
 
 /* Over the rows of `count` channels: mean and population variance. */
 static inline void group_moments(double *mean, double *var, const real *x, int64_t rows, int64_t channels, int count)

@@ -2,10 +2,13 @@
    (kernel_h, kernel_w, c_in), so that rows of the kernel are copied in one piece; weights are turned to that order. */
 #include "nn/conv.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "nn/gemm.h"
 #include "nn/vector.h"
+
+enum { ROWS = 768 }; /* of a product, where maps have fewer positions */
 
 static int64_t reach(const Conv *c) { return c->kernel_h * c->kernel_w * c->c_in; }
 
@@ -72,46 +75,96 @@ static void turn_back(real *w, const real *turned, const Conv *c)
             for (int64_t k = 0; k < kernel; k++) *w++ += turned[(o * kernel + k) * c->c_in + i];
 }
 
+/* A kernel of one position that meets each one: its rows are the map as it lies. */
+static bool is_plain(const Conv *c)
+{
+    return c->kernel_h == 1 && c->kernel_w == 1 && c->pad_h == 0 && c->pad_w == 0 && c->stride == 1;
+}
+
+/* Maps that go through one product: small ones together, so that weights are not read for a handful of rows. Only where that
+   changes no bit of a row (gemm.h). */
+static int64_t group_of(int64_t positions, int64_t n)
+{
+    if (positions % gemm_row_unit() != 0) return 1;
+    const int64_t most = ROWS / positions > 1 ? ROWS / positions : 1;
+    return most < n ? most : n;
+}
+
+static void gather_all(real *rows, const Conv *c, const real *x, int64_t n)
+{
+    const int64_t positions = conv_height(c) * conv_width(c), map = c->height * c->width * c->c_in;
+    for (int64_t i = 0; i < n; i++) gather(rows + i * positions * reach(c), c, x + i * map);
+}
+
 Status conv_forward(real *y, const Conv *c, const real *x, const real *w, const real *b, int64_t n, Arena *scratch)
 {
     const int64_t positions = conv_height(c) * conv_width(c), map = c->height * c->width * c->c_in;
+    const int64_t group = group_of(positions, n);
+    const bool plain = is_plain(c);
     const Mark mark = arena_mark(scratch);
-    real *rows, *turned;
-    TRY(arena_new(&rows, scratch, positions * reach(c)));
-    TRY(arena_new(&turned, scratch, c->c_out * reach(c)));
-    turn(turned, w, c);
-    for (int64_t i = 0; i < n; i++) {
-        gather(rows, c, x + i * map);
-        gemm_linear()->forward(y + i * positions * c->c_out, rows, turned, b, positions, c->c_out, reach(c));
+    real *rows = NULL, *turned = NULL;
+    if (!plain) {
+        TRY(arena_new(&rows, scratch, group * positions * reach(c)));
+        TRY(arena_new(&turned, scratch, c->c_out * reach(c)));
+        turn(turned, w, c);
+    }
+    for (int64_t i = 0, m; i < n; i += m) {
+        m = n - i < group ? n - i : group;
+        if (!plain) gather_all(rows, c, x + i * map, m);
+        gemm_linear()->forward(y + i * positions * c->c_out, plain ? x + i * map : rows, plain ? w : turned, b,
+                               m * positions, c->c_out, reach(c));
     }
     arena_reset(scratch, mark);
     return OK;
+}
+
+/* Of m maps; rows and turned as below. */
+static void maps_backward(real *d_x, real *d_turned, const Conv *c, const real *d_y, const real *x, real *rows,
+                          const real *turned, int64_t m)
+{
+    const int64_t positions = conv_height(c) * conv_width(c), map = c->height * c->width * c->c_in;
+    if (d_turned) {
+        gather_all(rows, c, x, m);
+        gemm_linear()->backward_w(d_turned, d_y, rows, m * positions, c->c_out, reach(c));
+    }
+    if (!d_x) return;
+    memset(rows, 0, sizeof *rows * (size_t)(m * positions * reach(c)));
+    gemm_linear()->backward_x(rows, d_y, turned, m * positions, c->c_out, reach(c));
+    for (int64_t i = 0; i < m; i++) scatter(d_x + i * map, c, rows + i * positions * reach(c));
+}
+
+static void plain_backward(real *d_x, real *d_w, const Conv *c, const real *d_y, const real *x, const real *w,
+                           int64_t rows)
+{
+    if (d_w) gemm_linear()->backward_w(d_w, d_y, x, rows, c->c_out, c->c_in);
+    if (d_x) gemm_linear()->backward_x(d_x, d_y, w, rows, c->c_out, c->c_in);
 }
 
 Status conv_backward(real *d_x, real *d_w, real *d_b, const Conv *c, const real *d_y, const real *x, const real *w,
                      int64_t n, Arena *scratch)
 {
     const int64_t positions = conv_height(c) * conv_width(c), map = c->height * c->width * c->c_in;
+    const int64_t group = group_of(positions, n);
+    const bool plain = is_plain(c);
     const Mark mark = arena_mark(scratch);
-    real *rows, *turned, *d_turned;
-    TRY(arena_new(&rows, scratch, positions * reach(c)));
-    TRY(arena_new(&turned, scratch, c->c_out * reach(c)));
-    TRY(arena_new(&d_turned, scratch, c->c_out * reach(c)));
-    turn(turned, w, c);
-    for (int64_t i = 0; i < n; i++) {
-        const real *own = d_y + i * positions * c->c_out;
-        if (d_w) {
-            gather(rows, c, x + i * map);
-            gemm_linear()->backward_w(d_turned, own, rows, positions, c->c_out, reach(c));
-        }
-        if (d_x) {
-            memset(rows, 0, sizeof *rows * (size_t)(positions * reach(c)));
-            gemm_linear()->backward_x(rows, own, turned, positions, c->c_out, reach(c));
-            scatter(d_x + i * map, c, rows);
-        }
-        if (d_b) vector_add_columns(d_b, own, positions, c->c_out);
+    real *rows = NULL, *turned = NULL, *d_turned = NULL;
+    if (!plain) {
+        TRY(arena_new(&rows, scratch, group * positions * reach(c)));
+        TRY(arena_new(&turned, scratch, c->c_out * reach(c)));
+        turn(turned, w, c);
+        if (d_w) TRY(arena_new(&d_turned, scratch, c->c_out * reach(c)));
     }
-    if (d_w) turn_back(d_w, d_turned, c);
+    for (int64_t i = 0, m; i < n; i += m) {
+        m = n - i < group ? n - i : group;
+        const real *own = d_y + i * positions * c->c_out;
+        real *d_own = d_x ? d_x + i * map : NULL;
+        if (plain)
+            plain_backward(d_own, d_w, c, own, x + i * map, w, m * positions);
+        else
+            maps_backward(d_own, d_turned, c, own, x + i * map, rows, turned, m);
+        if (d_b) vector_add_columns(d_b, own, m * positions, c->c_out);
+    }
+    if (d_turned) turn_back(d_w, d_turned, c);
     arena_reset(scratch, mark);
     return OK;
 }

@@ -16,6 +16,15 @@ void adamw_step(real *p, real *m, real *v, const real *d_p, int64_t n, const Ada
     }
 }
 
+void sgd_step(real *p, real *m, const real *d_p, int64_t n, const Sgd *o)
+{
+    const real keep = (real)o->momentum, decay = (real)o->weight_decay, rate = (real)o->lr;
+    for (int64_t i = 0; i < n; i++) {
+        m[i] = keep * m[i] + (d_p[i] + decay * p[i]);
+        p[i] -= rate * m[i];
+    }
+}
+
 double optim_squares(const real *x, int64_t n)
 {
     double sum = 0;

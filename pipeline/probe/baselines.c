@@ -29,17 +29,28 @@ Status baselines_create(Baselines *b, const char *path, const Envelope *e, int64
     return h5_put_attr_i64(&b->file, "/", "rows_out", n);
 }
 
-Status baselines_put(Baselines *b, const char *model, const Label *label, const float *x, int64_t dim, int64_t first,
-                     int64_t mine, const Par *par)
+Status baselines_new(Baselines *b, const char *model, const Label *label, int64_t dim, const Par *par)
 {
     char name[H5_PATH];
     const int64_t dims[2] = {b->n, dim};
     TRY(par_agree(par, h5_new(&b->file, values_of(name, model), H5_F32, 0, dims, 2)));
     TRY(h5_put_attr_text(&b->file, model, "kind", label ? "supervised" : "features"));
     for (int64_t k = 0; label && k < dim; k++) TRY(h5_put_attr_i64(&b->file, model, label_table[label[k]].name, k));
-    Status st = FAIL_POINT("baselines.put");
-    if (st == OK) st = h5_write_rows(&b->file, name, H5_F32, 0, x, first, mine);
-    return par_agree(par, st);
+    return OK;
+}
+
+Status baselines_write(Baselines *b, const char *model, const float *x, int64_t first, int64_t n)
+{
+    char name[H5_PATH];
+    TRY(FAIL_POINT("baselines.put"));
+    return h5_write_rows(&b->file, values_of(name, model), H5_F32, 0, x, first, n);
+}
+
+Status baselines_put(Baselines *b, const char *model, const Label *label, const float *x, int64_t dim, int64_t first,
+                     int64_t mine, const Par *par)
+{
+    TRY(baselines_new(b, model, label, dim, par));
+    return par_agree(par, baselines_write(b, model, x, first, mine));
 }
 
 Status baselines_publish(Baselines *b, const Par *par, Arena *a)

@@ -15,6 +15,7 @@ const ProbeInputRow probe_inputs[] = {
     {"none", "photometry", "", INPUT_PHOTOMETRY, {0}, 0, NULL},
     {"pca_image", "image", "", INPUT_FEATURES, {0}, 0, NULL},
     {"pca_spectrum", "spectrum", "", INPUT_FEATURES, {0}, 0, NULL},
+    {"moco", "image", "", INPUT_FEATURES, {0}, 0, NULL},
     {"resnet18", "image", "", INPUT_SUPERVISED, {0}, 0, NULL},
     {"conv_att", "spectrum", "", INPUT_SUPERVISED, {0}, 0, NULL},
     {"photometry_mlp", "photometry", "", INPUT_SUPERVISED, {0}, 0, NULL},

@@ -6,11 +6,17 @@
 #include "probe/reports.h"
 
 /* Names that people know. */
-static const char *const models[][2] = {{"astroclip", "AstroCLIP"},   {"astrodino", "AstroDINO"},
-                                        {"specformer", "SpecFormer"}, {"none", "photometry"},
-                                        {"pca_image", "PCA"},         {"pca_spectrum", "PCA"},
-                                        {"resnet18", "ResNet18"},     {"conv_att", "conv+att"},
-                                        {"photometry_mlp", "MLP"},    {NULL, NULL}};
+static const char *const models[][2] = {{"astroclip", "AstroCLIP"},
+                                        {"astrodino", "AstroDINO"},
+                                        {"specformer", "SpecFormer"},
+                                        {"none", "photometry"},
+                                        {"pca_image", "PCA"},
+                                        {"pca_spectrum", "PCA"},
+                                        {"resnet18", "ResNet18"},
+                                        {"conv_att", "conv+att"},
+                                        {"photometry_mlp", "MLP"},
+                                        {"moco", "MoCo v2 (Stein et al.)"},
+                                        {NULL, NULL}};
 static const char *const methods[][2] = {
     {"knn", "zero-shot kNN"}, {"mlp", "few-shot MLP"}, {"ridge", "linear"}, {"flow", "flow posterior"}, {NULL, NULL}};
 
@@ -83,7 +89,7 @@ static void put_cell(FILE *out, double x, bool csv)
 void reports_table(FILE *out, const ProbeSet *set, bool csv)
 {
     const char *const column = csv ? ",%s" : " %8s";
-    fprintf(out, csv ? "%s,%s,%s" : "  %-17s %-10s %-14s", "source", "model", "method");
+    fprintf(out, csv ? "%s,%s,%s" : "  %-17s %-22s %-14s", "source", "model", "method");
     for (int l = 0; l <= LABEL_LOGSSFR; l++) fprintf(out, column, label_table[l].name);
     fprintf(out, column, "mean");
     fprintf(out, column, csv ? "morphology_accuracy" : "morph");
@@ -93,7 +99,7 @@ void reports_table(FILE *out, const ProbeSet *set, bool csv)
         Row row;
         f = gather(&row, set, f);
         const ProbeInputRow *input = set->input[row.input].row;
-        fprintf(out, csv ? "%s,%s,%s" : "  %-17s %-10s %-14s", input->modality, known_as(models, input->encoder),
+        fprintf(out, csv ? "%s,%s,%s" : "  %-17s %-22s %-14s", input->modality, known_as(models, input->encoder),
                 known_as(methods, row.probe));
         for (int l = 0; l <= LABEL_LOGSSFR; l++) put_cell(out, row.r2[l], csv);
         put_cell(out, row.mean, csv);

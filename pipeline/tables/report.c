@@ -26,11 +26,17 @@ static const ReportSection *const sections[] = {
 enum { N_SECTIONS = sizeof sections / sizeof *sections };
 
 /* HDF5 artefacts that a run may have made, and files of text. */
-static const char *const artefacts[] = {"catalog.h5",        "dataset.h5",
-                                        "spectrum.ckpt.h5",  "image.ckpt.h5",
-                                        "astroclip.ckpt.h5", "embeddings.h5",
-                                        "baselines.h5",      "probes.h5",
-                                        "predictions.h5",    NULL};
+static const char *const artefacts[] = {"catalog.h5",
+                                        "dataset.h5",
+                                        "spectrum.ckpt.h5",
+                                        "image.ckpt.h5",
+                                        "moco.ckpt.h5",
+                                        "astroclip.ckpt.h5",
+                                        "embeddings.h5",
+                                        "baselines.h5",
+                                        "probes.h5",
+                                        "predictions.h5",
+                                        NULL};
 static const char *const tables[] = {"properties.fits", "matches.fits", NULL};
 static const char *const texts[] = {"scores.csv",
                                     "table.csv",
@@ -39,6 +45,7 @@ static const char *const texts[] = {"scores.csv",
                                     "retrieval.csv",
                                     "train_spectrum/metrics.csv",
                                     "train_image/metrics.csv",
+                                    "train_moco/metrics.csv",
                                     "align/metrics.csv",
                                     "baselines/resnet18/metrics.csv",
                                     "baselines/conv_att/metrics.csv",

@@ -10,6 +10,7 @@ static const struct {
     const char *folder, *name, *title;
 } trainings[] = {{"train_spectrum", "train_spectrum", "Masked modelling of spectra"},
                  {"train_image", "train_image", "Self-distillation of images"},
+                 {"train_moco", "train_moco", "Momentum contrast of images"},
                  {"align", "align", "Alignment of images and spectra"},
                  {"baselines/resnet18", "resnet18", "Baseline: ResNet18, images to properties"},
                  {"baselines/conv_att", "conv_att", "Baseline: convolutions and attention, spectra to properties"}};

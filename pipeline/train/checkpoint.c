@@ -98,7 +98,7 @@ static Status same_shape(const Param *t, const H5Shape *s, const char *path)
     for (int d = 0; d < s->n_dims; d++)
         snprintf(have + strlen(have), sizeof have - strlen(have), " %lld", (long long)s->dims[d]);
     return FAIL(E_INPUT,
-                "%s: tensor %s has shape (%s ), the configured model wants (%s ): set the sizes in section 'model' to "
+                "%s: tensor %s has shape (%s ), the configured model wants (%s ): set its sizes in the run file to "
                 "those of the checkpoint",
                 path, t->name, have, want);
 }
@@ -171,7 +171,7 @@ static void note_sizes(H5File *f, Arena *scratch)
 {
     char *model = NULL;
     if (h5_get_attr_text(&model, f, "/", "model", scratch) && model[0])
-        fail_note("fitting the checkpoint to section 'model', which it wants to be:\n%s", model);
+        fail_note("fitting the checkpoint to the run file, which it wants to say:\n%s", model);
 }
 
 Status checkpoint_load_parts(Params *p, const char *path, const char *const *needed, Arena *scratch)

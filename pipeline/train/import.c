@@ -79,7 +79,7 @@ static Status check_names(Import *im)
     for (int64_t i = 0; i < im->f->n; i++) {
         const char *name = im->f->tensor[i].name;
         if (im->used[i]) continue;
-        if (strncmp(name, "dino_head.", 10) != 0 && strcmp(name, "logit_scale") != 0)
+        if (!official_leaves_out(im->m, name))
             return FAIL(E_INPUT, "%s: tensor %s is no part of %s", path, name, im->m->what);
         im->report->left_out++;
     }

@@ -6,7 +6,6 @@
 #include "train/objective.h"
 
 #include <float.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -36,36 +35,23 @@ static int64_t prototypes_of(const Distill *s) { return s->dino->head.config.pro
 
 /* ---- crops ---- */
 
+/* The crops of a batch, drawn per (seed, TARGETID, step). */
 typedef struct {
-    int64_t image, at;
-} Reading;
+    DinoBatch *batch;
+    const CropsConfig *config;
+    const Sample *sample;
+    const char *purpose;
+    uint64_t seed;
+    uint32_t step;
+    Arena *arena;
+} Drawing;
 
-static int by_place(const void *a, const void *b)
+static Status draw_crops(void *self, int64_t i, const float *pixels)
 {
-    const Reading *x = a, *y = b;
-    return x->image != y->image ? (x->image > y->image) - (x->image < y->image) : (x->at > y->at) - (x->at < y->at);
-}
-
-/* Images are read in the order in which they lie in the file. */
-static Status draw_crops(DinoBatch *b, const Distill *s, const Sample *sample, const char *purpose, uint64_t seed,
-                         int64_t step, Arena *a)
-{
-    const Mark mark = arena_mark(a);
-    Reading *order;
-    float *pixels;
-    TRY(arena_new(&order, a, b->n));
-    TRY(arena_new(&pixels, a, IMAGE_NUMBERS));
-    for (int64_t i = 0; i < b->n; i++) order[i] = (Reading){sample[i].image, i};
-    qsort(order, (size_t)b->n, sizeof *order, by_place);
-    for (int64_t k = 0; k < b->n; k++) {
-        const int64_t i = order[k].at;
-        Rng rng = rng_stream(seed, purpose, sample[i].targetid, (uint32_t)step);
-        TRY(s->reader.read(pixels, s->reader.self, &sample[i]));
-        TRY(crops_draw(b->global, b->local, &s->config.crops, pixels, CUTOUT_PIXELS, i, b->n, &rng, a));
-        clock_tick();
-    }
-    arena_reset(a, mark);
-    return OK;
+    const Drawing *d = self;
+    Rng rng = rng_stream(d->seed, d->purpose, d->sample[i].targetid, d->step);
+    return crops_draw(d->batch->global, d->batch->local, d->config, pixels, CUTOUT_PIXELS, i, d->batch->n, &rng,
+                      d->arena);
 }
 
 static Status make_batch(DinoBatch *b, const Distill *s, const Sample *sample, int64_t n, int64_t replica,
@@ -74,7 +60,8 @@ static Status make_batch(DinoBatch *b, const Distill *s, const Sample *sample, i
     Rng rng = rng_stream(seed, purpose[1], replica, (uint32_t)step);
     TRY(dino_batch(b, &s->config.crops, n, a));
     TRY(patchmask_draw(&b->masks, &s->config.masks, CROPS_GLOBAL * n, &rng, a));
-    return draw_crops(b, s, sample, purpose[0], seed, step, a);
+    Drawing d = {b, &s->config.crops, sample, purpose[0], seed, (uint32_t)step, a};
+    return imagereader_each(&s->reader, sample, b->n, draw_crops, &d, a);
 }
 
 static Status make_batches(Pupil *pupil, const Distill *s, const StepBatch *b)

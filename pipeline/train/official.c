@@ -31,6 +31,25 @@ const TorchTensor *official_tensor(const OfficialModel *m, const TorchFile *f, c
     return n < FULL_NAME ? torchfile_find(f, theirs) : NULL;
 }
 
+static const char key_encoder[] = "encoder_k.";
+
+bool official_leaves_out(const OfficialModel *m, const char *name)
+{
+    static const char *const buffers[] = {"queue", "queue_ptr", "val_queue", "val_queue_ptr"};
+    char query[FULL_NAME];
+    if (m->kind != OFFICIAL_MOCO) return begins(name, "dino_head.") || strcmp(name, "logit_scale") == 0;
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        if (strcmp(name, buffers[i]) == 0) return true;
+    const bool key = begins(name, key_encoder);
+    snprintf(query, sizeof query, "%s%s", key ? moco_prefix : "", name + (key ? strlen(key_encoder) : 0));
+    if (key && params_find(&m->params, query)) return true;
+    const char *last = strrchr(query, '.');
+    if (!last || strcmp(last, ".num_batches_tracked") != 0) return false;
+    snprintf(query + (last - query), sizeof query - (size_t)(last - query),
+             ".running_mean"); /* of a norm that there is */
+    return params_find(&m->params, query) != NULL;
+}
+
 /* Axis d of a tensor that tells a size. */
 static Status size_of(int64_t *out, const OfficialModel *m, const TorchFile *f, const char *prefix, const char *name,
                       int d)
@@ -94,8 +113,34 @@ static Status specformer_sizes(SpecformerConfig *c, const OfficialModel *m, cons
     return check_depth(m, f, c->num_layers);
 }
 
+/* Which of torchvision's networks has these blocks. */
+static Status moco_sizes(MocoConfig *c, const OfficialModel *m, const TorchFile *f)
+{
+    ResnetConfig net = {.blocks = {0}};
+    int64_t have[RESNET_LAYERS];
+    *c = (MocoConfig){.image_size = 96};
+    TRY(size_of(&c->width, m, f, moco_prefix, "conv1.weight", 0));
+    for (int layer = 0; layer < RESNET_LAYERS; layer++) {
+        char start[64];
+        snprintf(start, sizeof start, "%slayer%d.", moco_prefix, layer + 1);
+        have[layer] = count(m, f, start, ".conv1.weight");
+    }
+    const bool bottleneck = official_tensor(m, f, "encoder_q.layer1.0.conv3.weight") != NULL;
+    c->use_mlp = official_tensor(m, f, "encoder_q.fc.weight") == NULL;
+    TRY(size_of(&c->emb_dim, m, f, moco_prefix, c->use_mlp ? "fc.2.weight" : "fc.weight", 0));
+    for (c->backbone = 0; resnet_names[c->backbone]; c->backbone++) {
+        resnet_shape(&net, (ResnetName)c->backbone);
+        if (net.bottleneck == bottleneck && memcmp(net.blocks, have, sizeof have) == 0) return OK;
+    }
+    return FAIL(E_INPUT,
+                "%s: looks like %s, but its layers of %lld, %lld, %lld and %lld blocks are of no known network",
+                f->zip.path, m->what, (long long)have[0], (long long)have[1], (long long)have[2], (long long)have[3]);
+}
+
 static Status declare(OfficialModel *m, Arena *a)
 {
+    Resnet resnet;
+    if (m->kind == OFFICIAL_MOCO) return moco_declare(&resnet, &m->params, &m->moco, a);
     const bool image = m->kind != OFFICIAL_SPECFORMER, spectrum = m->kind != OFFICIAL_ASTRODINO;
     Vit vit;
     Specformer specformer;
@@ -124,6 +169,8 @@ Status official_recognise(OfficialModel *m, const TorchFile *f, Arena *a)
                              .what = "AstroDINO",
                              .theirs = prefixed ? "backbone." : "",
                              .ours = image_backbone};
+    else if (any_begins(f, moco_prefix))
+        *m = (OfficialModel){.kind = OFFICIAL_MOCO, .what = "MoCo v2", .theirs = "", .ours = ""};
     else if (any_begins(f, "data_embed."))
         *m =
             (OfficialModel){.kind = OFFICIAL_SPECFORMER, .what = "SpecFormer", .theirs = "", .ours = spectrum_backbone};
@@ -131,10 +178,11 @@ Status official_recognise(OfficialModel *m, const TorchFile *f, Arena *a)
         return FAIL(
             E_INPUT,
             "%s: its tensors are of no model known here: neither AstroCLIP (image_encoder.*, spectrum_encoder.*), "
-            "AstroDINO (backbone.*) nor SpecFormer (data_embed.*)",
+            "AstroDINO (backbone.*), SpecFormer (data_embed.*) nor MoCo v2 (encoder_q.*)",
             f->zip.path);
-    if (m->kind != OFFICIAL_SPECFORMER) TRY(vit_sizes(&m->vit, m, f));
-    if (m->kind != OFFICIAL_ASTRODINO) TRY(specformer_sizes(&m->specformer, m, f));
+    if (m->kind == OFFICIAL_ASTROCLIP || m->kind == OFFICIAL_ASTRODINO) TRY(vit_sizes(&m->vit, m, f));
+    if (m->kind == OFFICIAL_ASTROCLIP || m->kind == OFFICIAL_SPECFORMER) TRY(specformer_sizes(&m->specformer, m, f));
+    if (m->kind == OFFICIAL_MOCO) TRY(moco_sizes(&m->moco, m, f));
     return declare(m, a);
 }
 
@@ -143,6 +191,10 @@ Status official_yaml(char **out, const OfficialModel *m, Arena *a)
     const VitConfig *v = &m->vit;
     const SpecformerConfig *s = &m->specformer;
     char aligned[64] = "", image[256] = "", spectrum[256] = "";
+    if (m->kind == OFFICIAL_MOCO)
+        return arena_printf(out, a, "moco: {backbone: %s, width: %lld, emb_dim: %lld, use_mlp: %s}\n",
+                            resnet_names[m->moco.backbone], (long long)m->moco.width, (long long)m->moco.emb_dim,
+                            m->moco.use_mlp ? "true" : "false");
     if (m->embed_dim > 0) snprintf(aligned, sizeof aligned, "  embed_dim: %lld\n", (long long)m->embed_dim);
     if (v->depth > 0)
         snprintf(image, sizeof image,

@@ -50,7 +50,8 @@ int64_t optimizer_bytes(const OptimizerConfig *c, int64_t n_d_reals, int64_t n_r
         const int64_t bytes = in_arena(1, sizeof(Optimizer)) + in_arena(s.n_buffers, sizeof(real *)) +
                               s.n_buffers * in_arena(n_d_reals, sizeof(real)) + in_arena(TREE_HELD, sizeof(TreeNode)) +
                               in_arena(count_modules(c) * s.n_pieces, sizeof(double)) +
-                              (c->ema > 0 ? 3 : 2) * in_arena(s.n_state, sizeof(real)) +
+                              (c->sgd ? 1 : 2) * in_arena(s.n_state, sizeof(real)) +
+                              (c->ema > 0 ? in_arena(s.n_state, sizeof(real)) : 0) +
                               pieces_bytes(&par, n_d_reals, s.piece, c->n_replicas);
         if (bytes > most) most = bytes;
     }
@@ -101,7 +102,7 @@ static Status take_memory(Optimizer **out, Params *p, const OptimizerConfig *c, 
     TRY(arena_new(&o->held, a, TREE_HELD));
     TRY(arena_new(&o->squares, a, o->n_modules * s.n_pieces));
     TRY(arena_new(&o->m, a, s.n_state));
-    TRY(arena_new(&o->v, a, s.n_state));
+    if (!c->sgd) TRY(arena_new(&o->v, a, s.n_state));
     if (c->ema > 0) TRY(arena_new(&o->average, a, s.n_state));
     return pieces_open(&o->pieces, par, o->n, o->piece, c->n_replicas, a);
 }
@@ -346,14 +347,17 @@ Status optimizer_step(StepReport *out, Optimizer *o, double lr, double weight_de
     for (int m = 0; m < o->n_modules; m++)
         clip[m] = o->c.max_norm > 0 ? optim_clip(out->module_norm[m], o->c.max_norm) : 1;
     for (Section s = optimizer_sections(o); optimizer_next(&s, o);) {
-        AdamW adam = o->c.adam;
-        adam.lr = lr * (lr_scale ? lr_scale[s.param] : 1);
-        adam.weight_decay =
+        const double rate = lr * (lr_scale ? lr_scale[s.param] : 1);
+        const double decay =
             decays(o, o->params->param[s.param].name) ? weight_decay * (decay_scale ? decay_scale[s.param] : 1) : 0;
         real *d = o->buffer[0] + s.gradient, *value = o->params->value + s.weight;
         const double factor = clip[module_of(o, s.gradient)];
         if (factor < 1) optim_scale(d, factor, s.n);
-        adamw_step(value, o->m + s.state, o->v + s.state, d, s.n, &adam, step);
+        if (o->c.sgd)
+            sgd_step(value, o->m + s.state, d, s.n, &(Sgd){rate, decay, o->c.sgd_momentum});
+        else
+            adamw_step(value, o->m + s.state, o->v + s.state, d, s.n,
+                       &(AdamW){rate, decay, o->c.adam.beta1, o->c.adam.beta2, o->c.adam.eps}, step);
         if (o->average) ema_step(o->average + s.state, value, o->c.ema, s.n);
     }
     optimizer_spread_weights(o);

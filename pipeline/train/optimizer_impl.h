@@ -20,7 +20,7 @@ struct Optimizer {
     int64_t complete; /* of the last replica: pieces from here on are added and on their way */
     Pieces *pieces;
 
-    real *m, *v, *average; /* of the pieces that this rank steps, side by side; average NULL = none */
+    real *m, *v, *average; /* of the pieces that this rank steps, side by side; v, average NULL = none */
     int n_modules;
     int64_t module_end[OPTIMIZER_MODULES]; /* in a gradient */
     double *squares;                       /* (n_modules, n_pieces) */

@@ -8,24 +8,25 @@
 #include "model/conv_att.h"
 #include "model/flipblur.h"
 #include "model/prepare_image.h"
-#include "model/resnet18.h"
+#include "model/resnet.h"
+#include "nn/init.h"
+#include "train/moments.h"
 
 /* One row per network: from its samples to gradients, from one sample to numbers. */
 typedef struct {
     const char *name;
     Modality modality;
-    Status (*declare)(Supervised *s, uint64_t seed);
+    Status (*declare)(Supervised *s, uint64_t seed, Arena *a);
     /* Of replica first + k. */
     Status (*train)(double *loss, Supervised *s, real *d_p, const StepBatch *b, int64_t k);
     Status (*predict)(real *out, const Supervised *s, int64_t entry, Arena *a);
-    int64_t (*step_reals)(const Supervised *s, int64_t batch);
 } Network;
 
 struct Supervised {
     SupervisedConfig config;
     const Network *network;
     Params params;
-    Resnet18 resnet;
+    Resnet resnet;
     ConvAtt conv_att;
     Dataset *dataset;
     const Targets *targets;
@@ -79,24 +80,29 @@ static Status read_image(real *x, const Supervised *s, int64_t entry, Arena *a)
     return OK;
 }
 
-static Status read_images(real **x, const Supervised *s, const Sample *sample, int64_t n, int64_t stride, Arena *a)
+static Status read_images(real **x, const Supervised *s, const Sample *sample, int64_t n, Arena *a)
 {
     const int64_t each = RESNET_PLANES * s->config.image_size * s->config.image_size;
     TRY(arena_new(x, a, n * each));
     for (int64_t i = 0; i < n; i++) {
         clock_tick();
-        TRY(read_image(*x + i * each, s, sample[i * stride].image, a));
+        TRY(read_image(*x + i * each, s, sample[i].image, a));
     }
     return OK;
 }
 
-static Status declare_resnet18(Supervised *s, uint64_t seed)
+static Status declare_resnet18(Supervised *s, uint64_t seed, Arena *a)
 {
-    const Resnet18Config c = {s->config.width, s->config.image_size, s->targets->n_out};
-    TRY(resnet18_declare(&s->resnet, &c, &s->params, "resnet18."));
+    ResnetConfig c = {.width = s->config.width, .size = s->config.image_size, .n_out = s->targets->n_out};
+    resnet_shape(&c, RESNET18);
+    TRY(params_init(&s->params, resnet_n_params(&c), a));
+    TRY(resnet_declare(&s->resnet, &c, &s->params, "resnet18.", a));
     TRY(params_allocate(&s->params));
-    resnet18_freeze(&s->resnet);
-    resnet18_init(&s->resnet, seed);
+    resnet_freeze(&s->resnet);
+    resnet_init(&s->resnet, seed);
+    const Conv *stem = &s->resnet.unit[0].conv; /* the released script made it anew: with PyTorch's first values */
+    init_uniform(&s->params, s->resnet.unit[0].kernel, 1 / sqrt((double)(stem->c_in * stem->kernel_h * stem->kernel_w)),
+                 seed);
     return OK;
 }
 
@@ -106,53 +112,32 @@ static Status train_resnet18(double *loss, Supervised *s, real *d_p, const StepB
     const int64_t n_out = s->targets->n_out, count = count_labels(s, sample, b->batch);
     Rng rng = rng_stream(b->seed, "baselines.augment", b->first + k, (uint32_t)b->step);
     const FlipBlur augment = flipblur_draw(&rng);
-    Resnet18Trace trace;
+    ResnetTrace trace;
     real *x, *out, *d_out;
     double squares = 0;
     TRY(arena_new(&out, b->arena, b->batch * n_out));
     TRY(arena_new(&d_out, b->arena, b->batch * n_out));
-    TRY(read_images(&x, s, sample, b->batch, 1, b->arena));
+    TRY(read_images(&x, s, sample, b->batch, b->arena));
     TRY(flipblur_apply(x, &augment, b->batch * RESNET_PLANES, s->config.image_size, b->arena));
-    TRY(resnet18_forward_train(out, &trace, &s->resnet, x, b->batch, b->arena));
+    TRY(resnet_forward_train(out, &trace, &s->resnet, x, b->batch, b->arena));
     for (int64_t i = 0; i < b->batch; i++)
         squares += squares_of(d_out + i * n_out, s, out + i * n_out, sample[i].image, count);
     clock_tick();
     *loss = squares / (double)count;
-    return resnet18_backward(d_p, &trace, &s->resnet, d_out, b->arena);
+    return resnet_backward(d_p, &trace, &s->resnet, d_out, b->arena);
 }
 
 static Status predict_resnet18(real *out, const Supervised *s, int64_t entry, Arena *a)
 {
     real *x;
-    TRY(read_images(&x, s, &(Sample){.image = entry}, 1, 1, a));
-    return resnet18_predict(out, &s->resnet, x, 1, a);
+    TRY(read_images(&x, s, &(Sample){.image = entry}, 1, a));
+    return resnet_predict(out, &s->resnet, x, 1, a);
 }
 
-static int64_t resnet18_step_reals(const Supervised *s, int64_t batch)
+static Status moment_image(real *x, void *self, int64_t i, Arena *scratch)
 {
-    const Conv *stem = &s->resnet.stem.conv;
-    const int64_t edges = conv_height(stem) * conv_width(stem) * stem->c_out;
-    return resnet18_trace_reals(&s->resnet, batch) + batch * (3 * edges + RESNET_PLANES * stem->height * stem->width);
-}
-
-/* Batches of train samples, spread over all of them. */
-static Status take_moments(Supervised *s, Arena *a)
-{
-    const int64_t batch = s->n_train < SUPERVISED_MOMENT_BATCH ? s->n_train : SUPERVISED_MOMENT_BATCH;
-    const int64_t whole = batch > 0 ? s->n_train / batch : 0;
-    const int64_t n = whole < SUPERVISED_MOMENTS ? whole : SUPERVISED_MOMENTS;
-    real *out;
-    for (int64_t i = 0; i < n; i++) {
-        const Mark mark = arena_mark(a);
-        Resnet18Trace trace;
-        real *x;
-        TRY(arena_new(&out, a, batch * s->targets->n_out));
-        TRY(read_images(&x, s, s->train + i, batch, s->n_train / batch, a));
-        TRY(resnet18_forward_train(out, &trace, &s->resnet, x, batch, a));
-        resnet18_track(&s->resnet, &trace, 1.0 / (double)(i + 1));
-        arena_reset(a, mark);
-    }
-    return OK;
+    const Supervised *s = self;
+    return read_image(x, s, s->train[i].image, scratch);
 }
 
 /* ---- spectra ---- */
@@ -164,8 +149,9 @@ static Status read_flux(real **x, const Supervised *s, int64_t entry, Arena *a)
     return dataset_spectrum(*x, s->dataset, entry);
 }
 
-static Status declare_conv_att(Supervised *s, uint64_t seed)
+static Status declare_conv_att(Supervised *s, uint64_t seed, Arena *a)
 {
+    TRY(params_init(&s->params, CONV_ATT_PARAMS, a));
     TRY(conv_att_declare(&s->conv_att, &(ConvAttConfig){GRID_PIXELS, s->targets->n_out}, &s->params, "conv_att."));
     TRY(params_allocate(&s->params));
     conv_att_init(&s->conv_att, seed);
@@ -201,17 +187,11 @@ static Status predict_conv_att(real *out, const Supervised *s, int64_t entry, Ar
     return conv_att_forward(out, &trace, &s->conv_att, x, a);
 }
 
-static int64_t conv_att_step_reals(const Supervised *s, int64_t batch)
-{
-    (void)batch; /* a spectrum at a time, there and back */
-    return 2 * conv_att_trace_reals(&s->conv_att);
-}
-
 /* ---- both ---- */
 
 static const Network networks[] = {
-    {"resnet18", MODALITY_IMAGE, declare_resnet18, train_resnet18, predict_resnet18, resnet18_step_reals},
-    {"conv_att", MODALITY_SPECTRUM, declare_conv_att, train_conv_att, predict_conv_att, conv_att_step_reals},
+    {"resnet18", MODALITY_IMAGE, declare_resnet18, train_resnet18, predict_resnet18},
+    {"conv_att", MODALITY_SPECTRUM, declare_conv_att, train_conv_att, predict_conv_att},
 };
 
 static const Network *find_network(const char *name)
@@ -242,7 +222,8 @@ static Status step(double *loss, void *self, const StepBatch *b)
 
 Status supervised_settle(Supervised *s, Arena *scratch)
 {
-    if (s->stale && s->network->modality == MODALITY_IMAGE) TRY(take_moments(s, scratch));
+    if (s->stale && s->network->modality == MODALITY_IMAGE)
+        TRY(moments_take(&s->resnet, moment_image, s, s->n_train, scratch));
     s->stale = false;
     return OK;
 }
@@ -286,8 +267,7 @@ Status supervised_open(Supervised **out, const SupervisedConfig *c, Dataset *d, 
                       .train = train,
                       .n_train = n_train,
                       .stale = true};
-    TRY(params_init(&s->params, RESNET_PARAMS, a));
-    TRY(network->declare(s, seed));
+    TRY(network->declare(s, seed, a));
     *out = s;
     return OK;
 }
@@ -302,11 +282,6 @@ void supervised_objective(Objective *out, Supervised *s)
                        .step = step,
                        .validate = validate,
                        .refresh = refresh};
-}
-
-double supervised_step_bytes(const Supervised *s, int64_t batch)
-{
-    return (double)s->network->step_reals(s, batch) * sizeof(real);
 }
 
 Status supervised_predict(float *value, Supervised *s, int64_t entry, Arena *scratch)

@@ -128,6 +128,9 @@ static Status refresh(const Loop *l)
 
 /* ---- the best weights ---- */
 
+/* Collective. What is judged and kept in place of the weights, and back: their average, where that is for this. */
+static Status swap_kept(Loop *l) { return l->t->objective->keeps_weights ? OK : optimizer_swap_average(l->optimizer); }
+
 static Status path_of(char out[H5_PATH], const Trainer *t, const char *which)
 {
     const int n = snprintf(out, H5_PATH, "%s/%s.ckpt.h5", t->folder, which);
@@ -157,7 +160,7 @@ static Status validate(Loop *l)
     TrainState *s = &l->state;
     double loss = NAN;
     if (t->n_val == 0) return OK;
-    TRY(optimizer_swap_average(l->optimizer));
+    TRY(swap_kept(l));
     TRY(refresh(l));
     TRY(validation_loss(&loss, l));
     const bool better = loss < s->best_loss || s->best_step < 0;
@@ -169,7 +172,7 @@ static Status validate(Loop *l)
     } else {
         s->waited++;
     }
-    TRY(optimizer_swap_average(l->optimizer));
+    TRY(swap_kept(l));
     TRY(refresh(l));
     metrics_validation(&l->metrics, loss);
     log_info("%s: step %lld: validation loss %.6g%s", t->stage, (long long)s->step, loss, better ? ", the best" : "");
@@ -181,7 +184,7 @@ static Status take_result(Loop *l)
     const Trainer *t = l->t;
     static const char *const none[] = {NULL};
     char path[H5_PATH];
-    TRY(optimizer_swap_average(l->optimizer));
+    TRY(swap_kept(l));
     TRY(par_agree(l->par, l->par->rank == 0 ? write_weights(t, "last") : OK));
     if (t->recipe->keep == KEEP_LAST || l->state.best_step < 0) return refresh(l);
     Status st = path_of(path, t, "best");
@@ -368,6 +371,8 @@ static Status open_loop(Loop *l, Arena *a)
     const TrainConfig *c = t->config;
     const TrainRecipe *r = t->recipe;
     const OptimizerConfig oc = {.adam = {0, r->weight_decay, r->beta1, r->beta2, r->eps},
+                                .sgd = r->sgd,
+                                .sgd_momentum = r->sgd_momentum,
                                 .max_norm = r->clip,
                                 .ema = r->ema,
                                 .n_replicas = c->replicas,

@@ -78,6 +78,12 @@ static Status seeds(Arena *a)
     TRY(torchfile_finish(&w));
     fuzz_seed_file(ARCHIVE, path);
     add_pickle(path, a);
+    TRY(torchfile_create(&w, path, "state_dict", a));
+    TRY(torchfile_put(&w, "encoder_q.conv1.weight", x, 4, (int64_t[]){1, 3, 2, 2}));
+    TRY(torchfile_put(&w, "encoder_q.fc.weight", x, 2, (int64_t[]){3, 4}));
+    TRY(torchfile_finish(&w));
+    fuzz_seed_file(ARCHIVE, path);
+    add_pickle(path, a);
     for (int i = 0; i < 4; i++) {
         const int before = fuzz_n_seeds;
         fuzz_seed_golden(ARCHIVE, golden[i]);

@@ -1,5 +1,5 @@
-/* test_maps.c - the backward passes of operators on maps against difference quotients, with
-   every gemm provider. Maps are not square, kernels reach beyond their borders, channels are no multiples of lanes. */
+/* test_maps.c - the backward passes of operators on maps against difference quotients, with every gemm provider; what does
+   not depend on the batch. Maps are not square, kernels reach beyond their borders, channels are no multiples of lanes. */
 #include "gradcheck.h"
 #include "nn/channelnorm.h"
 #include "nn/conv.h"
@@ -26,6 +26,7 @@ static void convolutions_have_their_gradients(void)
 {
     static const Conv shapes[] = {{9, 11, 3, 5, 3, 3, 1, 1, 2},
                                   {6, 7, 4, 9, 1, 1, 0, 0, 2},
+                                  {5, 3, 6, 7, 1, 1, 0, 0, 1},
                                   {1, 37, 2, 3, 1, 10, 0, 5, 1},
                                   {5, 4, 1, 2, 7, 7, 3, 3, 1}};
     for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
@@ -45,6 +46,35 @@ static void convolutions_have_their_gradients(void)
             gradcheck(&p, conv_objective, p.x, d_x, n_x, "conv x");
             gradcheck(&p, conv_objective, p.w, d_w, n_w, "conv w");
             gradcheck(&p, conv_objective, p.b, d_b, c->c_out, "conv b");
+        }
+    }
+}
+
+/* Maps of few positions go through products together, of a last group fewer. */
+static void a_map_has_its_bits_in_any_batch(void)
+{
+    static const Conv shapes[] = {{9, 11, 3, 5, 3, 3, 1, 1, 1},
+                                  {3, 3, 40, 24, 3, 3, 1, 1, 1},
+                                  {4, 2, 31, 18, 1, 1, 0, 0, 1}};
+    enum { MANY = 100 };
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+        const Conv *c = &shapes[k];
+        const int64_t n_x = c->height * c->width * c->c_in, n_y = conv_height(c) * conv_width(c) * c->c_out;
+        const int64_t n_w = c->c_out * c->c_in * c->kernel_h * c->kernel_w;
+        const real *x = gradcheck_random(MANY * n_x), *w = gradcheck_random(n_w), *d_y = gradcheck_random(MANY * n_y);
+        real *y = gradcheck_array(MANY * n_y), *one = gradcheck_array(n_y);
+        GRADCHECK_EACH_PROVIDER
+        {
+            real *d_x = gradcheck_array(MANY * n_x);
+            CHECK_OK(conv_forward(y, c, x, w, NULL, MANY, &test_arena));
+            CHECK_OK(conv_backward(d_x, NULL, NULL, c, d_y, x, w, MANY, &test_arena));
+            for (int64_t i = 0; i < MANY; i++) {
+                real *d_one = gradcheck_array(n_x);
+                CHECK_OK(conv_forward(one, c, x + i * n_x, w, NULL, 1, &test_arena));
+                CHECK_OK(conv_backward(d_one, NULL, NULL, c, d_y + i * n_y, x + i * n_x, w, 1, &test_arena));
+                CU_ASSERT_EQUAL(memcmp(one, y + i * n_y, sizeof *y * (size_t)n_y), 0);
+                CU_ASSERT_EQUAL(memcmp(d_one, d_x + i * n_x, sizeof *d_x * (size_t)n_x), 0);
+            }
         }
     }
 }
@@ -150,6 +180,7 @@ static void prelu_has_its_gradient(void)
 }
 
 TEST_MAIN("maps", {"convolutions have their gradients", convolutions_have_their_gradients},
+          {"a map has its bits in any batch", a_map_has_its_bits_in_any_batch},
           {"pools have their gradients", pools_have_their_gradients},
           {"channel norms have their gradients", channel_norms_have_their_gradients},
           {"PReLU has its gradient", prelu_has_its_gradient})

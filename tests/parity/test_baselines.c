@@ -1,7 +1,7 @@
 /* test_baselines.c - the supervised networks for images and spectra against golden/baselines.h5, with every gemm provider:
    predictions, training passes, gradients, running moments, the published size. */
 #include "model/conv_att.h"
-#include "model/resnet18.h"
+#include "model/resnet.h"
 #include "parity.h"
 
 static const double tolerance = TOLERANCE(2e-5, 1e-10); /* golden README */
@@ -10,10 +10,19 @@ static const double gradient_tolerance = TOLERANCE(2e-4, 1e-10);
 typedef struct {
     H5File g;
     Params params;
-    Resnet18 model;
+    Resnet model;
     int64_t n, n_out;
     const real *images;
 } ImageCase;
+
+static void declare_resnet18(Params *p, Resnet *m, int64_t width, int64_t size, int64_t n_out, const char *prefix)
+{
+    ResnetConfig c = {.width = width, .size = size, .n_out = n_out};
+    resnet_shape(&c, RESNET18);
+    CHECK_OK(params_init(p, resnet_n_params(&c), &test_arena));
+    CHECK_OK(resnet_declare(m, &c, p, prefix, &test_arena));
+    CU_ASSERT_EQUAL(p->n_params, resnet_n_params(&c));
+}
 
 static bool open_images(ImageCase *c)
 {
@@ -23,10 +32,7 @@ static bool open_images(ImageCase *c)
     golden_f64(&weights, &c->g, "inputs/lossw_resnet");
     c->n = in.dims[0];
     c->n_out = weights.dims[1];
-    const Resnet18Config config = {golden_int(&c->g, "resnet_tiny_width"), in.dims[2], c->n_out};
-    CHECK_OK(params_init(&c->params, RESNET_PARAMS, &test_arena));
-    CHECK_OK(resnet18_declare(&c->model, &config, &c->params, ""));
-    CU_ASSERT_EQUAL(c->params.n_params, RESNET_PARAMS);
+    declare_resnet18(&c->params, &c->model, golden_int(&c->g, "resnet_tiny_width"), in.dims[2], c->n_out, "");
     parity_load(&c->params, &c->g, "params/resnet18_tiny");
     return true;
 }
@@ -38,7 +44,7 @@ static void resnet18_predicts(void)
     real *out;
     CHECK_OK(arena_new(&out, &test_arena, c.n * c.n_out));
     FOR_EACH_PROVIDER({
-        CHECK_OK(resnet18_predict(out, &c.model, c.images, c.n, &test_arena));
+        CHECK_OK(resnet_predict(out, &c.model, c.images, c.n, &test_arena));
         CU_ASSERT(parity_near(&c.g, "outputs/resnet18_tiny/eval", out, c.n * c.n_out, tolerance));
     })
     CHECK_OK(h5_close(&c.g));
@@ -66,11 +72,11 @@ static void resnet18_trains(void)
     CHECK_OK(arena_new(&out, &test_arena, c.n * c.n_out));
     FOR_EACH_PROVIDER({
         real *d_p = parity_gradients(&c.params);
-        Resnet18Trace trace;
-        CHECK_OK(resnet18_forward_train(out, &trace, &c.model, c.images, c.n, &test_arena));
+        ResnetTrace trace;
+        CHECK_OK(resnet_forward_train(out, &trace, &c.model, c.images, c.n, &test_arena));
         CU_ASSERT(parity_near(&c.g, "outputs/resnet18_tiny/train", out, c.n * c.n_out, tolerance));
         CU_ASSERT(loss_near(out, w, c.n * c.n_out, want));
-        CHECK_OK(resnet18_backward(d_p, &trace, &c.model, w, &test_arena));
+        CHECK_OK(resnet_backward(d_p, &trace, &c.model, w, &test_arena));
         parity_gradients_near(&c.g, "grads/resnet18_tiny", &c.params, d_p, gradient_tolerance);
     })
     CHECK_OK(h5_close(&c.g));
@@ -82,10 +88,10 @@ static void running_moments_follow(void)
     if (!open_images(&c)) return;
     int64_t n_moments = 0;
     real *out;
-    Resnet18Trace trace;
+    ResnetTrace trace;
     CHECK_OK(arena_new(&out, &test_arena, c.n * c.n_out));
-    CHECK_OK(resnet18_forward_train(out, &trace, &c.model, c.images, c.n, &test_arena));
-    resnet18_track(&c.model, &trace, golden_number(&c.g, "bn_momentum"));
+    CHECK_OK(resnet_forward_train(out, &trace, &c.model, c.images, c.n, &test_arena));
+    resnet_track(&c.model, &trace, golden_number(&c.g, "bn_momentum"));
     for (int64_t i = 0; i < c.params.n_params; i++) {
         const Param *p = &c.params.param[i];
         const char *name = golden_name("outputs/resnet18_tiny/running_after_one_step/%s", p->name);
@@ -93,7 +99,7 @@ static void running_moments_follow(void)
         CU_ASSERT(parity_near(&c.g, name, params_at(&c.params, i), p->n, tolerance));
         n_moments++;
     }
-    resnet18_freeze(&c.model);
+    resnet_freeze(&c.model);
     for (int64_t i = 0; i < c.params.n_params; i++) n_moments -= c.params.param[i].d_offset < 0;
     CU_ASSERT_EQUAL(n_moments, 0);
     CHECK_OK(h5_close(&c.g));
@@ -105,19 +111,18 @@ static void published_size_predicts(void)
     H5File g;
     H5Shape in, result;
     Params params;
-    Resnet18 model;
+    Resnet model;
     real *out;
     if (!golden_open(&g, "baselines.h5")) return;
     const real *images = golden_reals(&in, &g, "inputs/image");
     golden_f64(&result, &g, dataset);
     const int64_t n = result.dims[0], n_out = result.dims[1];
-    CHECK_OK(params_init(&params, RESNET_PARAMS, &test_arena));
-    CHECK_OK(resnet18_declare(&model, &(Resnet18Config){64, in.dims[2], n_out}, &params, "resnet18."));
+    declare_resnet18(&params, &model, 64, in.dims[2], n_out, "resnet18.");
     CHECK_OK(params_allocate(&params));
     params_deterministic(&params, (uint64_t)golden_int(&g, "weight_seed"));
     CHECK_OK(arena_new(&out, &test_arena, n * n_out));
     CHECK_OK(gemm_choose("auto", 1));
-    CHECK_OK(resnet18_predict(out, &model, images, n, &test_arena));
+    CHECK_OK(resnet_predict(out, &model, images, n, &test_arena));
     CU_ASSERT(parity_near(&g, dataset, out, n * n_out, tolerance));
     CHECK_OK(h5_close(&g));
 }

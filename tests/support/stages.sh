@@ -14,6 +14,7 @@ declare -A made=( # in run.output, besides what the stage only touches
     [export]="astroclip.ckpt"
     [train_spectrum]="spectrum.ckpt.h5 train_spectrum"
     [train_image]="image.ckpt.h5 train_image"
+    [train_moco]="moco.ckpt.h5 train_moco"
     [baselines]="baselines.h5 baselines"
     [align]="aligned.ckpt.h5 retrieval.csv align"
 )
@@ -33,7 +34,8 @@ for name in $list; do
     fi
 done
 
-trainings="train_spectrum train_image align"
+trainings="train_spectrum train_image train_moco align"
+small_moco=(--set moco.backbone=resnet18 --set moco.width=4 --set moco.image_size=32 --set moco.emb_dim=8)
 # wants STAGE OUTPUT: sets `its` to the arguments that only this stage needs (a sky of its own, a checkpoint, a short training)
 wants() {
     its=()
@@ -51,8 +53,13 @@ wants() {
         its+=(--set train_image.batch=2 --set train_image.steps=3 --set train_image.validate_every=2 --set train_image.warmup_steps=1 --set train_image.lr=1e-3)
         its+=(--set train_image.local_crops_size=24 --set train_image.local_crops_number=2 --set train_image.head_n_prototypes=16 --set train_image.head_hidden_dim=16 --set train_image.head_bottleneck_dim=8)
         ;;
+    train_moco)
+        its=("${small_moco[@]}" --set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
+        its+=(--set train_moco.batch=2 --set train_moco.steps=3 --set train_moco.validate_every=2 --set train_moco.num_negatives=11 --set train_moco.lr=1e-3)
+        ;;
     baselines)
-        its=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
+        its=("${small_moco[@]}" --set 'baselines.models=[resnet18,conv_att,photometry_mlp,pca_image,pca_spectrum,moco]')
+        its+=(--set train.save_steps=1 --set train.shuffle_block=2 --set train.shuffle_window=8)
         its+=(--set baselines.batch=8 --set baselines.epochs=2 --set baselines.photometry_epochs=2 --set baselines.width=4 --set baselines.image_size=32 --set baselines.components=3)
         ;;
     esac

@@ -150,6 +150,26 @@ static void check_everything(const char *frozen)
 
 static void ranks_and_shards_do_not_matter(void) { check_everything(NULL); }
 
+/* That its steps are PyTorch's: tests/parity/test_moco.c. */
+static void so_they_do_not_with_sgd(void)
+{
+    OptimizerConfig c = config(5, false);
+    c.sgd = true;
+    c.sgd_momentum = 0.75;
+    const Outcome want = run(&c, "b.", &par_alone, NO_HINT);
+    for (int sharded = 0; sharded < 2; sharded++) {
+        c.sharded = sharded;
+        const Outcome got = run(&c, "b.", &test_par, FEW_HINTS);
+        CU_ASSERT(same(&got, &want));
+    }
+    OptimizerConfig still = c; /* without a sum of gradients another end */
+    still.sgd_momentum = 0;
+    const Outcome other = run(&still, "b.", &par_alone, NO_HINT);
+    CU_ASSERT(!same(&other, &want));
+    CU_ASSERT(optimizer_bytes(&c, 1000000, 2) <
+              optimizer_bytes(&(OptimizerConfig){.ema = 0.9, .n_replicas = 5}, 1000000, 2));
+}
+
 static void frozen_parameters_are_not_touched(void)
 {
     static const char *const frozen[] = {"stem.", "a.", "b.", "c."};
@@ -320,6 +340,8 @@ static void check_file(int few, bool sharded, bool then_sharded)
 {
     const Mark mark = arena_mark(&test_arena);
     OptimizerConfig c = config(7, sharded);
+    c.sgd = sharded && then_sharded;
+    c.sgd_momentum = 0.75;
     const Outcome want = run(&c, "b.", &par_alone, NO_HINT);
     Params p = make_params("b.");
     Optimizer *o = NULL;
@@ -499,6 +521,7 @@ static void steps_agree_with_the_golden_file(void)
 }
 
 TEST_MAIN("optimizer", {"ranks, shards and hints do not matter", ranks_and_shards_do_not_matter},
+          {"so they do not with SGD", so_they_do_not_with_sgd},
           {"frozen parameters are not touched", frozen_parameters_are_not_touched},
           {"everything frozen is no step", everything_frozen_is_no_step},
           {"a step is the tree's mean and AdamW", a_step_is_tree_mean_and_adamw},
