@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# jobs/test.sh [full]: builds and runs the tests (at most 15 minutes on two cores). `full` (10 minutes more) repeats the unit, parity, grad and fault
+# jobs/test.sh [full]: builds and runs the tests (about 20 minutes on two cores). `full` (10 minutes more) repeats the unit, parity, grad and fault
 # tests, those of 2 and 3 ranks, and the chain under AddressSanitizer and UndefinedBehaviorSanitizer first, and as root submits jobs to a SLURM of one node,
 # which it installs where it is missing (tools/slurm-up.sh).
 # Real and golden files are looked for in $ASTROCLIP_SHARED (default ../shared); tests that need them are skipped, saying so, where it is absent.

@@ -228,7 +228,7 @@ const Stage probe_stage = {
                "goes to predictions.h5. Sums go over a fixed tree of blocks of rows, so that the weights have the same "
                "bits for any number\n"
                "of ranks.",
-    .revision = 3,
+    .revision = 4,
     .sections = sections,
     .tells = true,
     .run = run_probe,

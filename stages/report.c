@@ -87,7 +87,7 @@ const Stage report_stage = {
         "calibration; maps\n"
         "of the embeddings; the matches of `search`; outliers; galaxies and spectra. What a run has not made is left "
         "out.",
-    .revision = 3,
+    .revision = 4,
     .sections = sections,
     .tells = true,
     .run = run_report,

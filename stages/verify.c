@@ -340,6 +340,18 @@ static Status check_hdu(Findings *out, FitsFile *f, int hdu, HashState *data)
     return OK;
 }
 
+/* A row out for each row in; of a search a row of QUERIES in, of MATCHES out. */
+static void check_rows(Findings *out, const FitsFile *f, int hdu, int64_t in, int64_t kept, int64_t rows)
+{
+    if (strcmp(f->hdu, "QUERIES") == 0)
+        find(out, in == rows, "%lld queries, in the file %lld", (long long)in, (long long)rows);
+    else if (strcmp(f->hdu, "MATCHES") == 0)
+        find(out, kept == rows, "%lld matches, in the file %lld", (long long)kept, (long long)rows);
+    else if (hdu == 1)
+        find(out, in == kept && kept == rows, "%lld rows in = %lld out, in the file %lld", (long long)in,
+             (long long)kept, (long long)rows);
+}
+
 Status verify_fits(FitsFile *f, Arena *a)
 {
     Findings out = {.path = f->path};
@@ -349,9 +361,7 @@ Status verify_fits(FitsFile *f, Arena *a)
     bool ledger =
         fitsfile_goto_number(f, 0) == OK && fitsfile_get_i64(&in, f, "ROWSIN") && fitsfile_get_i64(&kept, f, "ROWSOUT");
     for (int hdu = 0; fitsfile_goto_number(f, hdu) == OK; hdu++) {
-        if (hdu == 1 && ledger && fitsfile_rows(&rows, f) == OK)
-            find(&out, in == kept && kept == rows, "%lld rows in = %lld out, in the file %lld", (long long)in,
-                 (long long)kept, (long long)rows);
+        if (hdu > 0 && ledger && fitsfile_rows(&rows, f) == OK) check_rows(&out, f, hdu, in, kept, rows);
         try_it(&out, check_hdu(&out, f, hdu, data), "DATASUM");
     }
     fail_clear(); /* the HDU after the last */

@@ -278,7 +278,7 @@ static Status fit_input(const ProbeInputRow *row, const ProbeFiles *files, const
         input->ood_quantile = NAN;
     for (int k = 0; probe_kinds[k]; k++)
         if (applies(probe_kinds[k], row, d->config)) TRY(fit_kind(probe_kinds[k], in, teacher, d));
-    if (!d->votes || row->kind != INPUT_EMBEDDINGS || row->taught_by) return OK;
+    if (!d->votes || row->kind == INPUT_SUPERVISED || row->taught_by) return OK;
     return morphology_fit(d->set->morphology, &d->set->n_morphology, d->votes, index, &in->task, d->predictions,
                           d->arena);
 }

@@ -83,11 +83,46 @@ static Status write_curve(Page *p, const Report *r, int i)
     return plot_draw(p, name, name, PLOT_WIDTH, commands, caption, alt);
 }
 
+/* What else a training tells of a step: figures of further columns of its curve. */
+static const struct {
+    const char *training, *name, *caption, *alt, *commands;
+} figures[] = {{"train_image", "train_image-terms", "Self-distillation of images: parts of the loss by step.",
+                "Losses of local and global crops, of hidden patches and of the spread of a batch against the step",
+                "set ylabel 'part of the loss'\n"
+                "plot 'train_image.csv' skip 1 using 1:7 with lines lc rgb '#7fa3cf' title 'DINO, local crops',"
+                " '' skip 1 using 1:8 with lines lc rgb '#2c5f8a' title 'DINO, global crops',"
+                " '' skip 1 using 1:10 with lines lc rgb '#b3402a' title 'iBOT',"
+                " '' skip 1 using 1:9 with lines lc rgb '#8a8f98' title 'KoLeo'"},
+               {"train_image", "train_image-collapse",
+                "Self-distillation of images: entropy of the teacher's mean prediction, directions that its features "
+                "fill. Both fall where it "
+                "collapses.",
+                "Entropy of the mean prediction and rank of the features against the step",
+                "set ylabel 'entropy of the mean prediction'\nset y2label 'directions of the features'\nset yrange "
+                "[0:*]\nset y2range [0:*]\n"
+                "set border 11\nset y2tics\n"
+                "plot 'train_image.csv' skip 1 using 1:11 with lines lc rgb '#2c5f8a' title 'entropy',"
+                " '' skip 1 using 1:12 axes x1y2 with lines lc rgb '#b3402a' title 'directions (right)'"}};
+
+static Status write_figures(Page *p, const char *training)
+{
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        char commands[1024];
+        if (strcmp(figures[i].training, training) != 0) continue;
+        snprintf(commands, sizeof commands, "set xlabel 'step'\n%s", figures[i].commands);
+        TRY(plot_draw(p, figures[i].name, training, PLOT_WIDTH, commands, figures[i].caption, figures[i].alt));
+    }
+    return OK;
+}
+
 static Status write(Page *p, const Report *r)
 {
     page_gallery(p);
-    for (int i = 0; i < N_TRAININGS; i++)
-        if (has_curve(r, i)) TRY(write_curve(p, r, i));
+    for (int i = 0; i < N_TRAININGS; i++) {
+        if (!has_curve(r, i)) continue;
+        TRY(write_curve(p, r, i));
+        TRY(write_figures(p, trainings[i].name));
+    }
     page_gallery_end(p);
     if (report_has(r, "retrieval.csv")) {
         page_text(p,

@@ -29,7 +29,8 @@ for name in "${chain[@]}"; do
     if [ "$name" = mock ]; then
         sum=$(file_sums "$work/sky" | grep -v MOCK-SKY | md5sum | cut -d' ' -f1)
     else
-        sum=$("$ASTROCLIP_BIN" inspect "$work/out/${artefact[$name]}" --verify | sed -nE 's/^ +data +([0-9a-f]{32})$/\1/p')
+        "$ASTROCLIP_BIN" inspect "$work/out/${artefact[$name]}" --verify > "$work/inspect.log" || fail "${artefact[$name]} does not hold what it says"
+        sum=$(sed -nE 's/^ +data +([0-9a-f]{32})$/\1/p' "$work/inspect.log")
     fi
     [ -n "$sum" ] || fail "no checksum of what $name made"
     printf '%-8s %4s  %s  %s\n' "$name" "$(revision_of "$name")" "$sum" "$made_with" >> "$work/lines"
