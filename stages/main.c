@@ -2,6 +2,7 @@
    start mpirun. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "core/log.h"
@@ -9,6 +10,7 @@
 #include "io/fitsfile.h"
 #include "io/h5.h"
 #include "nn/gemm.h"
+#include "nn/linalg.h"
 #include "plan.h"
 #include "par/watchdog.h"
 #include "probe/ann.h"
@@ -197,10 +199,23 @@ static int dispatch(const Command *c, int argc, char **argv)
                 c->command);
 }
 
+/* OpenBLAS chooses its kernels while the program is loaded: to have better ones, the program starts again. */
+static void use_better_core(char **argv)
+{
+    char path[4096];
+    const char *core = getenv("OPENBLAS_CORETYPE") ? NULL : linalg_better_core();
+    const ssize_t n = core ? readlink("/proc/self/exe", path, sizeof path - 1) : -1;
+    if (n < 0 || setenv("OPENBLAS_CORETYPE", core, 1) != 0) return;
+    path[n] = 0;
+    execv(path, argv);
+    log_warn("cannot start again as %s: linear algebra of the probes is slow on this CPU", path);
+}
+
 int main(int argc, char **argv)
 {
     h5_silence();
     log_init(0, 1);
+    use_better_core(argv);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         fputs(usage, argc < 2 ? stderr : stdout);
         return argc < 2 ? E_CONFIG : OK;

@@ -5,6 +5,10 @@
 
 #include "core/arena.h"
 
+/* Where OpenBLAS is older than this CPU and runs it as a Prescott (SSE3: a fourth of the speed): the newest core whose
+   instructions the CPU has, as OPENBLAS_CORETYPE names it, to be set before the program starts. Else NULL. */
+const char *linalg_better_core(void);
+
 /* g (n, n) += x^T x with x (rows, n); only the lower triangle (column <= row) of g is touched. */
 void linalg_gram(double *g, const double *x, int64_t rows, int64_t n);
 

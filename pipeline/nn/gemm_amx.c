@@ -16,7 +16,7 @@
 static int n_threads = 1;
 
 static void set_threads(int threads) { n_threads = threads; }
-static const char *version(void) { return "1"; }
+static const char *version(void) { return "2"; }
 
 /* What threads keep goes with them: those of gemm_parts end after each product. */
 static pthread_key_t kept_by_thread[2];

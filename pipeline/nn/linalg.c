@@ -22,6 +22,7 @@ void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau,
 void dorgqr_(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau, double *work,
              const int *lwork, int *info);
 void openblas_set_num_threads(int threads);
+char *openblas_get_corename(void);
 
 static const double one = 1.0;
 
@@ -31,6 +32,17 @@ static int size_of(int64_t n)
     MUST(n >= 0 && n <= INT_MAX);
     openblas_set_num_threads(1);
     return (int)n;
+}
+
+const char *linalg_better_core(void)
+{
+#ifdef __x86_64__
+    if (strcmp(openblas_get_corename(), "Prescott") != 0) return NULL;
+    if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+        return "SkylakeX";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
+#endif
+    return NULL;
 }
 
 void linalg_gram(double *g, const double *x, int64_t rows, int64_t n)

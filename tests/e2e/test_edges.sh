@@ -18,6 +18,11 @@ chain() {
 }
 rows_of() { sed -nE 's/.*tables: ([0-9]+) rows in, ([0-9]+) rows out/\1 \2/p' "$work/$1.log"; }
 
+# an OpenBLAS that does not know this CPU is told what it has, unless the user says otherwise
+core_of() { "$@" "$ASTROCLIP_BIN" --version | sed -nE 's/^gemm +openblas: //p'; }
+grep -qw avx2 /proc/cpuinfo && [[ $(core_of env -u OPENBLAS_CORETYPE) == *Prescott ]] && fail "OpenBLAS runs this CPU as a Prescott"
+[[ $(core_of env OPENBLAS_CORETYPE=Prescott) != *SkylakeX ]] || fail "OPENBLAS_CORETYPE is not heeded"
+
 # five bricks of one object each, across a corner of HEALPix pixels: pixels with one object, fewer rows than ranks, one row per volume and per group of ranks
 few=(--set mock.objects=5 --set mock.per_brick=1 --set mock.dec=5 --set probe.min_rows=10)
 make_sky "${few[@]}"

@@ -170,15 +170,17 @@ static void layer_norm_is_that_of_rows(void)
 
 static void attention_is_that_of_rows(void)
 {
-    static const int64_t sizes[][3] = {{1, 1, 8},    {37, 3, 8},   {64, 2, 32},
-                                       {145, 2, 64}, {211, 3, 20}, {70, 1, 128}}; /* tokens, heads, width */
+    static const int64_t sizes[][3] = {{1, 1, 8},    {37, 3, 8},   {64, 2, 32}, {145, 2, 64},
+                                       {211, 3, 20}, {70, 1, 128}, {330, 2, 32}}; /* tokens, heads, width */
     for (int parts = 1; parts <= 3; parts += 2)
-        for (int k = 0; k < 6 && choose(parts); k++) {
+        for (int k = 0; k < 7 && choose(parts); k++) {
             const Mark mark = arena_mark(&test_arena);
             const int64_t tokens = sizes[k][0], heads = sizes[k][1], width = sizes[k][2], dim = heads * width,
                           n = tokens * dim;
             real *qkv = numbers(3 * n, 1), *want = numbers(n, 2), *first = NULL;
             for (int64_t i = 0; i < 3 * n; i++) qkv[i] *= 4;
+            for (int64_t i = 0; i < n; i++) /* scores of later keys are larger */
+                qkv[i / dim * 3 * dim + dim + i % dim] *= (real)0.2 + (real)(i / dim) / (real)tokens;
             CHECK_OK(attention_forward(want, qkv, tokens, heads, width, &test_arena));
             /* The object stands behind others, at rows that begin in the middle of a panel. */
             for (int64_t row = 0; row < 50; row += 24) {
