@@ -169,10 +169,8 @@ Status align_cost(TrainingCost *out, Run *run)
     TRY(training_model(&t));
     TRY(freeze(&t, &config));
     const Params *p = t.params;
-    *out = (TrainingCost){.recipe = &c->recipe,
-                          .kind = SAMPLES_PAIRS,
-                          .n_trained = p->n_d_reals,
-                          .weight_bytes = (double)p->n_reals * sizeof(real)};
+    *out = (TrainingCost){.recipe = &c->recipe, .kind = SAMPLES_PAIRS};
+    training_weigh(out, p);
     const double frozen = c->tokens == TOKENS_RECOMPUTE ? 1 : 0;
     out->passes[MODALITY_IMAGE] = config.freeze_image ? frozen : 3;
     out->passes[MODALITY_SPECTRUM] = config.freeze_spectrum ? frozen : 3;

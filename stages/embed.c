@@ -329,8 +329,8 @@ static Status plan_embed(Run *run, FILE *out)
     double batch_mb = 1e-6 * (double)c->batch * image_bytes + 1e-6 * (double)(c->block_rows * row_bytes);
     fprintf(
         out,
-        "embed: weights %.1f MB per rank, %s of %lld rows with their block %.1f MB, plus one brick band (104 MB) while "
-        "cutting\n",
+        "embed: weights %.1f MB on a node; on a rank %s of %lld rows with their block %.1f MB, and what it works in "
+        "(astroclip check)\n",
         weights_mb, c->read_ahead ? "two batches (one is read while one is encoded)" : "a batch", (long long)c->batch,
         (c->read_ahead ? 2 : 1) * batch_mb);
     fprintf(out, "embed: %.2f GFLOP per image, %.2f GFLOP per spectrum; %lld bytes of embeddings per row\n",

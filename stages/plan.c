@@ -27,13 +27,15 @@ enum { SAMPLE_FILES = 64, MANIFEST_ROWS = 4096 };
 
 /* Memory is what a rank has to itself and its part of what the ranks of a node share (PSS; tests/bench/memory.sh measures
    it): libraries count once. Whoever limits a job adds room for what the system counts besides (jobs/submit). */
-static const double program_bytes = 20.5e6;         /* of a rank that does nothing */
-static const double band_bytes = 3600.0 * 3600 * 8; /* image and inverse variance of a brick in one band */
-static const double catalog_buffers = 17e6;         /* a message, a piece of a file */
-static const double reading_bytes = 4.5e6;          /* of cfitsio, while images and spectra are read */
-static const double spectrum_bytes = 430e3;         /* of a coadd file per object */
-static const double cutout_bytes = 350e3;           /* of images per object, where bricks are shared by about 100 */
-static const double solve_speed = 10e9;             /* operations per second of sums and solutions in double */
+static const double program_bytes = 36.5e6; /* of a rank that does nothing: arenas and stacks begin with huge pages */
+static const double band_pixels = 3600.0 * 3600; /* of a brick; image and inverse variance are 8 bytes each */
+static const double catalog_buffers = 17e6;      /* a message, a piece of a file */
+static const double reading_bytes = 4.5e6;       /* of cfitsio, while images and spectra are read */
+static const double cutting_bytes = 10e6;        /* of cutting windows, while nothing is read whole */
+static const double probe_buffers = 3e6;         /* of libraries that solve and write */
+static const double spectrum_bytes = 430e3;      /* of a coadd file per object */
+static const double cutout_bytes = 350e3;        /* of images per object, where bricks are shared by about 100 */
+static const double solve_speed = 10e9;          /* operations per second of sums and solutions in double */
 static const double search_speed =
     80e9; /* of products in float that pass over who is no neighbour (bench search_vs_faiss) */
 static const double disk_speed = 100e6; /* bytes per second and rank */
@@ -254,6 +256,10 @@ static void size_catalog(StagePlan *p, const Campaign *c)
     p->seconds_shared = (double)c->source_bytes / disk_speed + 2e-3 * rows_of(c);
 }
 
+/* Image and inverse variance of a brick in one band, whole where so many of its rows read as much by tiles of 100 x 100 pixels
+   (data/cutout.c). */
+static double bytes_of_bands(int64_t rows) { return (double)rows * 300 * 300 < band_pixels ? 0 : 8 * band_pixels; }
+
 static void size_pack(StagePlan *p, const Campaign *c)
 {
     const PackConfig *pack = config_get(c->run->config, &pack_section);
@@ -261,7 +267,8 @@ static void size_pack(StagePlan *p, const Campaign *c)
     p->read = c->data_bytes >= 0 ? c->data_bytes : (int64_t)(rows_of(c) * (spectrum_bytes + cutout_bytes));
     p->write = c->packed;
     p->max_ranks = ranks_for(c, pack->block_rows);
-    p->memory += (double)pack->block_rows * row + band_bytes / 2 + 24 * rows_of(c) / (double)pack->block_rows;
+    p->memory +=
+        (double)pack->block_rows * row + bytes_of_bands(pack->block_rows) + 24 * rows_of(c) / (double)pack->block_rows;
     p->seconds += 5;
     p->seconds_shared = rows_of(c) * c->rates->reading + (c->packed > 0 ? (double)c->packed / disk_speed : 0);
     p->finished = c->entries;
@@ -281,11 +288,9 @@ static void size_embed(StagePlan *p, const Campaign *c)
     p->memory += c->room + held * (double)embed->batch * fmax(8.0 * GRID_PIXELS, image) + reading_bytes +
                  held * (double)(embed->block_rows * c->row_bytes) +
                  4 * fmin(rows_of(c), (double)embed->volume_rows); /* borders of blocks follow from the pixels */
-    /* Of spectra the arms. Image or inverse variance, whole, as files in one tile want it; both, where a batch reads as
-       much of one brick by tiles of 100 x 100 pixels (data/cutout.c). */
-    const double arms = 16.0 * GRID_PIXELS * (double)embed->batch, whole = 3600.0 * 3600;
-    const double bands = (double)embed->batch * 300 * 300 < whole ? band_bytes / 2 : band_bytes;
-    p->memory += fmax(arms, embed_lists(&embed->modalities, modality_name[MODALITY_IMAGE]) ? bands : 0);
+    const double arms = 16.0 * GRID_PIXELS * (double)embed->batch;
+    const bool images = embed_lists(&embed->modalities, modality_name[MODALITY_IMAGE]);
+    p->memory += fmax(arms, images ? fmax(cutting_bytes, bytes_of_bands(embed->batch)) : 0);
     p->seconds += 10 + c->weights / disk_speed;
     p->encoding = rows_of(c) * encoding;
     p->seconds_shared = rows_of(c) * (encoding + c->rates->reading);
@@ -316,7 +321,7 @@ static void size_training(StagePlan *p, const Campaign *c, Status (*cost_of)(Tra
     p->read = (int64_t)(samples * 4 * (double)numbers);
     p->write = (int64_t)(3 * cost.weight_bytes);
     p->max_ranks = train->replicas;
-    p->memory += cost.weight_bytes + sizeof(Sample) * rows_of(c);
+    p->memory += cost.weight_bytes + cost.product_bytes + sizeof(Sample) * rows_of(c);
     split_over_ranks(p, training_optimizer_bytes(&cost, train, 1, train->sharded),
                      training_optimizer_bytes(&cost, train, train->replicas, train->sharded), replicas);
     split_over_ranks(p, cost.step_bytes_alone, cost.step_bytes, replicas);
@@ -359,7 +364,7 @@ static void size_probe(StagePlan *p, const Campaign *c)
     p->read = (int64_t)rows_of(c) * c->row_bytes;
     p->write = 8 * (int64_t)dim * probe->properties.n * inputs;
     p->max_ranks = ranks_for(c, 4096);
-    p->memory += (double)probe_memory(probe, c->rows > 0 ? c->rows : 0, (int64_t)dim, INT32_MAX);
+    p->memory += probe_buffers + (double)probe_memory(probe, c->rows > 0 ? c->rows : 0, (int64_t)dim, INT32_MAX);
     p->memory_shared = (double)probe_row_bytes(probe) * rows_of(c);
     p->seconds += 5 + inputs * 10 * dim * dim * dim / solve_speed;
     p->seconds_shared = inputs * 2 * rows_of(c) * dim * dim / solve_speed + (double)p->read / disk_speed;
@@ -370,7 +375,9 @@ static void size_tables(StagePlan *p, const Campaign *c)
     p->read = (int64_t)rows_of(c) * c->row_bytes;
     p->write = (int64_t)rows_of(c) * 1000;
     p->max_ranks = ranks_for(c, 2048);
-    p->memory += 2048 * 3e3; /* tables.chunk_rows as it comes: keys, predictions, bytes of a row */
+    p->memory +=
+        2048 * 5e3; /* tables.chunk_rows as it comes: keys, predictions, bytes of a row, as they come and sorted */
+    p->memory_shared = 48 * rows_of(c); /* the file and place of each row */
     p->seconds += 5;
     p->seconds_shared = (double)(p->read + p->write) / disk_speed + 1e-4 * rows_of(c);
 }

@@ -252,12 +252,8 @@ Status train_image_cost(TrainingCost *out, Run *run)
     const DinoTraining training = training_of(run, v);
     const double crop =
         (double)vit_tokens(v, c->local_crops_size, VIT_CLASS) / (double)vit_tokens(v, v->image_size, VIT_CLASS);
-    *out = (TrainingCost){.recipe = &c->recipe,
-                          .ema = true,
-                          .kind = SAMPLES_IMAGES,
-                          .own_data = c->images[0] != '\0',
-                          .n_trained = m->params.n_d_reals,
-                          .weight_bytes = (double)m->params.n_reals * sizeof(real)};
+    *out = (TrainingCost){.recipe = &c->recipe, .ema = true, .kind = SAMPLES_IMAGES, .own_data = c->images[0] != '\0'};
+    training_weigh(out, &m->params);
     /* the teacher's view of two global crops; there and back of them and of local ones, which are smaller */
     out->passes[MODALITY_IMAGE] = CROPS_GLOBAL * (1 + 3) + 3 * (double)c->local_crops_number * crop;
     out->step_bytes = dino_step_bytes(&training, &m->dino, 1, c->recipe.batch);

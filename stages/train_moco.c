@@ -178,13 +178,9 @@ Status train_moco_cost(TrainingCost *out, Run *run)
     TRY(model_declare(&model, config_get(run->config, &model_section), run->arena));
     TRY(declare(&m, run));
     const MocoTraining training = training_of(run);
-    *out = (TrainingCost){.recipe = &c->recipe,
-                          .ema = true,
-                          .sgd = true,
-                          .kind = SAMPLES_IMAGES,
-                          .own_data = c->images[0] != '\0',
-                          .n_trained = m->params.n_d_reals,
-                          .weight_bytes = (double)m->params.n_reals * sizeof(real)};
+    *out = (TrainingCost){
+        .recipe = &c->recipe, .ema = true, .sgd = true, .kind = SAMPLES_IMAGES, .own_data = c->images[0] != '\0'};
+    training_weigh(out, &m->params);
     const double pixels = (double)(RESNET_PLANES * m->net.config.size * m->net.config.size);
     const double forth = resnet_operations(&m->net) + MAP_OPERATIONS * (double)resnet_step_reals(&m->net, 1);
     out->passes[MODALITY_IMAGE] =

@@ -76,11 +76,8 @@ Status train_spectrum_cost(TrainingCost *out, Run *run)
     TRY(model_build(&model, config_get(run->config, &model_section), run->arena));
     Params *p = model_params(model);
     for (const char *const *f = masked_frozen; *f; f++) params_freeze(p, *f);
-    *out = (TrainingCost){.recipe = &c->recipe,
-                          .kind = SAMPLES_SPECTRA,
-                          .n_trained = p->n_d_reals,
-                          .weight_bytes = (double)p->n_reals * sizeof(real),
-                          .passes = {[MODALITY_SPECTRUM] = 3}};
+    *out = (TrainingCost){.recipe = &c->recipe, .kind = SAMPLES_SPECTRA, .passes = {[MODALITY_SPECTRUM] = 3}};
+    training_weigh(out, p);
     out->step_bytes = out->step_bytes_alone = masked_step_bytes(&masked, model, c->recipe.batch);
     arena_reset(run->arena, mark);
     return OK;

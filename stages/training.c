@@ -216,6 +216,19 @@ Status training_publish(Training *t, const TrainReport *report, const char *cons
     return OK;
 }
 
+void training_weigh(TrainingCost *c, const Params *p)
+{
+    int64_t largest = 0;
+    for (int64_t i = 0; i < p->n_params; i++) {
+        const Param *w = &p->param[i];
+        const int64_t reals = w->n_dims < 2 ? 0 : gemm_kept_reals(w->dims[0], w->n / w->dims[0]);
+        if (reals > largest) largest = reals;
+    }
+    c->n_trained = p->n_d_reals;
+    c->weight_bytes = (double)p->n_reals * sizeof(real);
+    c->product_bytes = (double)largest * sizeof(real);
+}
+
 double training_optimizer_bytes(const TrainingCost *c, const TrainConfig *t, int64_t n_ranks, bool sharded)
 {
     const OptimizerConfig o = {.sgd = c->sgd,

@@ -71,12 +71,15 @@ typedef struct {
     const TrainRecipe *recipe;
     bool ema, sgd; /* an average of the weights is kept, there is one moment, whatever the recipe says */
     SampleKind kind;
-    bool own_data;     /* it does not come from train.dataset */
-    int64_t n_trained; /* numbers */
-    double weight_bytes;
+    bool own_data;                       /* it does not come from train.dataset */
+    int64_t n_trained;                   /* numbers */
+    double weight_bytes, product_bytes;  /* product: of the largest matrix as products read it */
     double step_bytes, step_bytes_alone; /* of a rank with one replica, with all */
     double passes[N_MODALITIES];         /* of a sample through the encoders; there and back is three */
 } TrainingCost;
+
+/* What follows from the parameters alone. */
+void training_weigh(TrainingCost *c, const Params *p);
 
 /* Local. Gradients and moments of a rank among n. */
 double training_optimizer_bytes(const TrainingCost *c, const TrainConfig *t, int64_t n_ranks, bool sharded);

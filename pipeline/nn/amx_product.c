@@ -5,14 +5,14 @@
    cache, and the vector units have nothing to do. So the sums of a panel pair are stored aside, and while the next pair is
    multiplied they are ended, a row per step: bias, GELU, rounding, residual cost next to nothing.
 
-   Where the result is float, inner dimensions of more than DEEP steps are taken piece by piece, each added to the result. */
+   Where the result is float, inner dimensions of more than AMX_DEEP steps are taken piece by piece, each added to the result. */
 #include "amx_product.h"
 
 #ifdef NN_PANELS
 
 #include "gelu_one.h"
 
-enum { BLOCK = 9 << 17, DEEP = 64 };
+enum { BLOCK = 9 << 17 };
 
 /* The sums of a panel pair that wait to be ended, row after row. */
 typedef struct {
@@ -129,7 +129,7 @@ AMX_INLINE void multiply_panels(const AmxProduct *p, AmxEnd end, int parts, int6
     const int64_t row_bytes = rows_out ? p->y_row * (int64_t)sizeof *p->y : PANEL * (int64_t)sizeof *p->out;
     const int64_t step = parts * PANEL_STEP, bytes = step * (int64_t)sizeof(bf16);
     const int64_t steps = panels_of(p->deep), wide = panels_of(p->columns);
-    const int64_t piece = rows_out ? least(steps, DEEP / parts) : steps;
+    const int64_t piece = rows_out ? least(steps, AMX_DEEP / parts) : steps;
     const int64_t blocks = up(last - first, most(1, BLOCK / (piece * bytes))), tall = up(last - first, most(1, blocks));
     float aside[2][PANEL * PANEL] __attribute__((aligned(64)));
     Waiting w = {.left = 0};

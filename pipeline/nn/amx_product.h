@@ -25,6 +25,9 @@ typedef struct {
     bf16 *out; /* panels of (rows, columns) */
 } AmxProduct;
 
+/* Steps of one part that a sum of floats takes in at once; longer ones are added to the result piece by piece. */
+enum { AMX_DEEP = 64 };
+
 /* Rows [from, to), from a multiple of PANEL. */
 void amx_multiply(const AmxProduct *p, int64_t from, int64_t to);
 

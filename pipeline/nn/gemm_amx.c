@@ -129,20 +129,25 @@ static void backward_x(int parts, real *d_x, const real *d_y, const real *w, int
                       1});
 }
 
+/* Some thousand rows at a time, in whole pieces of amx_multiply: the same bits as all at once, in bounded room. */
 static void backward_w(int parts, real *d_w, const real *d_y, const real *x, int64_t rows, int64_t n_out, int64_t n_in)
 {
-    const bf16 *right = right_of(parts, x, n_in, 1, n_in, rows);
-    multiply(&(Whole){{.right = right,
-                       .parts = parts,
-                       .rows = n_out,
-                       .columns = n_in,
-                       .deep = rows,
-                       .end = END_ADD,
-                       .y = d_w,
-                       .y_row = n_in},
-                      d_y,
-                      1,
-                      n_out});
+    const int64_t piece = AMX_DEEP / parts * PANEL, most = 4096 / piece * piece;
+    for (int64_t row = 0; row < rows; row += most) {
+        const int64_t n = rows - row < most ? rows - row : most;
+        const bf16 *right = right_of(parts, x + row * n_in, n_in, 1, n_in, n);
+        multiply(&(Whole){{.right = right,
+                           .parts = parts,
+                           .rows = n_out,
+                           .columns = n_in,
+                           .deep = n,
+                           .end = END_ADD,
+                           .y = d_w,
+                           .y_row = n_in},
+                          d_y + row * n_out,
+                          1,
+                          n_out});
+    }
 }
 
 static int64_t kept_reals(int parts, int64_t n_out, int64_t n_in) { return numbers(parts, n_out, n_in) / 2; }

@@ -91,9 +91,10 @@ compare() {
 
 if [[ $parts == *sky* ]]; then
     objects=${OBJECTS:-250}
-    full='mock pack train_spectrum align embed tables' # the others take what their rows take
-    stages='mock catalog pack train_spectrum align embed probe tables'
-    training=(--set train_spectrum.steps=4 --set train_spectrum.batch=16 --set align.steps=4 --set align.batch=16 --set align.image=init)
+    full='mock pack train_spectrum train_image align embed tables' # the others take what their rows take, or less (networks of residual blocks)
+    stages='mock catalog pack train_spectrum train_image train_moco align embed baselines probe tables'
+    training=(--set train_spectrum.steps=4 --set train_spectrum.batch=16 --set align.steps=4 --set align.batch=16 --set align.image=init --set train_image.steps=2 --set train_image.batch=8
+        --set train_image.head_n_prototypes=4096 --set train_moco.steps=2 --set train_moco.batch=32 --set moco.backbone=resnet18 --set moco.width=16 --set 'baselines.models=[resnet18, pca_image]' --set baselines.epochs=1)
     for n in "$objects" $((8 * objects)); do
         rm -rf "$work/sky" "$work/out"
         for stage in $stages; do

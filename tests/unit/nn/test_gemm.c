@@ -50,6 +50,7 @@ static void providers_agree_with_the_loops(void)
         (*p)->set_threads(1);
         for (int s = 0; s < N_SHAPES; s++)
             for (int r = 0; r < (s < N_LOOPS ? 5 : 1); r++) compare(*p, rows[r], shapes[s][0], shapes[s][1]);
+        compare(*p, 4500, 24, 40); /* more rows than are taken at a time */
     }
 }
 
