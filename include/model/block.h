@@ -60,14 +60,22 @@ typedef struct {
 } BranchDrop;
 #define BRANCH_WHOLE ((BranchDrop){NULL, 0, 1})
 
-/* What the backward pass needs of a block for `count` objects of `tokens` rows each: filled by block_forward_train, in the
+/* Objects of `tokens` rows each that pass a block side by side with those of another size. */
+typedef struct {
+    int64_t count, tokens;
+    BranchDrop attention, mlp;
+} BlockGroup;
+enum { BLOCK_GROUPS = 2 };
+
+/* What the backward pass needs of a block for groups of objects, one behind the other: filled by block_forward_train, in the
    step's arena. The fields above the line are the caller's to set. Rows behind the objects are padding. */
 typedef struct {
-    int64_t count, tokens, dim, heads;
+    BlockGroup group[BLOCK_GROUPS];
+    int n_groups;
+    int64_t dim, heads;
     real eps;
-    BranchDrop attention, mlp;
     bool recompute; /* keep x alone and compute the rest again in the backward pass */
-    Dropout drop; /* of the attention's probabilities and of both branches; of one object: count is 1 where it is on */
+    Dropout drop;   /* of the attention's probabilities and of both branches: there is one object where it is on */
     /* ---- of the objects that keep a branch, side by side, but for x and middle, which have all */
     real *x;                             /* (rows, dim) what came in */
     real *mean1, *rstd1, *mean2, *rstd2; /* (rows) of the layer norms */
@@ -82,7 +90,7 @@ typedef struct {
    rounding. */
 Status block_forward_train(real *x, BlockTrace *t, const Params *p, const Block *b, Arena *step);
 
-/* d_x (gemm_pad(count * tokens), dim), padding zero: the gradient of the output comes in, that of the input goes out. */
+/* d_x (gemm_pad(rows of all objects), dim), padding zero: the gradient of the output comes in, that of the input goes out. */
 Status block_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p, const Block *b, Arena *step);
 
 /* mean, rstd (rows) are kept. */

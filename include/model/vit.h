@@ -58,25 +58,34 @@ typedef struct {
     const BranchDrop *attention, *mlp;
 } VitDrop;
 
-/* What the backward pass needs of a batch of images of one size, in the step's arena: about 12 reals per token, block and
-   dimension, or one with `recompute`. */
+/* Images of one size, which pass together with those of another. */
+typedef struct {
+    const float *image; /* (count, 3, size, size) borrowed */
+    int64_t count, size;
+    const uint8_t *mask; /* (count, patches) or NULL, borrowed */
+    const VitDrop *drop; /* NULL = nothing is dropped */
+} VitImages;
+enum { VIT_SETS = BLOCK_GROUPS };
+
+/* What the backward pass needs of such sets, in the step's arena: about 12 reals per token, block and dimension, or one with
+   `recompute`. */
 typedef struct {
     VitTokens which;
-    int64_t count, size, tokens, patches; /* tokens and patches of an image */
-    const float *image;                   /* (count, 3, size, size) borrowed */
-    const uint8_t *mask;                  /* (count, patches) or NULL, borrowed */
-    BlockTrace *block;                    /* (depth) */
-    real *x, *mean, *rstd;    /* before the final norm (count * tokens, D), and its statistics (count * tokens) */
+    VitImages set[VIT_SETS];
+    int n_sets;
+    int64_t rows;             /* tokens of all images */
+    BlockTrace *block;        /* (depth) */
+    real *x, *mean, *rstd;    /* before the final norm (rows, D), and its statistics (rows) */
     const GradientHook *hook; /* of the backward pass, borrowed; NULL unless the caller sets it */
 } VitTrace;
 
-/* out (count, tokens, D). As vit_forward, to rounding, while nothing is dropped; drop NULL = nothing is. recompute: keep the inputs
-   of the blocks alone. count > 1: the bits are those of this batch. */
-Status vit_forward_train(real *out, VitTrace *t, const Vit *v, const float *image, int64_t count, int64_t size,
-                         VitTokens which, const uint8_t *mask, const VitDrop *drop, bool recompute, Arena *step);
+/* out (rows, D): the tokens of each image, set after set. As vit_forward, to rounding, while nothing is dropped. recompute: keep the
+   inputs of the blocks alone. Of more than one image the bits are those of this batch. */
+Status vit_forward_train(real *out, VitTrace *t, const Vit *v, const VitImages *set, int n_sets, VitTokens which,
+                         bool recompute, Arena *step);
 
-/* Adds to the gradients d_p of the table; d_out (count, tokens, D). With VIT_PATCHES the class token and the positions, without
-   a mask the mask token get nothing. */
+/* Adds to the gradients d_p of the table; d_out as out. With VIT_PATCHES the class token and the positions, without a mask the
+   mask token get nothing. */
 Status vit_backward(real *d_p, const VitTrace *t, const Vit *v, const real *d_out, Arena *step);
 
 /* d_position (the table's pos_embed) += the transpose of vit_positions; d_out (1 + side * side, D). */

@@ -163,55 +163,111 @@ void block_norm_train(real *y, real *mean, real *rstd, const Params *p, LinearPa
     layernorm_forward(y, mean, rstd, x, params_at(p, l.weight), params_at(p, l.bias), rows, p->param[l.weight].n, eps);
 }
 
-/* Nothing happens at 1. */
-static void scale_rows(real *branch, real scale, int64_t n)
+typedef enum { BRANCH_ATTENTION, BRANCH_MLP } BranchKind;
+
+static const BranchDrop *drop_of(const BlockGroup *g, BranchKind kind)
 {
-    if (scale == 1) return;
-    for (int64_t i = 0; i < n; i++) branch[i] *= scale;
+    return kind == BRANCH_ATTENTION ? &g->attention : &g->mlp;
+}
+
+/* Objects of a group that keep a branch. */
+static int64_t objects_kept(const BlockGroup *g, BranchKind kind)
+{
+    return drop_of(g, kind)->kept ? drop_of(g, kind)->n_kept : g->count;
+}
+
+static int64_t rows_all(const BlockTrace *t)
+{
+    int64_t rows = 0;
+    for (int k = 0; k < t->n_groups; k++) rows += t->group[k].count * t->group[k].tokens;
+    return rows;
 }
 
 /* Rows of the objects that keep a branch. */
-static int64_t rows_kept(const BlockTrace *t, const BranchDrop *d)
+static int64_t rows_kept(const BlockTrace *t, BranchKind kind)
 {
-    return (d->kept ? d->n_kept : t->count) * t->tokens;
+    int64_t rows = 0;
+    for (int k = 0; k < t->n_groups; k++) rows += objects_kept(&t->group[k], kind) * t->group[k].tokens;
+    return rows;
+}
+
+/* All objects keep it. */
+static bool is_whole(const BlockTrace *t, BranchKind kind)
+{
+    for (int k = 0; k < t->n_groups; k++)
+        if (drop_of(&t->group[k], kind)->kept) return false;
+    return true;
+}
+
+/* A walk over the objects that keep a branch: where an object's rows are among all, and among those that keep it. */
+typedef struct {
+    int64_t row, kept_row, tokens;
+    int group;
+    int64_t next, before; /* object of the group; rows of all groups before it */
+} Walk;
+
+static bool walk_on(Walk *w, const BlockTrace *t, BranchKind kind)
+{
+    w->kept_row += w->tokens;
+    while (w->group < t->n_groups && w->next == objects_kept(&t->group[w->group], kind)) {
+        w->before += t->group[w->group].count * t->group[w->group].tokens;
+        w->next = 0;
+        w->group++;
+    }
+    if (w->group == t->n_groups) return false;
+    const BranchDrop *d = drop_of(&t->group[w->group], kind);
+    w->tokens = t->group[w->group].tokens;
+    w->row = w->before + (d->kept ? d->kept[w->next] : w->next) * w->tokens;
+    w->next++;
+    return true;
+}
+
+/* The scale of each group's rows of a branch; nothing happens at 1. */
+static void scale_rows(real *branch, const BlockTrace *t, BranchKind kind)
+{
+    for (Walk w = {0}; walk_on(&w, t, kind);) {
+        const real scale = drop_of(&t->group[w.group], kind)->scale;
+        for (int64_t i = w.kept_row * t->dim; scale != 1 && i < (w.kept_row + w.tokens) * t->dim; i++)
+            branch[i] *= scale;
+    }
 }
 
 /* The rows of those objects: x itself where it is all of them, else their copy in `room`, padded with zeros. */
-static real *gather_kept(real *room, real *x, const BlockTrace *t, const BranchDrop *d)
+static real *gather_kept(real *room, real *x, const BlockTrace *t, BranchKind kind)
 {
-    const int64_t each = t->tokens * t->dim, n = rows_kept(t, d) * t->dim;
-    if (!d->kept) return x;
-    for (int64_t i = 0; i < d->n_kept; i++) memcpy(room + i * each, x + d->kept[i] * each, sizeof *x * (size_t)each);
-    memset(room + n, 0, sizeof *room * (size_t)(gemm_pad(n / t->dim) * t->dim - n));
+    const int64_t dim = t->dim, n = rows_kept(t, kind);
+    if (is_whole(t, kind)) return x;
+    for (Walk w = {0}; walk_on(&w, t, kind);)
+        memcpy(room + w.kept_row * dim, x + w.row * dim, sizeof *x * (size_t)(w.tokens * dim));
+    memset(room + n * dim, 0, sizeof *room * (size_t)((gemm_pad(n) - n) * dim));
     return room;
 }
 
-static void scatter_kept(real *x, const real *room, const BlockTrace *t, const BranchDrop *d)
+static void scatter_kept(real *x, const real *room, const BlockTrace *t, BranchKind kind)
 {
-    const int64_t each = t->tokens * t->dim;
-    for (int64_t i = 0; d->kept && i < d->n_kept; i++)
-        memcpy(x + d->kept[i] * each, room + i * each, sizeof *x * (size_t)each);
+    const int64_t dim = t->dim;
+    if (is_whole(t, kind)) return;
+    for (Walk w = {0}; walk_on(&w, t, kind);)
+        memcpy(x + w.row * dim, room + w.kept_row * dim, sizeof *x * (size_t)(w.tokens * dim));
 }
 
-static void add_kept(real *x, const Params *p, int64_t gamma, const real *branch, const BlockTrace *t,
-                     const BranchDrop *d)
+static void add_kept(real *x, const Params *p, int64_t gamma, const real *branch, const BlockTrace *t, BranchKind kind)
 {
-    const int64_t each = t->tokens * t->dim;
-    if (!d->kept) add_branch(x, p, gamma, branch, gemm_pad(rows_kept(t, d)), t->dim);
-    for (int64_t i = 0; d->kept && i < d->n_kept; i++)
-        add_branch(x + d->kept[i] * each, p, gamma, branch + i * each, t->tokens, t->dim);
+    const int64_t dim = t->dim;
+    for (Walk w = {0}; walk_on(&w, t, kind);)
+        add_branch(x + w.row * dim, p, gamma, branch + w.kept_row * dim, w.tokens, dim);
 }
 
 static Status take_trace(BlockTrace *t, const Block *b, Arena *step)
 {
-    const int64_t attention = gemm_pad(rows_kept(t, &t->attention)), mlp = gemm_pad(rows_kept(t, &t->mlp));
+    const int64_t attention = gemm_pad(rows_kept(t, BRANCH_ATTENTION)), mlp = gemm_pad(rows_kept(t, BRANCH_MLP));
     TRY(arena_new(&t->mean1, step, attention));
     TRY(arena_new(&t->rstd1, step, attention));
     TRY(arena_new(&t->mean2, step, mlp));
     TRY(arena_new(&t->rstd2, step, mlp));
     TRY(arena_new(&t->qkv, step, attention * 3 * t->dim));
     TRY(arena_new(&t->attended, step, attention * t->dim));
-    TRY(arena_new(&t->middle, step, gemm_pad(t->count * t->tokens) * t->dim));
+    TRY(arena_new(&t->middle, step, gemm_pad(rows_all(t)) * t->dim));
     TRY(arena_new(&t->up, step, mlp * MLP_RATIO * t->dim));
     t->branch_attention = t->branch_mlp = NULL;
     if (b->gamma1 >= 0) TRY(arena_new(&t->branch_attention, step, attention * t->dim));
@@ -227,46 +283,44 @@ typedef struct {
 
 static Status attention_branch(real *x, BlockTrace *t, const Params *p, const Block *b, BranchRoom *r, Arena *step)
 {
-    const BranchDrop *d = &t->attention;
-    const int64_t dim = t->dim, each = t->tokens * dim, n = rows_kept(t, d), rows = gemm_pad(n);
-    const real *in = gather_kept(r->kept, x, t, d);
+    const int64_t dim = t->dim, n = rows_kept(t, BRANCH_ATTENTION), rows = gemm_pad(n);
+    const real *in = gather_kept(r->kept, x, t, BRANCH_ATTENTION);
     real *branch = t->branch_attention ? t->branch_attention : r->spare;
     block_norm_train(r->norm, t->mean1, t->rstd1, p, b->norm1, in, rows, t->eps);
     block_linear(t->qkv, p, b->qkv, r->norm, rows);
-    for (int64_t i = 0; i < n / t->tokens; i++)
-        TRY(attention_forward_train(t->attended + i * each, t->qkv + i * 3 * each, t->tokens, t->heads, dim / t->heads,
-                                    &t->drop, step));
+    for (Walk w = {0}; walk_on(&w, t, BRANCH_ATTENTION);)
+        TRY(attention_forward_train(t->attended + w.kept_row * dim, t->qkv + w.kept_row * 3 * dim, w.tokens, t->heads,
+                                    dim / t->heads, &t->drop, step));
     block_linear(branch, p, b->proj, t->attended, rows);
-    scale_rows(branch, d->scale, rows * dim);
+    scale_rows(branch, t, BRANCH_ATTENTION);
     dropout_apply(branch, n * dim, &t->drop, "dropout.branch", 0);
-    add_kept(x, p, b->gamma1, branch, t, d);
+    add_kept(x, p, b->gamma1, branch, t, BRANCH_ATTENTION);
     return OK;
 }
 
 static void mlp_branch(real *x, BlockTrace *t, const Params *p, const Block *b, BranchRoom *r)
 {
-    const BranchDrop *d = &t->mlp;
-    const int64_t dim = t->dim, n = rows_kept(t, d), rows = gemm_pad(n);
-    const real *in = gather_kept(r->kept, x, t, d);
+    const int64_t dim = t->dim, n = rows_kept(t, BRANCH_MLP), rows = gemm_pad(n);
+    const real *in = gather_kept(r->kept, x, t, BRANCH_MLP);
     real *branch = t->branch_mlp ? t->branch_mlp : r->spare;
     block_norm_train(r->norm, t->mean2, t->rstd2, p, b->norm2, in, rows, t->eps);
     block_linear(t->up, p, b->up, r->norm, rows);
     gelu_forward(r->hidden, t->up, rows * MLP_RATIO * dim);
     block_linear(branch, p, b->down, r->hidden, rows);
-    scale_rows(branch, d->scale, rows * dim);
+    scale_rows(branch, t, BRANCH_MLP);
     dropout_apply(branch, n * dim, &t->drop, "dropout.branch", 1);
-    add_kept(x, p, b->gamma2, branch, t, d);
+    add_kept(x, p, b->gamma2, branch, t, BRANCH_MLP);
 }
 
 /* The block with everything kept; t->x holds x already. */
 static Status fill_trace(real *x, BlockTrace *t, const Params *p, const Block *b, Arena *step)
 {
-    const int64_t rows = gemm_pad(t->count * t->tokens), dim = t->dim;
-    MUST(t->count == 1 || t->drop.p == 0);
+    const int64_t rows = gemm_pad(rows_all(t)), dim = t->dim;
+    MUST(t->drop.p == 0 || (t->n_groups == 1 && t->group[0].count == 1));
     TRY(take_trace(t, b, step));
     const Mark mark = arena_mark(step);
     BranchRoom r;
-    TRY(arena_new(&r.kept, step, t->attention.kept || t->mlp.kept ? rows * dim : 0));
+    TRY(arena_new(&r.kept, step, !is_whole(t, BRANCH_ATTENTION) || !is_whole(t, BRANCH_MLP) ? rows * dim : 0));
     TRY(arena_new(&r.norm, step, rows * dim));
     TRY(arena_new(&r.spare, step, rows * dim));
     TRY(arena_new(&r.hidden, step, rows * MLP_RATIO * dim));
@@ -279,7 +333,7 @@ static Status fill_trace(real *x, BlockTrace *t, const Params *p, const Block *b
 
 Status block_forward_train(real *x, BlockTrace *t, const Params *p, const Block *b, Arena *step)
 {
-    const int64_t n = gemm_pad(t->count * t->tokens) * t->dim;
+    const int64_t n = gemm_pad(rows_all(t)) * t->dim;
     TRY(arena_new(&t->x, step, n));
     memcpy(t->x, x, sizeof *x * (size_t)n);
     const Mark mark = arena_mark(step);
@@ -307,15 +361,21 @@ void block_norm_backward(real *d_x, real *d_p, const Params *p, LinearParams l, 
 
 /* Through x += gamma * (scale * branch): d_branch (rows, dim) is set, gamma's gradient added. `branch` is what the
    trace kept, scaled. */
-static void branch_backward(real *d_branch, real *d_p, const Params *p, int64_t gamma, real scale, const real *branch,
-                            const real *d_x, int64_t rows, int64_t dim)
+static void branch_backward(real *d_branch, real *d_p, const Params *p, int64_t gamma, const real *branch,
+                            const real *d_x, const BlockTrace *t, BranchKind kind)
 {
+    const int64_t dim = t->dim;
     real *d_gamma = gamma < 0 ? NULL : params_d_at(p, d_p, gamma);
-    if (d_gamma) vector_add_column_products(d_gamma, d_x, branch, rows, dim);
+    if (d_gamma) vector_add_column_products(d_gamma, d_x, branch, rows_kept(t, kind), dim);
     const real *factor = gamma < 0 ? NULL : params_at(p, gamma);
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < dim; i++)
-            d_branch[r * dim + i] = d_x[r * dim + i] * (factor ? factor[i] * scale : scale);
+    for (Walk w = {0}; walk_on(&w, t, kind);) {
+        const real scale = drop_of(&t->group[w.group], kind)->scale;
+        for (int64_t r = w.kept_row; r < w.kept_row + w.tokens; r++)
+            for (int64_t i = 0; i < dim; i++)
+                d_branch[r * dim + i] = d_x[r * dim + i] * (factor ? factor[i] * scale : scale);
+    }
+    const int64_t n = rows_kept(t, kind);
+    memset(d_branch + n * dim, 0, sizeof *d_branch * (size_t)((gemm_pad(n) - n) * dim));
 }
 
 typedef struct {
@@ -327,12 +387,11 @@ typedef struct {
 /* Products over rows of d_x run on whole panels, whose padding is zero; sums over rows on those of the objects. */
 static void mlp_backward(real *d_all, real *d_p, const BlockTrace *t, const Params *p, const Block *b, BlockScratch *s)
 {
-    const BranchDrop *d = &t->mlp;
-    const int64_t n = rows_kept(t, d), rows = gemm_pad(n), dim = t->dim, wide = MLP_RATIO * dim;
-    real *d_x = gather_kept(s->d_kept, d_all, t, d);
-    const real *middle = gather_kept(s->kept, t->middle, t, d);
+    const int64_t n = rows_kept(t, BRANCH_MLP), rows = gemm_pad(n), dim = t->dim, wide = MLP_RATIO * dim;
+    real *d_x = gather_kept(s->d_kept, d_all, t, BRANCH_MLP);
+    const real *middle = gather_kept(s->kept, t->middle, t, BRANCH_MLP);
     real *slope = s->d_wide, *d_up = s->hidden; /* once gelu's output has been used, its place takes gradients */
-    branch_backward(s->d_branch, d_p, p, b->gamma2, d->scale, t->branch_mlp, d_x, rows, dim);
+    branch_backward(s->d_branch, d_p, p, b->gamma2, t->branch_mlp, d_x, t, BRANCH_MLP);
     dropout_apply(s->d_branch, n * dim, &t->drop, "dropout.branch", 1);
     gelu_both(s->hidden, slope, t->up, n * wide);
     block_linear_backward(NULL, d_p, p, b->down, s->d_branch, s->hidden, n);
@@ -345,40 +404,39 @@ static void mlp_backward(real *d_all, real *d_p, const BlockTrace *t, const Para
     block_linear_backward(NULL, d_p, p, b->up, d_up, s->norm, n);
     gemm_linear()->backward_x(s->d_norm, d_up, params_at(p, b->up.weight), rows, wide, dim);
     block_norm_backward(d_x, d_p, p, b->norm2, s->d_norm, middle, t->mean2, t->rstd2, n);
-    scatter_kept(d_all, d_x, t, d);
+    scatter_kept(d_all, d_x, t, BRANCH_MLP);
 }
 
 static Status attention_branch_backward(real *d_all, real *d_p, const BlockTrace *t, const Params *p, const Block *b,
                                         BlockScratch *s, Arena *step)
 {
-    const BranchDrop *d = &t->attention;
-    const int64_t n = rows_kept(t, d), rows = gemm_pad(n), dim = t->dim, each = t->tokens * dim;
-    real *d_x = gather_kept(s->d_kept, d_all, t, d);
-    const real *x = gather_kept(s->kept, t->x, t, d);
+    const int64_t n = rows_kept(t, BRANCH_ATTENTION), rows = gemm_pad(n), dim = t->dim;
+    real *d_x = gather_kept(s->d_kept, d_all, t, BRANCH_ATTENTION);
+    const real *x = gather_kept(s->kept, t->x, t, BRANCH_ATTENTION);
     real *d_qkv = s->d_wide, *d_attended = s->norm;
-    branch_backward(s->d_branch, d_p, p, b->gamma1, d->scale, t->branch_attention, d_x, rows, dim);
+    branch_backward(s->d_branch, d_p, p, b->gamma1, t->branch_attention, d_x, t, BRANCH_ATTENTION);
     dropout_apply(s->d_branch, n * dim, &t->drop, "dropout.branch", 0);
     memset(d_attended, 0, sizeof *d_attended * (size_t)(rows * dim));
     block_linear_backward(NULL, d_p, p, b->proj, s->d_branch, t->attended, n);
     gemm_linear()->backward_x(d_attended, s->d_branch, params_at(p, b->proj.weight), rows, dim, dim);
     memset(d_qkv, 0, sizeof *d_qkv * (size_t)(rows * 3 * dim));
-    for (int64_t i = 0; i < n / t->tokens; i++)
-        TRY(attention_backward(d_qkv + i * 3 * each, t->qkv + i * 3 * each, d_attended + i * each, t->tokens, t->heads,
-                               dim / t->heads, &t->drop, step));
+    for (Walk w = {0}; walk_on(&w, t, BRANCH_ATTENTION);)
+        TRY(attention_backward(d_qkv + w.kept_row * 3 * dim, t->qkv + w.kept_row * 3 * dim,
+                               d_attended + w.kept_row * dim, w.tokens, t->heads, dim / t->heads, &t->drop, step));
 
     block_norm(s->norm, p, b->norm1, x, n, t->eps);
     memset(s->d_norm, 0, sizeof *s->d_norm * (size_t)(rows * dim));
     block_linear_backward(NULL, d_p, p, b->qkv, d_qkv, s->norm, n);
     gemm_linear()->backward_x(s->d_norm, d_qkv, params_at(p, b->qkv.weight), rows, 3 * dim, dim);
     block_norm_backward(d_x, d_p, p, b->norm1, s->d_norm, x, t->mean1, t->rstd1, n);
-    scatter_kept(d_all, d_x, t, d);
+    scatter_kept(d_all, d_x, t, BRANCH_ATTENTION);
     return OK;
 }
 
 /* The trace again from its x. */
 static Status recompute(BlockTrace *full, const BlockTrace *t, const Params *p, const Block *b, Arena *step)
 {
-    const int64_t n = gemm_pad(t->count * t->tokens) * t->dim;
+    const int64_t n = gemm_pad(rows_all(t)) * t->dim;
     real *x;
     *full = *t;
     TRY(arena_new(&x, step, n));
@@ -388,8 +446,8 @@ static Status recompute(BlockTrace *full, const BlockTrace *t, const Params *p, 
 
 Status block_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p, const Block *b, Arena *step)
 {
-    const int64_t rows = gemm_pad(t->count * t->tokens), dim = t->dim;
-    const int64_t apart = t->attention.kept || t->mlp.kept ? rows * dim : 0;
+    const int64_t rows = gemm_pad(rows_all(t)), dim = t->dim;
+    const int64_t apart = !is_whole(t, BRANCH_ATTENTION) || !is_whole(t, BRANCH_MLP) ? rows * dim : 0;
     const Mark mark = arena_mark(step);
     BlockTrace full = *t;
     if (t->recompute) TRY(recompute(&full, t, p, b, step));

@@ -27,10 +27,11 @@ typedef struct {
     const DinoTeacher *t;
     const DinoTargets *targets;
     const DinoPass *how;
-    VitTrace global, local;
-    real *global_out, *local_out; /* (crops, tokens, D) */
-    int64_t first[N_ROWS + 1];    /* row that each kind begins with */
-    real *x, *d_x;                /* (rows, D) what the head reads */
+    VitTrace trace;
+    int64_t tokens, local_tokens, rows; /* of a whole crop, of a local one, of all */
+    real *out;                          /* (rows, D) tokens of whole crops, then of local ones */
+    int64_t first[N_ROWS + 1];          /* row that each kind begins with */
+    real *x, *d_x;                      /* (rows, D) what the head reads */
     DinoHeadTrace head;
     real *w, *norm;  /* the student's prototypes */
     real *d_w, *d_z; /* NULL without gradients */
@@ -44,17 +45,18 @@ typedef struct {
 
 static Status see(Lesson *l)
 {
-    const Dino *d = l->d;
     const DinoBatch *b = l->b;
-    const VitConfig *c = &d->vit->config;
-    const int64_t n_global = CROPS_GLOBAL * b->n, n_local = b->n_local * b->n;
-    TRY(arena_new(&l->global_out, l->step, n_global * vit_tokens(c, b->global_size, VIT_CLASS) * c->embed_dim));
-    TRY(arena_new(&l->local_out, l->step, n_local * vit_tokens(c, b->local_size, VIT_CLASS) * c->embed_dim));
-    TRY(vit_forward_train(l->global_out, &l->global, d->vit, b->global, n_global, b->global_size, VIT_CLASS,
-                          b->masks.mask, l->how->drop_global, l->how->recompute, l->step));
-    if (n_local == 0) return OK;
-    return vit_forward_train(l->local_out, &l->local, d->vit, b->local, n_local, b->local_size, VIT_CLASS, NULL,
-                             l->how->drop_local, l->how->recompute, l->step);
+    const VitImages set[] = {
+        {b->global, CROPS_GLOBAL * b->n, b->global_size, b->masks.mask, l->how->drop_global},
+        {b->local, b->n_local * b->n, b->local_size, NULL, l->how->drop_local},
+    };
+    const VitConfig *c = &l->d->vit->config;
+    l->tokens = vit_tokens(c, b->global_size, VIT_CLASS);
+    l->local_tokens = b->n_local > 0 ? vit_tokens(c, b->local_size, VIT_CLASS) : 0;
+    l->rows = set[0].count * l->tokens + set[1].count * l->local_tokens;
+    TRY(arena_new(&l->out, l->step, l->rows * c->embed_dim));
+    return vit_forward_train(l->out, &l->trace, l->d->vit, set, b->n_local > 0 ? 2 : 1, VIT_CLASS, l->how->recompute,
+                             l->step);
 }
 
 /* Copies rows between the head's matrix and tokens, one way or the other. */
@@ -63,17 +65,17 @@ static void exchange(real *row, real *token, int64_t dim, bool to_row)
     memcpy(to_row ? row : token, to_row ? token : row, sizeof *row * (size_t)dim);
 }
 
-static void exchange_all(const Lesson *l, real *x, real *global, real *local, bool to_rows)
+static void exchange_all(const Lesson *l, real *x, real *tokens, bool to_rows)
 {
-    const int64_t dim = l->d->vit->config.embed_dim, patches = l->global.patches;
+    const int64_t dim = l->d->vit->config.embed_dim, n_global = CROPS_GLOBAL * l->b->n, patches = l->tokens - 1;
+    real *local = tokens + n_global * l->tokens * dim;
     for (int64_t i = 0; i < l->b->n_local * l->b->n; i++)
-        exchange(x + (l->first[ROWS_LOCAL] + i) * dim, local + i * l->local.tokens * dim, dim, to_rows);
-    for (int64_t i = 0; i < CROPS_GLOBAL * l->b->n; i++)
-        exchange(x + (l->first[ROWS_GLOBAL] + i) * dim, global + i * l->global.tokens * dim, dim, to_rows);
+        exchange(x + (l->first[ROWS_LOCAL] + i) * dim, local + i * l->local_tokens * dim, dim, to_rows);
+    for (int64_t i = 0; i < n_global; i++)
+        exchange(x + (l->first[ROWS_GLOBAL] + i) * dim, tokens + i * l->tokens * dim, dim, to_rows);
     for (int64_t i = 0; i < l->b->masks.n; i++) {
         const int64_t at = l->b->masks.index[i], crop = at / patches, patch = at % patches;
-        exchange(x + (l->first[ROWS_PATCH] + i) * dim, global + (crop * l->global.tokens + 1 + patch) * dim, dim,
-                 to_rows);
+        exchange(x + (l->first[ROWS_PATCH] + i) * dim, tokens + (crop * l->tokens + 1 + patch) * dim, dim, to_rows);
     }
 }
 
@@ -91,7 +93,7 @@ static Status ask_head(Lesson *l, bool gradients)
         TRY(arena_new(&l->d_z, l->step, n * c->bottleneck));
         TRY(arena_new(&l->d_w, l->step, prototypes));
     }
-    exchange_all(l, l->x, l->global_out, l->local_out, true);
+    exchange_all(l, l->x, l->out, true);
     dinohead_prototypes(l->w, l->norm, &l->d->head);
     return dinohead_forward(&l->head, &l->d->head, l->x, l->first[N_ROWS], l->step);
 }
@@ -112,27 +114,32 @@ static Status listen(Lesson *l)
     return collapse_rank(&l->terms->rank, l->t->features, rows, h->config.input, l->step);
 }
 
-/* Adds the loss of rows [first, first + rows) of the head to *loss; target (rows, prototypes). `logits` is room for as many. */
-static void learn_rows(double *loss, Lesson *l, int64_t first, int64_t rows, const real *target, const double *weight,
-                       real *logits)
+/* Adds the loss of rows [first, first + rows) of the head, at most DINO_PIECE, to *loss. Row r is compared with row
+   (at + r) % n of target (n, prototypes). `logits` is room for as many. */
+static void learn_rows(double *loss, Lesson *l, int64_t first, int64_t rows, const real *target, int64_t at, int64_t n,
+                       const double *weight, real *logits)
 {
     const DinoHeadConfig *c = &l->d->head.config;
     const real *z = l->head.z + first * c->bottleneck;
     dino_logits(logits, z, l->w, rows, &l->d->head);
-    *loss +=
-        distill_loss(l->d_w ? logits : NULL, target, logits, weight, l->d->losses.student_temp, rows, c->prototypes);
+    for (int64_t r = 0, some; r < rows; r += some) {
+        const int64_t from = (at + r) % n;
+        real *own = logits + r * c->prototypes;
+        some = rows - r < n - from ? rows - r : n - from;
+        *loss += distill_loss(l->d_w ? own : NULL, target + from * c->prototypes, own, weight + r,
+                              l->d->losses.student_temp, some, c->prototypes);
+    }
     if (l->d_w)
         linear_backward(l->d_z + first * c->bottleneck, l->d_w, NULL, logits, z, l->w, rows, c->prototypes,
                         c->bottleneck);
 }
 
-/* Row i of n of the class tokens of one crop is compared with row i of `target`. */
-static void learn_class(double *loss, Lesson *l, int64_t first, int64_t n, const real *target, const double *weight,
-                        real *logits)
+/* `rows` rows of class tokens, compared with the n of `target` over and over. */
+static void learn_class(double *loss, Lesson *l, int64_t first, int64_t rows, const real *target, int64_t n,
+                        const double *weight, real *logits)
 {
-    for (int64_t i = 0; i < n; i += DINO_PIECE)
-        learn_rows(loss, l, first + i, n - i < DINO_PIECE ? n - i : DINO_PIECE,
-                   target + i * l->d->head.config.prototypes, weight, logits);
+    for (int64_t i = 0; i < rows; i += DINO_PIECE)
+        learn_rows(loss, l, first + i, rows - i < DINO_PIECE ? rows - i : DINO_PIECE, target, i, n, weight, logits);
 }
 
 /* Each local crop learns of both global ones, each global one of the other. */
@@ -141,9 +148,9 @@ static void learn_classes(Lesson *l, double *weight, real *logits)
     const int64_t n = l->b->n, n_local = l->b->n_local, pairs = n_local > 0 ? CROPS_GLOBAL * n_local : 1;
     const double each = l->d->losses.dino_weight / (double)((CROPS_GLOBAL + pairs) * n);
     for (int64_t i = 0; i < DINO_PIECE; i++) weight[i] = each;
-    for (int64_t k = 0; k < n_local; k++)
-        learn_class(&l->terms->local, l, l->first[ROWS_LOCAL] + k * n, n, l->both, weight, logits);
-    learn_class(&l->terms->global, l, l->first[ROWS_GLOBAL], CROPS_GLOBAL * n, l->target, weight, logits);
+    learn_class(&l->terms->local, l, l->first[ROWS_LOCAL], n_local * n, l->both, n, weight, logits);
+    learn_class(&l->terms->global, l, l->first[ROWS_GLOBAL], CROPS_GLOBAL * n, l->target, CROPS_GLOBAL * n, weight,
+                logits);
 }
 
 static Status learn_patches(Lesson *l, double *weight, real *logits)
@@ -158,7 +165,7 @@ static Status learn_patches(Lesson *l, double *weight, real *logits)
         for (int64_t k = 0; k < rows; k++) weight[k] = each * (double)m->weight[i + k];
         dino_logits(target, l->t->z[DINO_PATCH] + i * c->bottleneck, l->t->w, rows, &l->d->head);
         distill_targets(target, target, l->targets->offset[DINO_PATCH], l->targets->temp, rows, c->prototypes);
-        learn_rows(&l->terms->ibot, l, l->first[ROWS_PATCH] + i, rows, target, weight, logits);
+        learn_rows(&l->terms->ibot, l, l->first[ROWS_PATCH] + i, rows, target, 0, rows, weight, logits);
     }
     return OK;
 }
@@ -195,14 +202,11 @@ static Status spread(Lesson *l)
 
 static Status teach_encoder(real *d_p, Lesson *l)
 {
-    const int64_t dim = l->d->vit->config.embed_dim, n_local = l->b->n_local * l->b->n;
-    real *d_global, *d_local;
-    TRY(arena_new(&d_global, l->step, CROPS_GLOBAL * l->b->n * l->global.tokens * dim));
-    TRY(arena_new(&d_local, l->step, n_local * l->local.tokens * dim));
-    exchange_all(l, l->d_x, d_global, d_local, false);
-    if (n_local > 0) TRY(vit_backward(d_p, &l->local, l->d->vit, d_local, l->step));
-    l->global.hook = l->how->hook;
-    return vit_backward(d_p, &l->global, l->d->vit, d_global, l->step);
+    real *d_out;
+    TRY(arena_new(&d_out, l->step, l->rows * l->d->vit->config.embed_dim));
+    exchange_all(l, l->d_x, d_out, false);
+    l->trace.hook = l->how->hook;
+    return vit_backward(d_p, &l->trace, l->d->vit, d_out, l->step);
 }
 
 Status dino_learn(DinoTerms *out, real *d_p, const Dino *student, const DinoBatch *b, const DinoTeacher *t,
@@ -226,9 +230,8 @@ Status dino_learn(DinoTerms *out, real *d_p, const Dino *student, const DinoBatc
 
 /* ---- plans ---- */
 
-static double trace_reals(const VitConfig *c, int64_t count, int64_t size, bool recompute)
+static double trace_reals(const VitConfig *c, int64_t rows, bool recompute)
 {
-    const int64_t rows = count * vit_tokens(c, size, VIT_CLASS);
     const double block = (double)block_trace_reals(rows, c->embed_dim, true);
     return recompute ? (double)(c->depth * rows * c->embed_dim) + block : (double)c->depth * block;
 }
@@ -255,8 +258,8 @@ double dino_learn_reals(const Dino *d, const CropsConfig *c, int64_t n, double h
     const int64_t global = n_global * vit_tokens(v, c->global_size, VIT_CLASS);
     const int64_t local = n_local * vit_tokens(v, c->local_size, VIT_CLASS);
     const double rows = (double)(n_global + n_local) + hidden_rows(d, c, n, hidden);
-    return trace_reals(v, n_global, c->global_size, recompute) + trace_reals(v, n_local, c->local_size, recompute) +
-           (double)block_pass_reals(global, v->embed_dim) + 3 * (double)((global + local) * v->embed_dim) +
+    return trace_reals(v, global + local, recompute) + (double)block_pass_reals(global + local, v->embed_dim) +
+           3 * (double)((global + local) * v->embed_dim) +
            rows * (double)(2 * h->input + 6 * h->hidden + 4 * h->bottleneck) +
            (double)h->prototypes * (double)(2 * h->bottleneck + 2 * DINO_PIECE + 3 * n);
 }

@@ -90,7 +90,7 @@ static Status vit_plugin_forward_train(real *tokens, void **trace, const void *e
     VitTrace *t;
     TRY(arena_new(&t, step, 1));
     *trace = t;
-    return vit_forward_train(tokens, t, encoder, input, 1, n, VIT_PATCHES, NULL, NULL, false, step);
+    return vit_forward_train(tokens, t, encoder, &(VitImages){input, 1, n, NULL, NULL}, 1, VIT_PATCHES, false, step);
 }
 
 static Status vit_plugin_backward(real *d_p, void *trace, const void *encoder, const real *d_tokens,

@@ -115,13 +115,11 @@ Status specformer_forward_train(real *embedding, real *reconstruction, Specforme
     embed_tokens(t->x, s, tokens, 1, n_tokens);
     dropout_apply(t->x, n_tokens * c->embed_dim, &t->drop, "dropout.tokens", 0);
     for (int64_t i = 0; i < c->num_layers; i++) {
-        t->block[i] = (BlockTrace){.count = 1,
-                                   .tokens = n_tokens,
+        t->block[i] = (BlockTrace){.group = {{1, n_tokens, BRANCH_WHOLE, BRANCH_WHOLE}},
+                                   .n_groups = 1,
                                    .dim = c->embed_dim,
                                    .heads = c->num_heads,
                                    .eps = eps,
-                                   .attention = BRANCH_WHOLE,
-                                   .mlp = BRANCH_WHOLE,
                                    .recompute = how->recompute,
                                    .drop = {how->drop.p, hash_mix(how->drop.seed + (uint64_t)i + 1)}};
         TRY(block_forward_train(t->x, &t->block[i], p, &s->block[i], step));

@@ -248,85 +248,98 @@ Status vit_forward(real *out, const Vit *v, const float *image, int64_t count, i
 
 /* ---- training ---- */
 
-Status vit_forward_train(real *out, VitTrace *t, const Vit *v, const float *image, int64_t count, int64_t size,
-                         VitTokens which, const uint8_t *mask, const VitDrop *dropped, bool recompute, Arena *step)
+static int64_t rows_of(const VitConfig *c, const VitImages *s, VitTokens which)
+{
+    return s->count * vit_tokens(c, s->size, which);
+}
+
+Status vit_forward_train(real *out, VitTrace *t, const Vit *v, const VitImages *set, int n_sets, VitTokens which,
+                         bool recompute, Arena *step)
 {
     const VitConfig *c = &v->config;
-    TRY(check_size(c, size));
-    const int64_t tokens = vit_tokens(c, size, which), rows = count * tokens;
-    *t = (VitTrace){.which = which,
-                    .count = count,
-                    .size = size,
-                    .tokens = tokens,
-                    .patches = vit_tokens(c, size, VIT_PATCHES),
-                    .image = image,
-                    .mask = mask};
+    BlockTrace block = {
+        .n_groups = n_sets, .dim = c->embed_dim, .heads = c->num_heads, .eps = eps, .recompute = recompute};
+    *t = (VitTrace){.which = which, .n_sets = n_sets};
+    MUST(n_sets <= VIT_SETS);
+    for (int k = 0; k < n_sets; k++) {
+        TRY(check_size(c, set[k].size));
+        t->set[k] = set[k];
+        t->rows += rows_of(c, &set[k], which);
+    }
     TRY(arena_new(&t->block, step, c->depth));
-    TRY(arena_new(&t->x, step, gemm_pad(rows) * c->embed_dim));
-    TRY(arena_new(&t->mean, step, rows));
-    TRY(arena_new(&t->rstd, step, rows));
-    TRY(prepare_all(t->x, v, image, count, size, which, mask, step));
+    TRY(arena_new(&t->x, step, gemm_pad(t->rows) * c->embed_dim));
+    TRY(arena_new(&t->mean, step, t->rows));
+    TRY(arena_new(&t->rstd, step, t->rows));
+    real *x = t->x;
+    for (int k = 0; k < n_sets; x += rows_of(c, &set[k], which) * c->embed_dim, k++)
+        TRY(prepare_all(x, v, set[k].image, set[k].count, set[k].size, which, set[k].mask, step));
     for (int64_t i = 0; i < c->depth; i++) {
-        t->block[i] = (BlockTrace){.count = count,
-                                   .tokens = tokens,
-                                   .dim = c->embed_dim,
-                                   .heads = c->num_heads,
-                                   .eps = eps,
-                                   .attention = dropped ? dropped->attention[i] : BRANCH_WHOLE,
-                                   .mlp = dropped ? dropped->mlp[i] : BRANCH_WHOLE,
-                                   .recompute = recompute};
+        for (int k = 0; k < n_sets; k++) {
+            const VitDrop *drop = set[k].drop;
+            block.group[k] = (BlockGroup){set[k].count, vit_tokens(c, set[k].size, which),
+                                          drop ? drop->attention[i] : BRANCH_WHOLE, drop ? drop->mlp[i] : BRANCH_WHOLE};
+        }
+        t->block[i] = block;
         TRY(block_forward_train(t->x, &t->block[i], v->params, &v->block[i], step));
     }
-    block_norm_train(out, t->mean, t->rstd, v->params, v->norm, t->x, rows, eps);
+    block_norm_train(out, t->mean, t->rstd, v->params, v->norm, t->x, t->rows, eps);
     return OK;
 }
 
 /* d_x (tokens, D) of what enters the blocks, of image i; rows of masked patches are cleared on the way. */
-static void class_backward(real *d_p, const VitTrace *t, const Vit *v, real *d_x, int64_t i)
+static void class_backward(real *d_p, const VitImages *s, VitTokens which, const Vit *v, real *d_x, int64_t i)
 {
     const Params *p = v->params;
-    const int64_t dim = v->config.embed_dim;
-    const uint8_t *mask = t->mask ? t->mask + i * t->patches : NULL;
-    if (t->which == VIT_CLASS) {
+    const int64_t dim = v->config.embed_dim, patches = vit_tokens(&v->config, s->size, VIT_PATCHES);
+    const uint8_t *mask = s->mask ? s->mask + i * patches : NULL;
+    if (which == VIT_CLASS) {
         real *d_class = params_d_at(p, d_p, v->cls_token), *d_position = params_d_at(p, d_p, v->pos_embed);
         for (int64_t k = 0; d_class && k < dim; k++) d_class[k] += d_x[k];
-        if (d_position) vit_positions_backward(d_position, v, d_x, t->size / v->config.patch_size);
+        if (d_position) vit_positions_backward(d_position, v, d_x, s->size / v->config.patch_size);
     }
-    real *d_first = d_x + (t->tokens - t->patches) * dim, *d_mask = params_d_at(p, d_p, v->mask_token);
-    for (int64_t j = 0; mask && j < t->patches; j++) {
+    real *d_first = d_x + (vit_tokens(&v->config, s->size, which) - patches) * dim,
+         *d_mask = params_d_at(p, d_p, v->mask_token);
+    for (int64_t j = 0; mask && j < patches; j++) {
         if (!mask[j]) continue;
         for (int64_t k = 0; d_mask && k < dim; k++) d_mask[k] += d_first[j * dim + k];
         memset(d_first + j * dim, 0, sizeof *d_first * (size_t)dim);
     }
 }
 
-/* Patches of all images are the rows of one product: those behind class tokens are moved together. */
-static Status tokens_backward(real *d_p, const VitTrace *t, const Vit *v, real *d_x, Arena *step)
+/* Patches of all images of a set are the rows of one product: those behind class tokens are moved together. */
+static Status tokens_backward(real *d_p, const VitImages *s, VitTokens which, const Vit *v, real *d_x, Arena *step)
 {
-    const int64_t dim = v->config.embed_dim, each = t->patches * dim;
+    const VitConfig *c = &v->config;
+    const int64_t dim = c->embed_dim, tokens = vit_tokens(c, s->size, which),
+                  patches = vit_tokens(c, s->size, VIT_PATCHES);
+    const int64_t each = patches * dim;
+    const Mark mark = arena_mark(step);
     real *pixels;
-    for (int64_t i = 0; i < t->count; i++) {
-        real *own = d_x + i * t->tokens * dim;
-        class_backward(d_p, t, v, own, i);
-        memmove(d_x + i * each, own + (t->tokens - t->patches) * dim, sizeof *d_x * (size_t)each);
+    for (int64_t i = 0; i < s->count; i++) {
+        real *own = d_x + i * tokens * dim;
+        class_backward(d_p, s, which, v, own, i);
+        memmove(d_x + i * each, own + (tokens - patches) * dim, sizeof *d_x * (size_t)each);
     }
-    TRY(gather_patches(&pixels, &v->config, t->image, t->count, t->size, step));
-    block_linear_backward(NULL, d_p, v->params, v->patch_embed, d_x, pixels, t->count * t->patches);
+    TRY(gather_patches(&pixels, c, s->image, s->count, s->size, step));
+    block_linear_backward(NULL, d_p, v->params, v->patch_embed, d_x, pixels, s->count * patches);
+    arena_reset(step, mark);
     return OK;
 }
 
 Status vit_backward(real *d_p, const VitTrace *t, const Vit *v, const real *d_out, Arena *step)
 {
-    const int64_t rows = t->count * t->tokens;
+    const VitConfig *c = &v->config;
     const Mark mark = arena_mark(step);
     real *d_x;
-    TRY(arena_new(&d_x, step, gemm_pad(rows) * v->config.embed_dim));
-    block_norm_backward(d_x, d_p, v->params, v->norm, d_out, t->x, t->mean, t->rstd, rows);
-    for (int64_t i = v->config.depth - 1; i >= 0; i--) {
+    TRY(arena_new(&d_x, step, gemm_pad(t->rows) * c->embed_dim));
+    block_norm_backward(d_x, d_p, v->params, v->norm, d_out, t->x, t->mean, t->rstd, t->rows);
+    for (int64_t i = c->depth - 1; i >= 0; i--) {
         TRY(block_backward(d_x, d_p, &t->block[i], v->params, &v->block[i], step));
         block_ready(t->hook, v->params, &v->block[i]);
     }
-    TRY(tokens_backward(d_p, t, v, d_x, step));
+    real *own = d_x;
+    for (int k = 0; k < t->n_sets; own += rows_of(c, &t->set[k], t->which) * c->embed_dim, k++)
+        TRY(tokens_backward(d_p, &t->set[k], t->which, v, own, step));
     arena_reset(step, mark);
     return OK;
 }

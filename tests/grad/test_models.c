@@ -100,11 +100,9 @@ static void specformer_has_its_gradient(void)
 typedef struct {
     Params params;
     Vit model;
-    int64_t count, size;
+    VitImages set[VIT_SETS];
+    int n_sets;
     VitTokens which;
-    const uint8_t *mask; /* (count, patches) */
-    const VitDrop *drop;
-    float *image;
     real *w, *out;
     int64_t n; /* of out */
 } ImageProblem;
@@ -115,8 +113,7 @@ static double image_objective(void *problem)
     ImageProblem *v = problem;
     const Mark mark = arena_mark(&test_arena);
     VitTrace trace;
-    CHECK_OK(vit_forward_train(v->out, &trace, &v->model, v->image, v->count, v->size, v->which, v->mask, v->drop,
-                               false, &test_arena));
+    CHECK_OK(vit_forward_train(v->out, &trace, &v->model, v->set, v->n_sets, v->which, false, &test_arena));
     arena_reset(&test_arena, mark);
     return gradcheck_sum(v->w, v->out, v->n);
 }
@@ -128,13 +125,18 @@ static void make_image_problem(ImageProblem *v)
     CHECK_OK(vit_declare(&v->model, &config, &v->params, "", &test_arena));
     CHECK_OK(params_allocate(&v->params));
     params_deterministic(&v->params, 6);
-    v->n = v->count * vit_tokens(&config, v->size, v->which) * config.embed_dim;
+    for (int k = 0; k < v->n_sets; k++) {
+        VitImages *set = &v->set[k];
+        const int64_t n_pixels = set->count * 3 * set->size * set->size;
+        const real *pixels = gradcheck_random(n_pixels);
+        float *image;
+        CHECK_OK(arena_new(&image, &test_arena, n_pixels));
+        for (int64_t i = 0; i < n_pixels; i++) image[i] = (float)pixels[i];
+        set->image = image;
+        v->n += set->count * vit_tokens(&config, set->size, v->which) * config.embed_dim;
+    }
     v->w = gradcheck_random(v->n);
     v->out = gradcheck_array(v->n);
-    const int64_t n_pixels = v->count * 3 * v->size * v->size;
-    real *pixels = gradcheck_random(n_pixels);
-    CHECK_OK(arena_new(&v->image, &test_arena, n_pixels));
-    for (int64_t i = 0; i < n_pixels; i++) v->image[i] = (float)pixels[i];
 }
 
 static void check_image(ImageProblem *v, bool recompute)
@@ -143,8 +145,7 @@ static void check_image(ImageProblem *v, bool recompute)
     {
         real *d_p = gradcheck_array(v->params.n_d_reals);
         VitTrace trace;
-        CHECK_OK(vit_forward_train(v->out, &trace, &v->model, v->image, v->count, v->size, v->which, v->mask, v->drop,
-                                   recompute, &test_arena));
+        CHECK_OK(vit_forward_train(v->out, &trace, &v->model, v->set, v->n_sets, v->which, recompute, &test_arena));
         CHECK_OK(vit_backward(d_p, &trace, &v->model, v->w, &test_arena));
         check_params(v, image_objective, &v->params, d_p);
     }
@@ -153,7 +154,7 @@ static void check_image(ImageProblem *v, bool recompute)
 static void vit_has_its_gradient(void)
 {
     static const uint8_t mask[16] = {1, 0, 0, 1, 1};
-    ImageProblem v = {.count = 1, .size = 12, .which = VIT_CLASS, .mask = mask};
+    ImageProblem v = {.set = {{.count = 1, .size = 12, .mask = mask}}, .n_sets = 1, .which = VIT_CLASS};
     make_image_problem(&v);
     check_image(&v, true);
 }
@@ -167,7 +168,27 @@ static void vit_has_its_gradient_elsewhere(void)
     static const VitDrop drop = {attention, mlp};
     static const uint8_t mask[3 * 9] = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1};
     for (int recompute = 0; recompute < 2; recompute++) {
-        ImageProblem v = {.count = 3, .size = 9, .which = VIT_CLASS, .mask = mask, .drop = &drop};
+        ImageProblem v = {.set = {{.count = 3, .size = 9, .mask = mask, .drop = &drop}},
+                          .n_sets = 1,
+                          .which = VIT_CLASS};
+        make_image_problem(&v);
+        check_image(&v, recompute);
+    }
+}
+
+/* Two sizes side by side, one with hidden patches, each with its own branches dropped. */
+static void two_sizes_have_their_gradient(void)
+{
+    static const int64_t first[] = {0}, last[] = {1}, both[] = {1, 2};
+    static const BranchDrop attention[2][2] = {{{last, 1, 2}, {NULL, 0, 1}}, {{both, 2, (real)1.5}, {first, 1, 3}}};
+    static const BranchDrop mlp[2][2] = {{{NULL, 0, 1}, {first, 1, 2}}, {{first, 1, 3}, {NULL, 0, 1}}};
+    static const VitDrop drop[2] = {{attention[0], mlp[0]}, {attention[1], mlp[1]}};
+    static const uint8_t mask[2 * 16] = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1};
+    for (int recompute = 0; recompute < 2; recompute++) {
+        ImageProblem v = {.set = {{.count = 2, .size = 12, .mask = mask, .drop = &drop[0]},
+                                  {.count = 3, .size = 6, .drop = &drop[1]}},
+                          .n_sets = 2,
+                          .which = VIT_CLASS};
         make_image_problem(&v);
         check_image(&v, recompute);
     }
@@ -176,7 +197,7 @@ static void vit_has_its_gradient_elsewhere(void)
 /* Bare patches: the tokens in front are frozen, as they take no part. */
 static void bare_patches_have_their_gradient(void)
 {
-    ImageProblem v = {.count = 1, .size = 12, .which = VIT_PATCHES};
+    ImageProblem v = {.set = {{.count = 1, .size = 12}}, .n_sets = 1, .which = VIT_PATCHES};
     make_image_problem(&v);
     CU_ASSERT_EQUAL(params_freeze(&v.params, "cls_token") + params_freeze(&v.params, "pos_embed"), 2);
     CU_ASSERT_EQUAL(params_freeze(&v.params, "mask_token"), 1);
@@ -291,6 +312,7 @@ static void contrastive_loss_has_its_gradient(void)
 TEST_MAIN("model gradients", {"SpecFormer and its masked loss have their gradient", specformer_has_its_gradient},
           {"the vision transformer has its gradient", vit_has_its_gradient},
           {"the same with images of another size and dropped branches", vit_has_its_gradient_elsewhere},
+          {"two sizes of image side by side", two_sizes_have_their_gradient},
           {"bare patches have their gradient", bare_patches_have_their_gradient},
           {"both kinds of head have their gradients", heads_have_their_gradients},
           {"the contrastive loss has its gradient", contrastive_loss_has_its_gradient})

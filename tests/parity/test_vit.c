@@ -165,8 +165,8 @@ static void backward_all(real *d_p, Case *c, const char *input, VitTokens which,
             if (w_class) memcpy(own, w_class + (i + k) * dim, sizeof *own * (size_t)dim);
             if (w_patch) memcpy(d_patch, w_patch + (i + k) * patches * dim, sizeof *own * (size_t)(patches * dim));
         }
-        CHECK_OK(vit_forward_train(out, &trace, &c->model, image + i * 3 * size * size, count, size, which,
-                                   masks ? masks + i * patches : NULL, NULL, together, &test_arena));
+        const VitImages set = {image + i * 3 * size * size, count, size, masks ? masks + i * patches : NULL, NULL};
+        CHECK_OK(vit_forward_train(out, &trace, &c->model, &set, 1, which, together, &test_arena));
         CHECK_OK(vit_backward(d_p, &trace, &c->model, d_out, &test_arena));
         arena_reset(&test_arena, mark);
     }
@@ -219,13 +219,12 @@ static void dropped_branches_agree(void)
     real *out;
     CHECK_OK(arena_new(&out, &test_arena, gemm_pad(n * tokens) * c.dim));
     memcpy(out, x, sizeof *x * (size_t)(n * each));
-    BlockTrace t = {.count = n,
-                    .tokens = tokens,
+    const BranchDrop kept_attention = {attention, n_attention.dims[0], kept}, kept_mlp = {mlp, n_mlp.dims[0], kept};
+    BlockTrace t = {.group = {{n, tokens, kept_attention, kept_mlp}},
+                    .n_groups = 1,
                     .dim = c.dim,
                     .heads = c.model.config.num_heads,
-                    .eps = (real)golden_number(&c.g, "layernorm_eps"),
-                    .attention = {attention, n_attention.dims[0], kept},
-                    .mlp = {mlp, n_mlp.dims[0], kept}};
+                    .eps = (real)golden_number(&c.g, "layernorm_eps")};
     CHECK_OK(block_forward_train(out, &t, &c.params, &c.model.block[0], &test_arena));
     CU_ASSERT(parity_near(&c.g, "outputs/droppath_block0_out", out, n * each, tolerance));
     CHECK_OK(h5_close(&c.g));

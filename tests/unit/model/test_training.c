@@ -78,8 +78,8 @@ static void vit_trains_as_it_infers(void)
         real *out = take(n), *train_out = take(n);
         VitTrace trace;
         CHECK_OK(vit_forward(out, &model, image, 1, SIZE, which[k], mask, &test_arena));
-        CHECK_OK(
-            vit_forward_train(train_out, &trace, &model, image, 1, SIZE, which[k], mask, NULL, false, &test_arena));
+        const VitImages set = {image, 1, SIZE, mask, NULL};
+        CHECK_OK(vit_forward_train(train_out, &trace, &model, &set, 1, which[k], false, &test_arena));
         CU_ASSERT(near(out, train_out, n));
     }
 }
