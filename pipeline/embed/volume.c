@@ -1,4 +1,4 @@
-/* volume.c - a file of blocks: borders, creation or resumption, writes with checksums, the joining virtual file. */
+/* volume.c - a file of blocks: borders, creation or resumption, writes with checksums. */
 #include "embed/volume.h"
 
 #include <errno.h>
@@ -8,18 +8,12 @@
 #include "core/log.h"
 #include "embed/lost_rows.h"
 #include "io/seal.h"
+#include "volume_impl.h"
 
 enum { VOLUME_VERSION = 2 };
 static const char volume_kind[] = "embeddings-volume", rows_lost[] = "rows_lost";
 
-/* The columns of a volume besides the sets and flags: name, type, width of text, second dimension (0 = none). */
-typedef struct {
-    const char *name;
-    H5Type type;
-    int64_t width, columns;
-} Column;
-
-static const Column column_table[] = {
+const VolumeColumn volume_columns[] = {
     {"object_id", H5_I64, 0, 0},
     {"survey", H5_TEXT, 8, 0},
     {"program", H5_TEXT, 8, 0},
@@ -32,11 +26,9 @@ static const Column column_table[] = {
     {"spectrum_flag", H5_I32, 0, 0},
     {NULL, H5_I8, 0, 0},
 };
-static const char *const flag_dataset[N_MODALITIES] = {"image_flag", "spectrum_flag"};
+const char *const volume_flags[N_MODALITIES] = {"image_flag", "spectrum_flag"};
 
-/* ---- names ---- */
-
-static void volume_name(char name[H5_PATH], const char *folder, int64_t number)
+void volume_name(char name[H5_PATH], const char *folder, int64_t number)
 {
     snprintf(name, H5_PATH, "%.900s/embeddings/volume-%05lld.h5", folder, (long long)number);
 }
@@ -143,7 +135,7 @@ static Status read_block(EmbedBlock *out, Volume *v, int64_t b, Arena *a)
     }
     for (int m = 0; m < N_MODALITIES; m++) {
         TRY(arena_new(&out->flag[m], a, n));
-        TRY(h5_read_rows(out->flag[m], &v->file, flag_dataset[m], H5_I32, 0, first, n));
+        TRY(h5_read_rows(out->flag[m], &v->file, volume_flags[m], H5_I32, 0, first, n));
     }
     TRY(arena_new(&out->spectrum_stats, a, n * N_SPECTRUM_STATS));
     TRY(arena_new(&out->image_stats, a, n * N_IMAGE_STATS));
@@ -208,7 +200,7 @@ static bool matches(Volume *v, const char *path, const Fingerprint *fingerprint,
 
 static Status create_datasets(H5File *f, const int64_t dim[N_SETS], int64_t rows)
 {
-    for (const Column *c = column_table; c->name; c++)
+    for (const VolumeColumn *c = volume_columns; c->name; c++)
         TRY(h5_new(f, c->name, c->type, c->width, (int64_t[]){rows, c->columns}, c->columns ? 2 : 1));
     for (int s = 0; s < N_SETS; s++)
         if (dim[s] > 0) TRY(h5_new(f, embedding_dataset[s], H5_F32, 0, (int64_t[]){rows, dim[s]}, 2));
@@ -328,7 +320,7 @@ Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Helper *h, Ar
     for (int s = 0; s < N_SETS; s++)
         if (v->dim[s] > 0) TRY(h5_write_rows(&v->file, embedding_dataset[s], H5_F32, 0, block->set[s], at, block->n));
     for (int m = 0; m < N_MODALITIES; m++)
-        TRY(h5_write_rows(&v->file, flag_dataset[m], H5_I32, 0, block->flag[m], at, block->n));
+        TRY(h5_write_rows(&v->file, volume_flags[m], H5_I32, 0, block->flag[m], at, block->n));
     v->last = (VolumeSync){.task = {.work = sync_file, .clock = "sync"},
                            .file = &v->file,
                            .block = b,
@@ -340,7 +332,7 @@ Status volume_write(Volume *v, int64_t b, const EmbedBlock *block, Helper *h, Ar
 
 Status volume_read_flags(int32_t *flag, Volume *v, Modality m, int64_t b)
 {
-    return h5_read_rows(flag, &v->file, flag_dataset[m], H5_I32, 0, v->block_start[b],
+    return h5_read_rows(flag, &v->file, volume_flags[m], H5_I32, 0, v->block_start[b],
                         v->block_start[b + 1] - v->block_start[b]);
 }
 
@@ -397,114 +389,5 @@ Status volume_verify(int64_t *n_good, int64_t *n_blocks, const char *path, Arena
     }
 done:
     volume_close(&v);
-    return st;
-}
-
-/* ---- the file that people open ---- */
-
-/* What a later run needs to know to take rows from here (reuse.h), and what this one took. */
-static Status describe_reuse(H5File *f, const Embedder *e, const EmbedLedger *ledger)
-{
-    if (ledger->lost > 0) TRY(h5_put_attr_text(f, "/", lost_attribute, e->whole.text));
-    TRY(h5_put_attr_text(f, "/", "inputs", e->catalog->manifest.text));
-    for (int m = 0; m < N_MODALITIES; m++) {
-        char name[32];
-        snprintf(name, sizeof name, "%s_recipe", modality_name[m]);
-        if (e->recipe[m] && e->recipe[m][0]) TRY(h5_put_attr_text(f, "/", name, e->recipe[m]));
-        snprintf(name, sizeof name, "%s_rows_reused", modality_name[m]);
-        if (e->reuse) TRY(h5_put_attr_i64(f, "/", name, ledger->reuse[m][REUSE_TAKEN]));
-    }
-    return e->reuse ? h5_put_attr_text(f, "/", "reused_from", e->config->reuse[0] ? e->config->reuse : "previous") : OK;
-}
-
-static Status describe(H5File *f, const Embedder *e, const EmbedLedger *ledger)
-{
-    bool zero_bands = e->images->missing_band == MISSING_BAND_ZERO;
-    for (int m = 0; m < N_MODALITIES; m++) {
-        TRY(h5_put_attr_i64(f, flag_dataset[m], "embedded", ledger->embedded[m]));
-        int bit = 0;
-        for (const FlagRow *row = flags_table((Modality)m); row->bit; row++, bit++) {
-            char text[256];
-            if (row->bit == flag_file_lost[m] && ledger->lost == 0) continue; /* a passing state */
-            snprintf(text, sizeof text, "bit %d%s: %s", bit,
-                     flags_fatal((Modality)m, row->bit, zero_bands) ? " (not embedded)" : "", row->sentence);
-            TRY(h5_put_attr_text(f, flag_dataset[m], row->name, text));
-            snprintf(text, sizeof text, "N_%s", row->name);
-            TRY(h5_put_attr_i64(f, flag_dataset[m], text, ledger->count[m][bit]));
-        }
-    }
-    for (int s = 0; s < N_SPECTRUM_STATS; s++) {
-        char name[24];
-        snprintf(name, sizeof name, "column_%d", s);
-        TRY(h5_put_attr_text(f, "spectrum_stats", name, spectrum_stat_name[s]));
-    }
-    for (int s = 0; s < N_IMAGE_STATS; s++) {
-        char name[24];
-        snprintf(name, sizeof name, "column_%d", s);
-        TRY(h5_put_attr_text(f, "image_stats", name, image_stat_name[s]));
-    }
-    TRY(describe_reuse(f, e, ledger));
-    TRY(h5_put_attr_i64(f, "/", "rows_in", e->catalog->n));
-    return h5_put_attr_i64(f, "/", "rows_out", ledger->rows);
-}
-
-int64_t volume_count(const Embedder *e)
-{
-    return (e->catalog->n + e->config->volume_rows - 1) / e->config->volume_rows;
-}
-
-bool volume_all_there(const Embedder *e, const char *folder)
-{
-    char name[H5_PATH];
-    for (int64_t v = 0; v < volume_count(e); v++) {
-        volume_name(name, folder, v);
-        if (access(name, R_OK) != 0) return false;
-    }
-    return true;
-}
-
-static Status join(const char *part, const Embedder *e, const Envelope *envelope, const EmbedLedger *ledger, Arena *a)
-{
-    Status st = OK;
-    int64_t n_volumes = volume_count(e);
-    H5File f = {0};
-    char **source = NULL;
-    int64_t *first = NULL, *rows = NULL, n = e->catalog->n;
-    TRY(arena_new(&source, a, n_volumes));
-    TRY(arena_new(&first, a, n_volumes));
-    TRY(arena_new(&rows, a, n_volumes));
-    for (int64_t v = 0; v < n_volumes; v++) {
-        TRY(arena_printf(&source[v], a, "embeddings/volume-%05lld.h5", (long long)v));
-        first[v] = v * e->config->volume_rows;
-        rows[v] = v + 1 < n_volumes ? e->config->volume_rows : n - first[v];
-    }
-    TRY_DONE(h5_create(&f, part, NULL));
-    TRY_DONE(artefact_write(&f, envelope));
-    for (const Column *c = column_table; c->name; c++)
-        TRY_DONE(h5_new_virtual(&f, c->name, c->type, c->width, (int64_t[]){n, c->columns}, c->columns ? 2 : 1,
-                                (const char *const *)source, first, rows, (int)n_volumes, -1));
-    for (int s = 0; s < N_SETS; s++)
-        if (e->dim[s] > 0)
-            TRY_DONE(h5_new_virtual(&f, embedding_dataset[s], H5_F32, 0, (int64_t[]){n, e->dim[s]}, 2,
-                                    (const char *const *)source, first, rows, (int)n_volumes, -1));
-    TRY_DONE(describe(&f, e, ledger));
-    st = h5_close(&f);
-done:
-    if (st != OK) (void)h5_close(&f);
-    return st;
-}
-
-Status volume_join(const Embedder *e, const char *folder, const Envelope *envelope, const EmbedLedger *ledger,
-                   const Par *par, Arena *a)
-{
-    char *path = NULL, *part = NULL;
-    Mark mark = arena_mark(a);
-    Status st = arena_printf(&path, a, "%s/embeddings.h5", folder);
-    if (st == OK) st = arena_printf(&part, a, "%s.part", path);
-    if (st == OK && par->rank == 0) st = join(part, e, envelope, ledger, a);
-    TRY(par_agree(par, st));
-    TRY(seal_file(part, par, a));
-    st = artefact_publish(par, path);
-    arena_reset(a, mark);
     return st;
 }
