@@ -30,11 +30,16 @@ typedef struct {
 Status arena_init(Arena *a, const char *name, size_t limit);
 void arena_free(Arena *a); /* NULL-safe, twice-safe */
 
-/* Local. n objects of `size` bytes; E_MEMORY names the arena and the request. n = 0 yields a valid pointer. */
+/* Local. n objects of `size` bytes, all zero; E_MEMORY names the arena and the request. n = 0 yields a valid pointer. */
 Status arena_take(void **out, Arena *a, int64_t n, size_t size);
 
+/* The same, but nothing is cleared: for large arrays of which everything is written before it is read. With ARENA_MALLOC they are
+   full of NaN. */
+Status arena_take_uncleared(void **out, Arena *a, int64_t n, size_t size);
+
 /* TRY(arena_new(&x, arena, n)) with x of any object pointer type. */
-#define arena_new(pointer, arena, n) arena_take((void **)(pointer), (arena), (n), sizeof **(pointer))
+#define arena_new(pointer, arena, n)       arena_take((void **)(pointer), (arena), (n), sizeof **(pointer))
+#define arena_uncleared(pointer, arena, n) arena_take_uncleared((void **)(pointer), (arena), (n), sizeof **(pointer))
 
 /* Local. Copies of text; printf into the arena. */
 Status arena_text(char **out, Arena *a, const char *text);

@@ -34,12 +34,12 @@ typedef struct Block {
     size_t bytes;
 } Block;
 
-static Status take(void **out, Arena *a, size_t bytes)
+static Status take(void **out, Arena *a, size_t bytes, bool clear)
 {
     Block *block = NULL;
     if (posix_memalign((void **)&block, ALIGNMENT, ALIGNMENT + (bytes ? bytes : 1)) != 0)
         return FAIL(E_MEMORY, "arena '%s': malloc of %zu bytes failed", a->name, bytes);
-    memset(block, 0, ALIGNMENT + (bytes ? bytes : 1));
+    memset(block, clear ? 0 : 0xff, ALIGNMENT + (bytes ? bytes : 1));
     block->next = a->blocks;
     block->bytes = bytes;
     a->blocks = block;
@@ -56,7 +56,7 @@ static void drop(Arena *a, void *until)
     }
 }
 #else
-static Status take(void **out, Arena *a, size_t bytes)
+static Status take(void **out, Arena *a, size_t bytes, bool clear)
 {
     size_t end = a->used + bytes;
     if (end > a->committed) {
@@ -66,7 +66,7 @@ static Status take(void **out, Arena *a, size_t bytes)
         a->committed = target;
     }
     *out = a->base + a->used;
-    memset(*out, 0, bytes);
+    if (clear) memset(*out, 0, bytes);
     return OK;
 }
 #endif
@@ -82,7 +82,7 @@ void arena_free(Arena *a)
     memset(a, 0, sizeof *a);
 }
 
-Status arena_take(void **out, Arena *a, int64_t n, size_t size)
+static Status take_checked(void **out, Arena *a, int64_t n, size_t size, bool clear)
 {
     MUST(n >= 0 && size > 0);
     *out = NULL;
@@ -96,13 +96,20 @@ Status arena_take(void **out, Arena *a, int64_t n, size_t size)
         return FAIL(E_MEMORY, "arena '%s' is full: %zu MB used of %zu MB; raise run.memory_gb", a->name, a->used >> 20,
                     a->limit >> 20);
 #ifdef ARENA_MALLOC
-    TRY(take(out, a, (size_t)n * size)); /* exact, so that an overrun by one element is seen */
+    TRY(take(out, a, (size_t)n * size, clear)); /* exact, so that an overrun by one element is seen */
 #else
-    TRY(take(out, a, bytes));
+    TRY(take(out, a, bytes, clear));
 #endif
     a->used += bytes;
     if (a->used > a->peak) a->peak = a->used;
     return OK;
+}
+
+Status arena_take(void **out, Arena *a, int64_t n, size_t size) { return take_checked(out, a, n, size, true); }
+
+Status arena_take_uncleared(void **out, Arena *a, int64_t n, size_t size)
+{
+    return take_checked(out, a, n, size, false);
 }
 
 Status arena_text(char **out, Arena *a, const char *text)

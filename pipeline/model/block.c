@@ -261,17 +261,17 @@ static void add_kept(real *x, const Params *p, int64_t gamma, const real *branch
 static Status take_trace(BlockTrace *t, const Block *b, Arena *step)
 {
     const int64_t attention = gemm_pad(rows_kept(t, BRANCH_ATTENTION)), mlp = gemm_pad(rows_kept(t, BRANCH_MLP));
-    TRY(arena_new(&t->mean1, step, attention));
-    TRY(arena_new(&t->rstd1, step, attention));
-    TRY(arena_new(&t->mean2, step, mlp));
-    TRY(arena_new(&t->rstd2, step, mlp));
-    TRY(arena_new(&t->qkv, step, attention * 3 * t->dim));
-    TRY(arena_new(&t->attended, step, attention * t->dim));
-    TRY(arena_new(&t->middle, step, gemm_pad(rows_all(t)) * t->dim));
-    TRY(arena_new(&t->up, step, mlp * MLP_RATIO * t->dim));
+    TRY(arena_uncleared(&t->mean1, step, attention));
+    TRY(arena_uncleared(&t->rstd1, step, attention));
+    TRY(arena_uncleared(&t->mean2, step, mlp));
+    TRY(arena_uncleared(&t->rstd2, step, mlp));
+    TRY(arena_uncleared(&t->qkv, step, attention * 3 * t->dim));
+    TRY(arena_uncleared(&t->attended, step, attention * t->dim));
+    TRY(arena_uncleared(&t->middle, step, gemm_pad(rows_all(t)) * t->dim));
+    TRY(arena_uncleared(&t->up, step, mlp * MLP_RATIO * t->dim));
     t->branch_attention = t->branch_mlp = NULL;
-    if (b->gamma1 >= 0) TRY(arena_new(&t->branch_attention, step, attention * t->dim));
-    if (b->gamma2 >= 0) TRY(arena_new(&t->branch_mlp, step, mlp * t->dim));
+    if (b->gamma1 >= 0) TRY(arena_uncleared(&t->branch_attention, step, attention * t->dim));
+    if (b->gamma2 >= 0) TRY(arena_uncleared(&t->branch_mlp, step, mlp * t->dim));
     return OK;
 }
 
@@ -320,10 +320,10 @@ static Status fill_trace(real *x, BlockTrace *t, const Params *p, const Block *b
     TRY(take_trace(t, b, step));
     const Mark mark = arena_mark(step);
     BranchRoom r;
-    TRY(arena_new(&r.kept, step, !is_whole(t, BRANCH_ATTENTION) || !is_whole(t, BRANCH_MLP) ? rows * dim : 0));
-    TRY(arena_new(&r.norm, step, rows * dim));
-    TRY(arena_new(&r.spare, step, rows * dim));
-    TRY(arena_new(&r.hidden, step, rows * MLP_RATIO * dim));
+    TRY(arena_uncleared(&r.kept, step, !is_whole(t, BRANCH_ATTENTION) || !is_whole(t, BRANCH_MLP) ? rows * dim : 0));
+    TRY(arena_uncleared(&r.norm, step, rows * dim));
+    TRY(arena_uncleared(&r.spare, step, rows * dim));
+    TRY(arena_uncleared(&r.hidden, step, rows * MLP_RATIO * dim));
     TRY(attention_branch(x, t, p, b, &r, step));
     memcpy(t->middle, x, sizeof *x * (size_t)(rows * dim));
     mlp_branch(x, t, p, b, &r);
@@ -334,7 +334,7 @@ static Status fill_trace(real *x, BlockTrace *t, const Params *p, const Block *b
 Status block_forward_train(real *x, BlockTrace *t, const Params *p, const Block *b, Arena *step)
 {
     const int64_t n = gemm_pad(rows_all(t)) * t->dim;
-    TRY(arena_new(&t->x, step, n));
+    TRY(arena_uncleared(&t->x, step, n));
     memcpy(t->x, x, sizeof *x * (size_t)n);
     const Mark mark = arena_mark(step);
     TRY(fill_trace(x, t, p, b, step));
@@ -452,13 +452,13 @@ Status block_backward(real *d_x, real *d_p, const BlockTrace *t, const Params *p
     BlockTrace full = *t;
     if (t->recompute) TRY(recompute(&full, t, p, b, step));
     BlockScratch s;
-    TRY(arena_new(&s.d_branch, step, rows * dim));
-    TRY(arena_new(&s.norm, step, rows * dim));
-    TRY(arena_new(&s.d_norm, step, rows * dim));
-    TRY(arena_new(&s.hidden, step, rows * MLP_RATIO * dim));
-    TRY(arena_new(&s.d_wide, step, rows * MLP_RATIO * dim));
-    TRY(arena_new(&s.d_kept, step, apart));
-    TRY(arena_new(&s.kept, step, apart));
+    TRY(arena_uncleared(&s.d_branch, step, rows * dim));
+    TRY(arena_uncleared(&s.norm, step, rows * dim));
+    TRY(arena_uncleared(&s.d_norm, step, rows * dim));
+    TRY(arena_uncleared(&s.hidden, step, rows * MLP_RATIO * dim));
+    TRY(arena_uncleared(&s.d_wide, step, rows * MLP_RATIO * dim));
+    TRY(arena_uncleared(&s.d_kept, step, apart));
+    TRY(arena_uncleared(&s.kept, step, apart));
     mlp_backward(d_x, d_p, &full, p, b, &s);
     TRY(attention_branch_backward(d_x, d_p, &full, p, b, &s, step));
     arena_reset(step, mark);

@@ -74,6 +74,7 @@ static inline void gradcheck(void *problem, double (*objective)(void *), real *v
     double worst = 0, largest = 0;
     for (int k = 0; k < GRADCHECK_DIRECTIONS; k++) {
         gradcheck_fill(direction, n);
+        if (n == 1) direction[0] = direction[0] < 0 ? (real)-0.5 : (real)0.5; /* a step too short is all rounding */
         double want = 0, size = 0, got = 0;
         for (int64_t i = 0; i < n; i++) {
             const double term = (double)gradient[i] * (double)direction[i];
