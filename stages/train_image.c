@@ -285,7 +285,7 @@ const Stage train_image_stage = {
         "of collapse: the entropy of the teacher's mean prediction and the number of directions its features fill. "
         "Same weights on any\n"
         "number of ranks up to train.replicas, and after any number of interruptions.",
-    .revision = 1,
+    .revision = 2,
     .sections = sections,
     .tells = true,
     .run = run_train_image,

@@ -19,19 +19,19 @@
 /* Double: 1e-8. Float is a smoke test: rounding of the forward pass, 1e-6 of a sum of many terms, over h, against
    gradients of parameters that matter little. */
 #ifdef REAL_DOUBLE
-static const double gradcheck_step = 2e-4, gradcheck_tolerance = 1e-8;
+static const double gradcheck_step = 2e-4, gradcheck_tolerance = 1e-8, gradcheck_rounding = 4e-15; /* of objectives */
 #else
-static const double gradcheck_step = 1e-2, gradcheck_tolerance = 1e-2;
+static const double gradcheck_step = 1e-2, gradcheck_tolerance = 1e-2, gradcheck_rounding = 5e-7;
 #endif
+
+static uint32_t gradcheck_state = 1;
 
 /* Runs the statement behind it with each provider of matrix products chosen. */
 #define GRADCHECK_EACH_PROVIDER                                                                                        \
     for (const GemmProvider *const *provider_ = gemm_providers; *provider_; provider_++)                               \
-        if ((*provider_)->available() && CHECK_OK(gemm_choose((*provider_)->name, 1)))
+        if ((*provider_)->available() && CHECK_OK(gemm_choose((*provider_)->name, 1)) && (gradcheck_state = 12345))
 
 enum { GRADCHECK_DIRECTIONS = 4 };
-
-static uint32_t gradcheck_state = 1;
 
 /* Numbers in -1 .. 1. */
 static inline void gradcheck_fill(real *v, int64_t n)
@@ -71,11 +71,11 @@ static inline void gradcheck(void *problem, double (*objective)(void *), real *v
     const Mark mark = arena_mark(&test_arena);
     real *direction = gradcheck_array(n), *kept = gradcheck_array(n);
     memcpy(kept, value, sizeof *value * (size_t)n);
-    double worst = 0, largest = 0;
+    double worst = 0, largest = 0; /* errors beyond what rounding of the objective alone makes of the difference */
     for (int k = 0; k < GRADCHECK_DIRECTIONS; k++) {
         gradcheck_fill(direction, n);
         if (n == 1) direction[0] = direction[0] < 0 ? (real)-0.5 : (real)0.5; /* a step too short is all rounding */
-        double want = 0, size = 0, got = 0;
+        double want = 0, size = 0, got = 0, rounding = 0;
         for (int64_t i = 0; i < n; i++) {
             const double term = (double)gradient[i] * (double)direction[i];
             want += term;
@@ -84,9 +84,11 @@ static inline void gradcheck(void *problem, double (*objective)(void *), real *v
         for (int s = 0; s < 4; s++) {
             for (int64_t i = 0; i < n; i++)
                 value[i] = (real)((double)kept[i] + step[s] * gradcheck_step * (double)direction[i]);
-            got += weight[s] * objective(problem) / (12 * gradcheck_step);
+            const double part = weight[s] * objective(problem) / (12 * gradcheck_step);
+            got += part;
+            rounding += gradcheck_rounding * fabs(part);
         }
-        const double error = fabs(got - want) / sqrt(size);
+        const double error = fmax(0, fabs(got - want) - rounding) / sqrt(size);
         if (!(error <= worst)) worst = error;
         if (size > largest) largest = size;
     }
