@@ -288,65 +288,30 @@ static Status run_chain(int *code, Chain *chain, Arena *a)
 
 /* ---- the end of a run ---- */
 
-enum { SCORE_COLUMNS = 32, SCORE_LINE = 1024 };
-
-/* Columns of scores.csv that fit a terminal, with their headings; rows of the test split only. */
-static const struct {
-    const char *name, *heading;
-    int width;
-} shown[] = {{"property", "property", 10},
-             {"encoder", "encoder", 11},
-             {"modality", "modality", 11},
-             {"probe", "probe", 6},
-             {"n", "n", 7},
-             {"r2", "R2", 9},
-             {"rmse", "RMSE", 9},
-             {"bias", "bias", 10},
-             {"sigma_nmad", "sigma_nmad", 11},
-             {"outlier_fraction", "outliers", 9}};
-enum { N_SHOWN = sizeof shown / sizeof *shown };
-
-static int split_line(char *cell[SCORE_COLUMNS], char *line)
+/* A cell of table.csv so wide that columns stand below each other: three of names, then numbers and their headings. */
+static void print_cell(const char *text, int column)
 {
-    int n = 0;
-    line[strcspn(line, "\r\n")] = 0;
-    for (char *at = line; at && n < SCORE_COLUMNS;) cell[n++] = strsep(&at, ",");
-    return n;
-}
-
-static int find_column(char *const *cell, int n, const char *name)
-{
-    for (int i = 0; i < n; i++)
-        if (strcmp(cell[i], name) == 0) return i;
-    return -1;
-}
-
-static void print_cell(const char *text, int width)
-{
+    static const int width[] = {19, 24, 15};
     char *end = NULL;
-    double value = strtod(text, &end);
-    if (*text && !*end && strchr(text, '.'))
-        printf("%-*.3g", width, value);
+    const double value = strtod(text, &end);
+    if (column < (int)(sizeof width / sizeof *width))
+        printf("%-*s", width[column], text);
+    else if (*text && !*end)
+        printf("  %8.3f", value);
     else
-        printf("%-*s", width, text);
+        printf("  %8.8s", strncmp(text, "morphology_", 11) == 0 ? text + 11 : text);
 }
 
-static void print_scores(const char *path)
+static void print_table(const char *path)
 {
+    char line[1024];
     FILE *f = fopen(path, "r");
     if (!f) return;
-    char head[SCORE_LINE], line[SCORE_LINE], *name[SCORE_COLUMNS], *cell[SCORE_COLUMNS];
-    int n_names = fgets(head, sizeof head, f) ? split_line(name, head) : 0, split = find_column(name, n_names, "split");
-    printf("\nscores on the test split\n");
-    for (int s = 0; s < N_SHOWN; s++) printf("%-*s", shown[s].width, shown[s].heading);
-    printf("\n");
+    printf("\nR2 on the test split; of morphology accuracy and F1 (table.csv; scores.csv has more)\n");
     while (fgets(line, sizeof line, f)) {
-        int n = split_line(cell, line);
-        if (split < 0 || split >= n || strcmp(cell[split], "test") != 0) continue;
-        for (int s = 0; s < N_SHOWN; s++) {
-            int column = find_column(name, n_names, shown[s].name);
-            print_cell(column >= 0 && column < n ? cell[column] : "", shown[s].width);
-        }
+        char *at = line;
+        line[strcspn(line, "\r\n")] = 0;
+        for (int column = 0; at; column++) print_cell(strsep(&at, ","), column);
         printf("\n");
     }
     fclose(f);
@@ -357,8 +322,8 @@ static void print_written(const char *folder)
     static const char *const names[] = {"catalog.h5",      "embeddings.h5",     "probes.h5", "scores.csv",
                                         "properties.fits", "report/index.html", NULL};
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/scores.csv", folder);
-    print_scores(path);
+    snprintf(path, sizeof path, "%s/table.csv", folder);
+    print_table(path);
     printf("\n");
     for (const char *const *name = names; *name; name++) {
         snprintf(path, sizeof path, "%s/%s", folder, *name);
