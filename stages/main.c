@@ -199,13 +199,20 @@ static int dispatch(const Command *c, int argc, char **argv)
                 c->command);
 }
 
-/* OpenBLAS chooses its kernels while the program is loaded: to have better ones, the program starts again. */
+/* OpenBLAS chooses its kernels while the program is loaded: to have better ones, the program starts again. What told it so goes
+   no further: jobs that it starts may run on other CPUs. */
 static void use_better_core(char **argv)
 {
+    static const char variable[] = "OPENBLAS_CORETYPE", again[] = "ASTROCLIP_STARTED_AGAIN";
     char path[4096];
-    const char *core = getenv("OPENBLAS_CORETYPE") ? NULL : linalg_better_core();
+    if (getenv(again)) {
+        unsetenv(again);
+        unsetenv(variable);
+        return;
+    }
+    const char *core = getenv(variable) ? NULL : linalg_better_core();
     const ssize_t n = core ? readlink("/proc/self/exe", path, sizeof path - 1) : -1;
-    if (n < 0 || setenv("OPENBLAS_CORETYPE", core, 1) != 0) return;
+    if (n < 0 || setenv(variable, core, 1) != 0 || setenv(again, "", 1) != 0) return;
     path[n] = 0;
     execv(path, argv);
     log_warn("cannot start again as %s: linear algebra of the probes is slow on this CPU", path);

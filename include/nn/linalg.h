@@ -5,7 +5,7 @@
 
 #include "core/arena.h"
 
-/* Where OpenBLAS is older than this CPU and runs it as a Prescott (SSE3: a fourth of the speed): the newest core whose
+/* Where OpenBLAS is older than this CPU and runs it as a Prescott (SSE3): a core that it knows (0.3.10 on) and whose
    instructions the CPU has, as OPENBLAS_CORETYPE names it, to be set before the program starts. Else NULL. */
 const char *linalg_better_core(void);
 

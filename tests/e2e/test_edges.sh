@@ -22,6 +22,12 @@ rows_of() { sed -nE 's/.*tables: ([0-9]+) rows in, ([0-9]+) rows out/\1 \2/p' "$
 core_of() { "$@" "$ASTROCLIP_BIN" --version | sed -nE 's/^gemm +openblas: //p'; }
 grep -qw avx2 /proc/cpuinfo && [[ $(core_of env -u OPENBLAS_CORETYPE) == *Prescott ]] && fail "OpenBLAS runs this CPU as a Prescott"
 [[ $(core_of env OPENBLAS_CORETYPE=Prescott) != *SkylakeX ]] || fail "OPENBLAS_CORETYPE is not heeded"
+mkdir "$work/launcher"
+printf '#!/bin/sh\nenv > "%s/environment"\nexit 1\n' "$work" > "$work/launcher/mpirun"
+chmod +x "$work/launcher/mpirun"
+env -u OPENBLAS_CORETYPE PATH="$work/launcher:$PATH" "$ASTROCLIP_BIN" run "$yaml" --set "run.output=$work/launched" --set 'run.stages=[mock]' > "$work/launched.log" 2>&1 && fail "a stage that was not started succeeds"
+grep -q '^PATH=' "$work/environment" || { fail "no launcher was started"; cat "$work/launched.log"; }
+grep -E '^(OPENBLAS_CORETYPE|ASTROCLIP_STARTED_AGAIN)=' "$work/environment" && fail "jobs are told this CPU's core"
 
 # five bricks of one object each, across a corner of HEALPix pixels: pixels with one object, fewer rows than ranks, one row per volume and per group of ranks
 few=(--set mock.objects=5 --set mock.per_brick=1 --set mock.dec=5 --set probe.min_rows=10)

@@ -38,6 +38,26 @@ static void memory_after_a_reset_is_zero_again(void)
     arena_free(&a);
 }
 
+/* What is not cleared is apart and aligned all the same, and what is taken there later is zero. */
+static void uncleared_memory_is_as_good(void)
+{
+    enum { N = 1000 };
+    double *before, *x, *after;
+    CHECK_OK(arena_init(&a, "test", 1 << 20));
+    CHECK_OK(arena_new(&before, &a, N));
+    const Mark mark = arena_mark(&a);
+    CHECK_OK(arena_uncleared(&x, &a, N));
+    CU_ASSERT_EQUAL((uintptr_t)x % 64, 0);
+    memset(x, 0xff, N * sizeof *x);
+    for (int i = 0; i < N; i++) CU_ASSERT_EQUAL(before[i], 0);
+    arena_reset(&a, mark);
+    CHECK_OK(arena_new(&after, &a, N));
+    for (int i = 0; i < N; i++) CU_ASSERT_EQUAL(after[i], 0);
+    CU_ASSERT_EQUAL(arena_uncleared(&x, &a, 1 << 20), E_MEMORY);
+    fail_clear();
+    arena_free(&a);
+}
+
 static void what_stands_before_a_mark_survives_a_reset(void)
 {
     CHECK_OK(arena_init(&a, "here", 64 << 20));
@@ -121,6 +141,7 @@ static void freeing_twice_or_nothing_is_harmless(void)
 
 TEST_MAIN("arena", {"memory is zero, aligned and apart", memory_is_zero_aligned_and_apart},
           {"memory after a reset is zero again", memory_after_a_reset_is_zero_again},
+          {"uncleared memory is as good", uncleared_memory_is_as_good},
           {"what stands before a mark survives a reset", what_stands_before_a_mark_survives_a_reset},
           {"what is trimmed goes back to the machine", what_is_trimmed_goes_back_to_the_machine},
           {"none of something is a valid pointer", none_of_something_is_a_valid_pointer},

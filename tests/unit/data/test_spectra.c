@@ -44,9 +44,8 @@ static const SpectraConfig preset = {MERGE_LEGACY_2022, BAD_PIXELS_ZERO, 0.5, EX
 static SpectrumBatch merge(const Arms *s, SpectraConfig config)
 {
     SpectrumBatch batch;
-    const Arm *arm = s->arm;
     CHECK_OK(spectra_batch(&batch, 1, &test_arena));
-    spectra_merge(&batch, 0, arm, &config);
+    spectra_merge(&batch, 0, s->arm, &config);
     return batch;
 }
 
